@@ -1,0 +1,1 @@
+"""YAML -> Mapping: what crosses, in which shape, and whose word counts."""

@@ -1,0 +1,191 @@
+"""The mapping file's schema: every key an administrator may write, its type and its default.
+
+One file an item kind (design §6). The JSON Schema for editors is made from these classes.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS
+from syncd.strict_yaml import nearest
+
+Word = Literal["crm", "groupware", "newest", "organizer", "ask"]
+Direction = Literal["both", "to-crm", "to-groupware"]
+_DURATION = re.compile(r"(\d{1,5})([dwmy])")
+_DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
+
+
+def _days(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(str(value))
+    if not match:
+        raise ValueError(f'"{value}" is no duration: write a number and d, w, m or y, such as 30d')
+    return timedelta(days=int(match[1]) * _DAYS[match[2]])
+
+
+Duration = Annotated[timedelta, BeforeValidator(_days, json_schema_input_type=str)]
+
+
+class Strict(BaseModel):
+    """No unknown keys, nothing changed after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Window(Strict):
+    """How far back and ahead records cross; outside it links rest."""
+
+    past: Duration = timedelta(days=30)
+    future: Duration = timedelta(days=365)
+
+
+class Condition(Strict):
+    """One test of an item; exactly one key."""
+
+    category: list[str] | None = None
+    sensitivity: list[Literal["public", "private", "confidential"]] | None = None
+    status: list[str] | None = None
+    show_as: list[Literal["busy", "free"]] | None = Field(None, alias="show-as")
+    attendee: Literal["known-contact", "any", "none"] | None = None
+    all_day: bool | None = Field(None, alias="all-day")
+
+    @model_validator(mode="after")
+    def _one(self) -> Condition:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("a condition has exactly one key")
+        return self
+
+
+class Include(Strict):
+    """Which items cross: those that meet any, or all, of the conditions. Nothing said: everything."""
+
+    any: list[Condition] = []
+    all: list[Condition] = []
+
+
+class Privacy(Strict):
+    """What may cross of private things."""
+
+    private: Literal["withhold", "busy-only", "full"] = "withhold"
+    confidential: Literal["withhold", "busy-only", "full"] | None = None
+    busy_subject: str = Field("Busy", alias="busy-subject")
+
+
+class FieldRule(Strict):
+    """How one activity field is fed."""
+
+    from_: str = Field(alias="from")
+    direction: Direction | None = None
+    #: value: one side's value wins whole; text: line by line, both sides' edits are kept.
+    merge: Literal["value", "text"] = "value"
+    #: What to do with words that the CRM has no room for: cut them (the long form stays in the
+    #: groupware), or also keep them whole in a marked line of the notes.
+    overflow: Literal["cut", "note-line"] = "cut"
+    values: dict[str, str] | None = None
+    back: dict[str, str] | None = None
+
+
+class Deletions(Strict):
+    """What a deletion on one side does on the other."""
+
+    item_gone: Literal["cancel", "delete", "keep"] = Field("cancel", alias="item-gone")
+    activity_gone: Literal["delete", "keep"] = Field("delete", alias="activity-gone")
+    activity_rejected: Literal["cancel", "delete"] = Field("cancel", alias="activity-rejected")
+    past: Literal["keep", "same"] = "keep"
+
+
+class MappingFile(Strict):
+    """A whole mapping file."""
+
+    version: Literal[1]
+    item: Literal["event", "todo"]
+    activity: Literal["appointment", "task"]
+    direction: Direction = "both"
+    window: Window = Window()
+    include: Include = Include()
+    exclude: list[Condition] = []
+    privacy: Privacy = Privacy()
+    fields: dict[str, FieldRule | str]
+    conflicts: dict[str, Word | list[Word]] = {}
+    deletions: Deletions = Deletions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: Any) -> Any:
+        """A section whose lines are all commented out is a section with its defaults."""
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+
+def problems_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]:
+    """Faults that need more than types: unknown fields, two rules for one item field, kinds that
+    do not fit. Each with its place."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    pairs = {"event": "appointment", "todo": "task"}
+    if pairs[mapping.item] != mapping.activity:
+        found.append((("activity",), f'item "{mapping.item}" goes with activity "{pairs[mapping.item]}"'))
+        return found
+    item_fields, activity_fields = ITEM_FIELDS[mapping.item], ACTIVITY_FIELDS[mapping.activity]
+    fed: dict[str, str] = {}
+    for name, rule in mapping.fields.items():
+        source = rule if isinstance(rule, str) else rule.from_
+        place: tuple[str | int, ...] = ("fields", name) if isinstance(rule, str) else ("fields", name, "from")
+        if name not in activity_fields:
+            found.append((("fields", name), f'unknown field "{name}"{nearest(name, list(activity_fields))}'))
+            continue
+        if source not in item_fields:
+            found.append((place, f'unknown field "{source}"{nearest(source, list(item_fields))}'))
+            continue
+        if source in fed:
+            found.append((place, f'"{source}" feeds "{fed[source]}" already'))
+        fed[source] = name
+        mine, theirs = activity_fields[name], item_fields[source]
+        tabled = not isinstance(rule, str) and rule.values is not None
+        if mine.name != theirs.name and not tabled:
+            message = f'"{source}" ({theirs.name}) does not fit "{name}" ({mine.name}) without "values"'
+            found.append((place, message))
+        if tabled and (mine.keyed or theirs.keyed):
+            found.append((("fields", name, "values"), f'"{name}" takes no value table'))
+        if not isinstance(rule, str) and rule.merge == "text" and mine.name != "text":
+            found.append((("fields", name, "merge"), f'"{name}" is no text'))
+    found += [
+        (("conflicts", name), f'unknown field "{name}"{nearest(name, ["default", *mapping.fields])}')
+        for name in mapping.conflicts
+        if name != "default" and name not in mapping.fields
+    ]
+    needed = {"appointment": ("subject", "time"), "task": ("subject",)}[mapping.activity]
+    found += [(("fields",), f'"{name}" must be mapped') for name in needed if name not in mapping.fields]
+    return found
+
+
+def warnings_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]:
+    """What the mapping would lose, for `syncd check`."""
+    found: list[tuple[tuple[str | int, ...], str]] = []
+    for name, rule in mapping.fields.items():
+        if isinstance(rule, str):
+            continue
+        direction = rule.direction or mapping.direction
+        if {direction, mapping.direction} == {"to-crm", "to-groupware"}:
+            found.append((("fields", name), f'"{name}" never crosses: its direction is against the mapping\'s'))
+        if rule.values and direction != "to-crm":
+            back = rule.back or {}
+            counts: dict[str, int] = {}
+            for value in rule.values.values():
+                counts[value] = counts.get(value, 0) + 1
+            for value, count in counts.items():
+                if value not in back and count > 1:
+                    text = f'"{value}" comes from {count} values and has no way back: it stays in the CRM'
+                    found.append((("fields", name, "values"), text))
+        if rule.back and direction == "to-crm":
+            found.append((("fields", name, "back"), f'"{name}" goes to the CRM only: "back" is never used'))
+    for name in ITEM_FIELDS[mapping.item]:
+        sources = {r if isinstance(r, str) else r.from_ for r in mapping.fields.values()}
+        if name not in sources and name in ("recurrence", "attendees"):
+            what = {"recurrence": "series cross as their first occurrence", "attendees": "nobody else takes part"}
+            found.append((("fields",), f'"{name}" is not mapped: {what[name]}'))
+    return found

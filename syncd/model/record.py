@@ -1,0 +1,34 @@
+"""A record as one side holds it: an item of the groupware or an activity of the CRM.
+
+The engine reads `fields` and hands the record back for an edit; `native` is the connector's own
+object, in which it makes that edit, so that whatever we do not know survives (design §3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from syncd.model.fields import Fields
+
+
+@dataclass(frozen=True)
+class Record:
+    """One item or activity, read at one moment."""
+
+    #: Where it lives in its replica (an href, a GUID); unique there.
+    ref: str
+    #: What changes whenever the record does (an ETag, a change number); "" when the side has none.
+    version: str
+    #: "event", "todo", "appointment" or "task".
+    kind: str
+    fields: Fields
+    #: iCalendar UID; for an activity the UID or external key that it carries, "" if none.
+    uid: str = ""
+    #: The key under which syncd created it, where the record can carry one.
+    key: str = ""
+    #: Address of the organiser (items, "" without) or of the employee responsible (activities).
+    owner: str = ""
+    modified: datetime | None = None
+    native: Any = field(default=None, compare=False, repr=False)

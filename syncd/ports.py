@@ -1,0 +1,174 @@
+"""The port between the engine and every system, and the words that both use.
+
+*Replica*: a collection that we can follow and change: one calendar, one task list, the activities
+of a CRM. *Ref*: where a record lives in it. *Version*: what changes when the record changes; a
+version that a link already holds is our own echo. *Cursor*: how far we have read the feed; opaque
+text, "" for the beginning. *Key*: what makes a create idempotent: the same key never makes a second
+record, and `find` answers what became of it.
+
+A connector promises: it raises nothing but `PortError`s; it edits the native object in place; it
+sends nobody any mail; `fetch` answers for every ref it is asked for. Whoever passes
+tests/conformance is a connector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, Protocol, runtime_checkable
+
+from syncd.model.fields import Fields, Limit
+from syncd.model.record import Record
+
+
+class PortError(Exception):
+    """Everything that may leave a connector. The message is for people and never quotes content."""
+
+
+class Transient(PortError):
+    """Try again later: back off this mailbox. `retry_after` in seconds, when the server said it."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Stale(PortError):
+    """The record is not at the expected version: look again and plan again."""
+
+
+class Gone(PortError):
+    """The record is not there: a deletion seen."""
+
+
+class Rejected(PortError):
+    """This record, or this write, cannot be done: park the link with the reason."""
+
+
+class AuthFailed(PortError):
+    """The sign-in does not hold: stop this account and say so."""
+
+
+class CursorExpired(PortError):
+    """The server no longer knows the cursor: compare in full."""
+
+
+class Unsupported(PortError):
+    """The side cannot hold this: park the link."""
+
+
+class Exists(Rejected):
+    """A create was refused because its key exists: ask `find` and take it as recovered."""
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a replica holds, so that the engine can predict what becomes of a write."""
+
+    #: Record kinds: "event", "todo"; "appointment", "task".
+    kinds: frozenset[str]
+    #: Fields it can hold; None: all of the kind's.
+    fields: frozenset[str] | None = None
+    limits: Mapping[str, Limit] = field(default_factory=lambda: MappingProxyType({}))
+    #: Series as such, or none of them (then the engine expands them).
+    series: Literal["series", "none"] = "series"
+    #: Keeps a history in which a lost value can be found again.
+    history: bool = False
+    writable: bool = True
+
+    def limit(self, name: str) -> Limit:
+        """The limit of a field; without one, a limit that changes nothing."""
+        return self.limits.get(name, Limit())
+
+
+@dataclass(frozen=True)
+class Change:
+    """A feed's announcement that a record was made, changed or removed."""
+
+    ref: str
+    version: str = ""
+    gone: bool = False
+    #: CRM only: addresses of the employee responsible and all who take part, to route the change.
+    people: frozenset[str] = frozenset()
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Part of a feed, and the cursor that stands behind it."""
+
+    changes: Sequence[Change]
+    cursor: str
+    #: True on the last page of a listing that began at cursor "": what it did not name is not there.
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class Written:
+    """What became of a write."""
+
+    ref: str
+    #: None when the server does not say; the link is then looked at once more.
+    version: str | None
+
+
+class Replica(Protocol):
+    """A collection that we can follow and change."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What it can hold."""
+
+    def changes(self, cursor: str) -> Iterator[Page]:
+        """What happened since `cursor`, page by page. Raises CursorExpired, Transient, AuthFailed."""
+
+    def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        """Each ref's record, or why there is none: Gone, or Rejected when it cannot be read."""
+
+    def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
+        """Make a record under an idempotent key. Raises Exists when the key is taken."""
+
+    def update(self, record: Record, changes: Fields) -> Written:
+        """Write these fields into `record`, if it is still at its version. Raises Stale, Gone."""
+
+    def delete(self, record: Record) -> None:
+        """Remove the record, if it is still at its version. Raises Stale, Gone."""
+
+    def find(self, key: str, uid: str) -> Record | None:
+        """The record that `create` made under the key, if it arrived."""
+
+    @property
+    def requests(self) -> int:
+        """How many requests went to the server since the replica was opened."""
+
+
+@runtime_checkable
+class Watchable(Protocol):
+    """A replica that can tell that something changed, without being asked."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever the collection does."""
+
+
+class Crm(Replica, Protocol):
+    """The hub: a replica of activities that also knows people and keeps a history."""
+
+    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
+        """Activities in which `owner` takes part and that may be this item: the same UID, or the
+        same time; the engine compares."""
+
+    def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
+        """Which of the addresses the CRM knows: address -> "employee", "contact" or "account"."""
+
+    def statuses(self) -> Mapping[str, str]:
+        """Status code -> "open", "completed" or "rejected": what it means for a calendar."""
+
+    def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
+        """Keep values that lost a conflict in the activity's history: field -> value.
+        The same key is kept once (a retry adds nothing)."""
+
+    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
+        """Take the content of the record back, its history too: only the fields named in `kept`
+        stay (a time that may not stay becomes the day on which the record was made); with nothing
+        kept the record itself goes. Returns None when it is gone. Raises Stale, Gone."""

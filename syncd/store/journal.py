@@ -1,0 +1,161 @@
+"""What people look at: conflicts, parked links, explain records, the ledger, runs; and `forget`.
+
+Functions on a `Transaction`, apart from the engine's own bookkeeping.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from syncd.store import tables as t
+from syncd.store.rows import Conflict, Parked
+from syncd.store.transaction import Transaction, pack, unpack
+
+#: Explain records kept for one activity; older ones go.
+MOST_EXPLAINED = 50
+
+
+def note_decision(
+    tx: Transaction, *, at: str, pairing: str, link: int, row: int, rule: str, detail: Mapping[str, Any]
+) -> None:
+    """A short record of why: rule, fields, sides; no content."""
+    text = json.dumps(detail, sort_keys=True)
+    values = {"at": at, "pairing": pairing, "link": link, "activity": row, "rule": rule, "detail": text}
+    tx.connection.execute(insert(t.explain).values(**values))
+
+
+def decisions(tx: Transaction, row: int) -> list[dict[str, Any]]:
+    """The decisions on an activity, newest first."""
+    statement = select(t.explain).where(t.explain.c.activity == row).order_by(t.explain.c.id.desc())
+    found = tx.connection.execute(statement.limit(MOST_EXPLAINED)).mappings().all()
+    return [{**dict(f), "detail": json.loads(f["detail"])} for f in found]
+
+
+def note_crossing(
+    tx: Transaction, *, at: str, pairing: str, link: int, way: str, fields: Iterable[str], rule: str
+) -> None:
+    """The ledger's line for one crossing."""
+    names = ",".join(sorted(fields))
+    values = {"at": at, "pairing": pairing, "link": link, "way": way, "fields": names, "rule": rule}
+    tx.connection.execute(insert(t.ledger).values(**values))
+
+
+def crossings(tx: Transaction, links: Iterable[int]) -> list[dict[str, Any]]:
+    """The ledger's lines for these links, oldest first."""
+    statement = select(t.ledger).where(t.ledger.c.link.in_(list(links))).order_by(t.ledger.c.id)
+    return [dict(f) for f in tx.connection.execute(statement).mappings()]
+
+
+def park(tx: Transaction, entry: Parked) -> None:
+    """It cannot go on by itself; the first time counts as since when."""
+    where = (t.parked.c.pairing == entry.pairing) & (t.parked.c.side == entry.side) & (t.parked.c.ref == entry.ref)
+    changed = tx.connection.execute(update(t.parked).where(where).values(reason=entry.reason, link=entry.link))
+    if changed.rowcount == 0:
+        tx.connection.execute(insert(t.parked).values(**vars(entry)))
+
+
+def unpark(tx: Transaction, pairing: str, side: str, ref: str) -> None:
+    """It went on."""
+    where = (t.parked.c.pairing == pairing) & (t.parked.c.side == side) & (t.parked.c.ref == ref)
+    tx.connection.execute(delete(t.parked).where(where))
+
+
+def parked(tx: Transaction, pairing: str | None = None) -> list[Parked]:
+    """What is parked."""
+    statement = select(t.parked).order_by(t.parked.c.since, t.parked.c.ref)
+    if pairing is not None:
+        statement = statement.where(t.parked.c.pairing == pairing)
+    return [Parked(**dict(f)) for f in tx.connection.execute(statement).mappings()]
+
+
+def keep_conflict(
+    tx: Transaction, *, pairing: str, link: int, field: str, since: str, item: str, crm: str
+) -> None:
+    """Both values wait for a person's word; asked again, the values are brought up to date."""
+    values = {"item_value": pack(item), "crm_value": pack(crm)}
+    where = (t.conflict.c.link == link) & (t.conflict.c.field == field)
+    if tx.connection.execute(update(t.conflict).where(where).values(**values)).rowcount == 0:
+        tx.connection.execute(
+            insert(t.conflict).values(pairing=pairing, link=link, field=field, since=since, **values)
+        )
+
+
+def close_conflicts(tx: Transaction, link: int, still: Iterable[str]) -> None:
+    """Conflicts of the link that are settled: all but these fields."""
+    where = (t.conflict.c.link == link) & t.conflict.c.field.not_in(list(still))
+    tx.connection.execute(delete(t.conflict).where(where))
+
+
+def conflicts(tx: Transaction, pairing: str | None = None, link: int | None = None) -> list[Conflict]:
+    """The conflict queue."""
+    statement = select(t.conflict).order_by(t.conflict.c.id)
+    if pairing is not None:
+        statement = statement.where(t.conflict.c.pairing == pairing)
+    if link is not None:
+        statement = statement.where(t.conflict.c.link == link)
+    found = []
+    for f in tx.connection.execute(statement).mappings():
+        values = dict(f)
+        values["item_value"], values["crm_value"] = unpack(f["item_value"]), unpack(f["crm_value"])
+        found.append(Conflict(**values))
+    return found
+
+
+def decide(tx: Transaction, conflict: int, word: str) -> None:
+    """A person's word on a conflict: "crm" or "groupware"; the next pass carries it out."""
+    tx.connection.execute(update(t.conflict).where(t.conflict.c.id == conflict).values(word=word))
+
+
+def begin_run(tx: Transaction, pairing: str, at: str) -> None:
+    """A pass begins."""
+    changed = tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(started=at, ended=""))
+    if changed.rowcount == 0:
+        tx.connection.execute(insert(t.run).values(pairing=pairing, started=at))
+
+
+def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mapping[str, Any]) -> None:
+    """A pass ended; outcome "ok" means both sides agree."""
+    values: dict[str, Any] = {"ended": at, "outcome": outcome, "counts": json.dumps(counts, sort_keys=True)}
+    if outcome == "ok":
+        values["agreed"] = at
+    tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(**values))
+
+
+def runs(tx: Transaction) -> dict[str, dict[str, Any]]:
+    """Pairing -> its last pass."""
+    found = tx.connection.execute(select(t.run)).mappings().all()
+    return {f["pairing"]: {**dict(f), "counts": json.loads(f["counts"])} for f in found}
+
+
+def approve(tx: Transaction, pairing: str, number: int) -> None:
+    """The next pass may delete that many."""
+    changed = tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(approved=number))
+    if changed.rowcount == 0:
+        tx.connection.execute(insert(t.run).values(pairing=pairing, started="", approved=number))
+
+
+def approved(tx: Transaction, pairing: str) -> int:
+    """How many deletions an administrator has let through."""
+    return int(tx.connection.execute(select(t.run.c.approved).where(t.run.c.pairing == pairing)).scalar() or 0)
+
+
+def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> int:
+    """Removes every trace of these pairings; returns how many links went."""
+    names = list(pairings)
+    mine = select(t.link.c.id).where(t.link.c.pairing.in_(names))
+    rows = select(t.link.c.activity).where(t.link.c.pairing.in_(names))
+    alone = [f for (f,) in tx.connection.execute(rows)]
+    count = int(tx.connection.execute(select(func.count()).select_from(mine.subquery())).scalar_one())
+    for table in (t.explain, t.ledger, t.conflict, t.parked, t.pending, t.intent, t.run):
+        tx.connection.execute(delete(table).where(table.c.pairing.in_(names)))
+    tx.connection.execute(delete(t.link).where(t.link.c.pairing.in_(names)))
+    left = {f for (f,) in tx.connection.execute(select(t.link.c.activity).where(t.link.c.activity.in_(alone)))}
+    gone = [row for row in alone if row not in left]
+    tx.connection.execute(delete(t.explain).where(t.explain.c.activity.in_(gone)))
+    tx.connection.execute(delete(t.row).where(t.row.c.id.in_(gone)))
+    tx.connection.execute(delete(t.feed).where(t.feed.c.name.in_(list(feeds))))
+    return count

@@ -1,0 +1,101 @@
+"""The store: one transaction is one step of the engine's protocol, so a crash falls between steps.
+
+`Store.transaction()` yields a `Transaction` with every read and write the engine makes; nothing
+else touches the tables. A `watch` function, if given, is called before and after each commit: the
+property test crashes there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, select
+from sqlalchemy.pool import StaticPool
+
+from syncd.store import tables as t
+from syncd.store.transaction import Transaction
+
+
+class Store:
+    """An open store. Thread-safe: each transaction has its own connection."""
+
+    def __init__(self, engine: Engine, watch: Callable[[str], None] | None = None) -> None:
+        self._engine = engine
+        self._watch = watch or (lambda moment: None)
+
+    @classmethod
+    def in_memory(cls, watch: Callable[[str], None] | None = None) -> Store:
+        """A store that ends with the process; for tests and rehearsals."""
+        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
+        _prepare_sqlite(engine)
+        t.metadata.create_all(engine)
+        return cls(engine, watch)
+
+    @classmethod
+    def open(cls, url: str) -> Store:
+        """The store at the URL, brought to the present schema.
+
+        Raises `StoreFault` when it cannot be opened or is from a newer release.
+        """
+        from syncd.store.upgrade import upgrade
+
+        if url.startswith("sqlite:///"):
+            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
+        if url.startswith("sqlite"):
+            _prepare_sqlite(engine)
+        upgrade(engine)
+        return cls(engine)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """All of it happens, or none of it."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield Transaction(connection)
+            self._watch("before commit")
+            connection.commit()
+        self._watch("after commit")
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """Reads only: takes no lock that another writer would wait for."""
+        with self._engine.connect() as connection:
+            yield Transaction(connection)
+
+    def dump(self) -> dict[str, list[tuple[object, ...]]]:
+        """Every row of every table, for tests that search for what must not be there."""
+        with self._engine.connect() as connection:
+            return {
+                table.name: [tuple(r) for r in connection.execute(select(table))] for table in t.metadata.sorted_tables
+            }
+
+    def vacuum(self) -> None:
+        """Removes what deleted rows left in the file (after `forget`)."""
+        if self._engine.dialect.name == "sqlite":
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def close(self) -> None:
+        """Gives back the connections."""
+        self._engine.dispose()
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """WAL, deleted content overwritten, and transactions that begin when we say so."""
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: object, _record: object) -> None:
+        import sqlite3
+
+        assert isinstance(connection, sqlite3.Connection)
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "busy_timeout=30000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+
+__all__ = ["Connection", "Store", "Transaction"]
