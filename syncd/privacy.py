@@ -14,8 +14,8 @@ from typing import Literal
 
 from syncd.mapping.schema import Privacy
 from syncd.model.fields import Fields, Value
-from syncd.model.recurrence import Recurrence
 from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span, like, parse_moment
 
 Verdict = Literal["full", "busy", "partial", "withheld"]

@@ -79,9 +79,9 @@ class Lens:
         self._by_item = {rule.item: rule for rule in self.rules.values()}
 
     def _rule(self, name: str, rule: FieldRule | str) -> Rule:
-        full = FieldRule(**{"from": rule}) if isinstance(rule, str) else rule
+        full = FieldRule.model_validate({"from": rule}) if isinstance(rule, str) else rule
         allowed = self.mapping.direction
-        direction = full.direction or allowed
+        direction: str = full.direction or allowed
         if allowed != "both" and direction != allowed:
             direction = allowed if direction == "both" else "none"
         said = self.mapping.conflicts.get(name, self.mapping.conflicts.get("default", "newest"))
@@ -181,7 +181,7 @@ class Lens:
     def dress_crm(self, changes: dict[str, Any], current: Fields, side: Capabilities) -> dict[str, Any]:
         """Activity fields with the line that keeps a subject too long for the CRM."""
         rule = self.rules.get("subject")
-        if rule is None or rule.overflow != "note-line" or "subject" not in changes and "notes" not in changes:
+        if rule is None or rule.overflow != "note-line" or ("subject" not in changes and "notes" not in changes):
             return changes
         room = side.limit("subject").length
         subject = changes.get("subject")

@@ -110,10 +110,10 @@ class MappingFile(Strict):
     window: Window = Window()
     include: Include = Include()
     exclude: list[Condition] = []
-    privacy: Privacy = Privacy()
+    privacy: Privacy = Field(default_factory=lambda: Privacy.model_validate({}))
     fields: dict[str, FieldRule | str]
     conflicts: dict[str, Word | list[Word]] = {}
-    deletions: Deletions = Deletions()
+    deletions: Deletions = Field(default_factory=lambda: Deletions.model_validate({}))
 
     @model_validator(mode="before")
     @classmethod

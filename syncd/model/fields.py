@@ -141,7 +141,7 @@ class Words(Kind):
         return "\n".join(sorted(value or ()))
 
     def elements(self, value: Value) -> dict[str, str]:
-        return {word: "" for word in value or ()}
+        return dict.fromkeys(value or (), "")
 
     def rebuild(self, picked: Mapping[str, Value]) -> Value:
         return frozenset(picked)

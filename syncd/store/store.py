@@ -39,14 +39,15 @@ class Store:
 
         Raises `StoreFault` when it cannot be opened or is from a newer release.
         """
-        from syncd.store.upgrade import upgrade
+        from syncd.store.upgrade import current, upgrade
 
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
         if url.startswith("sqlite"):
             _prepare_sqlite(engine)
-        upgrade(engine)
+        if not current(engine):
+            upgrade(engine)
         return cls(engine)
 
     @contextmanager

@@ -1,0 +1,100 @@
+"""What one pass carries around: the pairing, the store, the moment, and what it reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from syncd.engine.digest import Digester
+from syncd.engine.pairing import Moment, Pairing
+from syncd.engine.plan import Decision
+from syncd.store import Link, Row, Store, Transaction
+from syncd.store.journal import note_crossing, note_decision
+
+
+@dataclass
+class Report:
+    """What a pass did, in numbers (the JSON output's shape: docs/reference-json.md)."""
+
+    read: int = 0
+    created_crm: int = 0
+    created_groupware: int = 0
+    updated_crm: int = 0
+    updated_groupware: int = 0
+    deleted_crm: int = 0
+    deleted_groupware: int = 0
+    linked: int = 0
+    withheld: int = 0
+    redacted: int = 0
+    resting: int = 0
+    parked: int = 0
+    conflicts: int = 0
+    held: int = 0
+
+    def numbers(self) -> dict[str, int]:
+        """Name -> count."""
+        return dict(vars(self))
+
+    @property
+    def writes(self) -> int:
+        """How many records this pass wrote, on both sides."""
+        return (
+            self.created_crm
+            + self.created_groupware
+            + self.updated_crm
+            + self.updated_groupware
+            + self.deleted_crm
+            + self.deleted_groupware
+            + self.redacted
+        )
+
+
+@dataclass
+class Context:
+    """One pass over one pairing."""
+
+    pairing: Pairing
+    store: Store
+    moment: Moment
+    #: The key of all digests; lies outside the store.
+    key: bytes
+    #: Everyone who shares the CRM's feed, this pairing among them.
+    everyone: Sequence[Pairing] = ()
+    #: Compare everything, instead of what the feeds announce.
+    full: bool = False
+    report: Report = field(default_factory=Report)
+    progress: Callable[[int], None] = lambda done: None
+    #: An administrator let this many deletions through.
+    approved: int = 0
+
+    def digester(self, link: int) -> Digester:
+        """Digests in the scope of a link."""
+        return Digester(self.key, f"link {link}")
+
+    def explain(self, tx: Transaction, link: Link, decision: Decision, **detail: Any) -> None:
+        """Leaves the short record of a decision."""
+        if decision.rest:
+            detail["rests"] = decision.rest
+        note_decision(
+            tx,
+            at=self.moment.text,
+            pairing=self.pairing.id,
+            link=link.id,
+            row=link.activity,
+            rule=decision.rule.value,
+            detail={"role": link.role, **detail},
+        )
+
+    def crossed(self, tx: Transaction, link: Link, way: str, fields: Sequence[str], rule: str = "full") -> None:
+        """Writes the ledger's line."""
+        note_crossing(
+            tx, at=self.moment.text, pairing=self.pairing.id, link=link.id, way=way, fields=fields, rule=rule
+        )
+
+    def touch(self, tx: Transaction, link: Link, row: Row | None) -> None:
+        """Both sides of the link are looked at again in the next settlement."""
+        if link.item_ref is not None:
+            tx.announce(link.pairing, "item", [link.item_ref])
+        if row is not None and row.crm_ref is not None:
+            tx.announce(link.pairing, "crm", [row.crm_ref])

@@ -1,0 +1,170 @@
+"""Feed: put what the sides announce into *pending* and move the cursor, in one transaction a page.
+
+A version that a link already holds is our own echo and is dropped unread. A full comparison is the
+same feed from its beginning: what the listing did not name counts as gone only when the listing is
+complete (design §4, CursorExpired).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from syncd.engine.context import Context
+from syncd.engine.pairing import Pairing
+from syncd.ports import Change, CursorExpired, Page
+from syncd.store import Link, Transaction
+
+
+def item_feed(pairing: str) -> str:
+    """The name of a pairing's item feed in the store."""
+    return f"item {pairing}"
+
+
+def crm_feed(crm: str) -> str:
+    """The name of a CRM's feed in the store."""
+    return f"crm {crm}"
+
+
+def seed_feed(crm: str, pairing: str) -> str:
+    """The name under which a pairing remembers that it has seen all of the CRM once."""
+    return f"crm {crm} for {pairing}"
+
+
+def feed_items(ctx: Context) -> None:
+    """Announces what happened in the replica since the last pass."""
+    pairing, name = ctx.pairing, item_feed(ctx.pairing.id)
+    with ctx.store.reading() as tx:
+        place = tx.feed(name)
+    digest = pairing.lens.digest
+    listing = "all" if place is None or place["mapping"] != digest else place["listing"]
+    if listing in ("", "emptied") and ctx.full:
+        listing = "compare"
+    generation = place["generation"] if place else 0
+    cursor = place["cursor"] if place else ""
+    if listing in ("all", "compare"):
+        generation, cursor = generation + 1, ""
+    for attempt in (1, 2):
+        try:
+            _read_items(ctx, name, cursor, listing, generation)
+            return
+        except CursorExpired:
+            if attempt == 2 or cursor == "":
+                raise
+            listing, generation, cursor = "compare", generation + 1, ""
+
+
+def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
+    pairing, seen = ctx.pairing, 0
+    for page in ctx.pairing.replica.changes(cursor):
+        with ctx.store.transaction() as tx:
+            refs = [c.ref for c in page.changes]
+            links: dict[str, list[Link]] = {}
+            for link in tx.links_by_item(pairing.id, refs):
+                links.setdefault(link.item_ref or "", []).append(link)
+            fresh = [c.ref for c in page.changes if listing == "all" or not _echo(c, links.get(c.ref, []))]
+            tx.announce(pairing.id, "item", fresh)
+            done = listing
+            if listing in ("all", "compare"):
+                seen += sum(not c.gone for c in page.changes)
+                tx.mark_seen(pairing.id, [c.ref for c in page.changes if not c.gone], generation)
+                if page.complete:
+                    missing = tx.unseen(pairing.id, generation)
+                    tx.announce(pairing.id, "item", missing)
+                    done = "emptied" if missing and not seen else ""
+            elif listing == "emptied" and any(not c.gone for c in page.changes):
+                done = ""
+            values = {"cursor": page.cursor, "generation": generation, "listing": done}
+            tx.set_feed(name, **values, mapping=pairing.lens.digest)
+
+
+def _echo(change: Change, links: Sequence[Link]) -> bool:
+    if change.gone:
+        return bool(links) and all(link.rest in ("item-gone", "declined", "taken-back") for link in links)
+    return bool(links) and bool(change.version) and all(link.item_version == change.version for link in links)
+
+
+def feed_crm(ctx: Context) -> None:
+    """Announces what happened in the CRM, to every pairing that shares it."""
+    pairing = ctx.pairing
+    everyone = [p for p in ctx.everyone if p.crm_name == pairing.crm_name] or [pairing]
+    name = crm_feed(pairing.crm_name)
+    with ctx.store.reading() as tx:
+        place = tx.feed(name)
+        unseeded = [p for p in everyone if not _seeded(tx, p)]
+    generation = place["generation"] if place else 0
+    listing = "all" if place is None else place["listing"]
+    if not listing and ctx.full:
+        listing = "compare"
+    if place is not None and unseeded and not listing:
+        for page in pairing.crm.changes(""):
+            with ctx.store.transaction() as tx:
+                _route(ctx, tx, page, unseeded, echoes=True)
+                if page.complete:
+                    _mark_seeded(tx, unseeded)
+    cursor = place["cursor"] if place else ""
+    if listing:
+        generation, cursor = generation + 1, ""
+    for attempt in (1, 2):
+        try:
+            _read_crm(ctx, name, pairing.crm.changes(cursor), everyone, listing, generation)
+            return
+        except CursorExpired:
+            if attempt == 2 or cursor == "":
+                raise
+            listing, generation, cursor = "compare", generation + 1, ""
+
+
+def _read_crm(
+    ctx: Context, name: str, pages: Iterator[Page], everyone: Sequence[Pairing], listing: str, generation: int
+) -> None:
+    crm = ctx.pairing.crm_name
+    for page in pages:
+        with ctx.store.transaction() as tx:
+            _route(ctx, tx, page, everyone, echoes=listing == "all")
+            done = listing
+            if listing:
+                tx.mark_rows_seen(crm, [c.ref for c in page.changes if not c.gone], generation)
+                if page.complete:
+                    for row in tx.rows_unseen(crm, generation):
+                        for link in tx.links_of_row(row.id):
+                            tx.announce(link.pairing, "crm", [row.crm_ref or ""])
+                    _mark_seeded(tx, everyone)
+                    done = ""
+            tx.set_feed(name, cursor=page.cursor, generation=generation, listing=done)
+
+
+def _route(ctx: Context, tx: Transaction, page: Page, to: Sequence[Pairing], *, echoes: bool) -> None:
+    """Announces a page to the links of each activity, and to every employee who takes part in it."""
+    by_id = {p.id: p for p in to}
+    by_address: dict[str, list[Pairing]] = {}
+    for p in to:
+        for address in p.employee.addresses:
+            by_address.setdefault(address, []).append(p)
+    rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in page.changes])
+    announced: dict[str, list[str]] = {}
+    for change in page.changes:
+        row = rows.get(change.ref)
+        linked = tx.links_of_row(row.id) if row else []
+        for link in linked:
+            echo = not change.gone and bool(change.version) and link.crm_version == change.version
+            if link.pairing in by_id and (echoes or not echo):
+                announced.setdefault(link.pairing, []).append(change.ref)
+        if change.gone:
+            continue
+        mine = {link.pairing for link in linked}
+        for address in change.people:
+            for p in by_address.get(address, ()):
+                if p.id not in mine and p.lens.mapping.activity == change.kind:
+                    announced.setdefault(p.id, []).append(change.ref)
+    for pairing, refs in announced.items():
+        tx.announce(pairing, "crm", dict.fromkeys(refs))
+
+
+def _seeded(tx: Transaction, pairing: Pairing) -> bool:
+    place = tx.feed(seed_feed(pairing.crm_name, pairing.id))
+    return place is not None and place["mapping"] == pairing.lens.digest
+
+
+def _mark_seeded(tx: Transaction, pairings: Sequence[Pairing]) -> None:
+    for pairing in pairings:
+        tx.set_feed(seed_feed(pairing.crm_name, pairing.id), mapping=pairing.lens.digest)

@@ -1,0 +1,158 @@
+"""A record without a link: is it something that we know already, something typed on both sides, or new?
+
+An item is known by its UID (or the key it carries); else it is adopted when exactly one activity has
+the same start, end and subject (design §5, adopt); else it gets a row of its own, whose uniqueness
+in the store is the claim that keeps two pairings from making two activities.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+
+from syncd.engine.context import Context
+from syncd.engine.digest import uid_digest
+from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
+from syncd.engine.pairing import day_text
+from syncd.engine.roles import role_of
+from syncd.engine.window import wakes
+from syncd.engine.writes import Wait
+from syncd.mapping.conditions import needs_people, taken
+from syncd.model.fields import Fields
+from syncd.model.record import Record
+from syncd.ports import Gone, Rejected
+from syncd.store import Link, Row, Transaction
+
+
+def known_people(ctx: Context, fields: Fields) -> dict[str, str]:
+    """Whom of the item's people the CRM knows, when the mapping asks."""
+    if not needs_people(ctx.pairing.lens.mapping):
+        return {}
+    return dict(ctx.pairing.crm.known(fields.get("attendees") or ()))
+
+
+def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> tuple[Link | None, str]:
+    """The link of an item, or of an occurrence, that has none yet.
+
+    Returns (link, ""), or (None, due): it does not cross, and is to be looked at again on the day
+    `due` ("" for never). Raises Wait, Rejected.
+    """
+    lens = ctx.pairing.lens
+    view = item_view(ctx, fields, "own")
+    if not within(ctx, view):
+        day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
+        return None, day_text(day) if day else ""
+    if not taken(lens.mapping, fields, known_people(ctx, fields)):
+        return None, ""
+    digest = uid_digest(ctx.key, record.uid, occurrence) if record.uid else None
+    with ctx.store.reading() as tx:
+        row = tx.row_by_key(record.uid) if record.uid and not occurrence else None
+        if row is None and digest:
+            row = tx.row_by_uid(ctx.pairing.crm_name, digest)
+    if row is not None:
+        return _known(ctx, record, occurrence, row), ""
+    row = _adopted(ctx, record, view)
+    if row is None and (lens.mapping.direction == "to-groupware" or fields.get("status") == "cancelled"):
+        return None, ""
+    try:
+        with ctx.store.transaction() as tx:
+            if row is None:
+                row = tx.add_row(
+                    crm=ctx.pairing.crm_name,
+                    kind=lens.mapping.activity,
+                    key=new_key(ctx, f"item {ctx.pairing.id} {record.ref} {record.uid} {occurrence}"),
+                    uid_digest=digest,
+                    scheduled=bool(fields.get("attendees")),
+                    origin="groupware",
+                )
+            elif digest and row.uid_digest is None:
+                tx.set_row(row.id, uid_digest=digest)
+            return _add(ctx, tx, row, record, occurrence, ours=False), ""
+    except IntegrityError:
+        raise Wait from None
+
+
+def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
+    """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
+    that has moved to another place in this replica."""
+    with ctx.store.reading() as tx:
+        mine = [k for k in tx.links_of_rows(ctx.pairing.id, [row.id]) if k.occurrence == occurrence]
+    link = mine[0] if mine else None
+    if link is not None and link.item_ref not in (None, record.ref):
+        there = ctx.pairing.replica.fetch([link.item_ref or ""]).get(link.item_ref or "")
+        if isinstance(there, Record):
+            raise Rejected(f"another entry of this calendar has the same UID: {link.item_ref}")
+        if there is not None and not isinstance(there, Gone):
+            raise there
+    with ctx.store.transaction() as tx:
+        if link is None:
+            return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+        rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
+        tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+        found = tx.link(link.id)
+        assert found is not None
+        return found
+
+
+def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: str, *, ours: bool) -> Link:
+    others = tx.links_of_row(row.id)
+    role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
+    ctx.report.linked += 1
+    return tx.add_link(
+        pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
+    )
+
+
+def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
+    """The row of the one activity that is this item, typed by hand on both sides."""
+    owner = ctx.pairing.employee.addresses[0]
+    found = ctx.pairing.crm.candidates(Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid), owner)
+    same_uid = [c for c in found if record.uid and c.uid == record.uid]
+    likely = same_uid or [c for c in found if equal_meeting(ctx, view, c)]
+    with ctx.store.transaction() as tx:
+        rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
+        free = [
+            c for c in likely if c.ref not in rows or not tx.links_of_rows(ctx.pairing.id, [rows[c.ref].id])
+        ]
+        if len(free) != 1:
+            return None
+        activity = free[0]
+        return rows.get(activity.ref) or _row_of(ctx, tx, activity)
+
+
+def _row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
+    key = new_key(ctx, f"activity {ctx.pairing.crm_name} {activity.ref}")
+    kind = ctx.pairing.lens.mapping.activity
+    return tx.add_row(crm=ctx.pairing.crm_name, kind=kind, key=key, crm_ref=activity.ref, origin="crm")
+
+
+def new_key(ctx: Context, source: str) -> str:
+    """A row's key: always the same for the same source, and nothing can be read from it."""
+    return str(UUID(bytes=hashlib.blake2b(source.encode(), key=ctx.key, digest_size=16).digest(), version=5))
+
+
+def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
+    """As `join_item`, for an activity that has no item in this replica yet. Raises Wait."""
+    pairing, lens = ctx.pairing, ctx.pairing.lens
+    if lens.mapping.direction == "to-crm" or not in_scope(ctx, activity, ours=True):
+        return None, ""
+    if not pairing.replica.capabilities.writable:
+        return None, ""
+    if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
+        return None, ""
+    view = crm_view(ctx, activity)
+    if not within(ctx, view):
+        day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
+        return None, day_text(day) if day else ""
+    with ctx.store.transaction() as tx:
+        row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
+        if row is not None and row.scheduled:
+            return None, ""  # their own invitation is their copy
+        if tx.unlinked_items(pairing.id, ctx.moment.today):
+            raise Wait  # an item that we have not read yet may be this meeting
+        row = row or _row_of(ctx, tx, activity)
+        # until its create has arrived the link rests like one whose item we took back
+        link = tx.add_link(pairing=pairing.id, activity=row.id, role="copy", ours=True, rest="taken-back")
+        return link, ""

@@ -1,0 +1,188 @@
+"""Looks at both sides of a link: what each holds in the activity's terms, and in which state it is.
+
+Reads no store and no port; what it needs was fetched before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.digest import Digester
+from syncd.engine.merge import Sides
+from syncd.engine.plan import Activity, Item, Situation
+from syncd.engine.roles import directions, only
+from syncd.engine.window import inside, over
+from syncd.mapping.conditions import taken
+from syncd.model.fields import Fields, normal_text, same
+from syncd.model.record import Record
+from syncd.privacy import Admission
+from syncd.store import Link
+
+
+@dataclass(frozen=True)
+class Look:
+    """Both sides of one link, ready to be decided on."""
+
+    link: Link
+    situation: Situation
+    sides: Sides
+    activity: Record | None
+    #: The item's fields as admitted (of one occurrence, when the series is expanded).
+    item_fields: Fields | None
+
+
+def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
+    """The item in the activity's terms, as far as both sides can hold it."""
+    seen = ctx.pairing.lens.from_item(fields)
+    names = ctx.pairing.names - ({"recurrence"} if ctx.pairing.expands else set())
+    if role == "copy":
+        names -= {"participants"}
+    return {name: value for name, value in seen.items() if name in names}
+
+
+def crm_view(ctx: Context, record: Record) -> dict[str, Any]:
+    """The activity's mapped fields, as far as both sides can hold them."""
+    seen = ctx.pairing.lens.from_activity(record.fields)
+    return {name: value for name, value in seen.items() if name in ctx.pairing.names}
+
+
+def in_scope(ctx: Context, record: Record, *, ours: bool) -> bool:
+    """True when the activity is this employee's to see: a private one is its owner's alone, and
+    what syncd copied into a calendar belongs there while the employee takes part."""
+    employee = ctx.pairing.employee
+    mine = record.owner in employee.addresses
+    if record.fields.get("private") and not mine:
+        return False
+    return mine or not ours or bool(employee.among(record.fields.get("participants") or {}))  # type: ignore[arg-type]
+
+
+def look(
+    ctx: Context,
+    link: Link,
+    admission: Admission | None,
+    fields: Fields | None,
+    activity: Record | None,
+    known: Mapping[str, str],
+    decided: Mapping[str, str],
+) -> Look:
+    """The link with both sides' states.
+
+    Args:
+        admission: what the privacy filter let through; None when the item is gone.
+        fields: the item's fields (of the occurrence); None when it, or the occurrence, is gone.
+        activity: None when it is gone.
+        known: whom the CRM knows, for the mapping's conditions.
+        decided: a person's words on conflicts.
+    """
+    pairing, lens = ctx.pairing, ctx.pairing.lens
+    record = admission.record if admission else None
+    read_only = bool(admission and admission.read_only)
+    item = item_view(ctx, fields, link.role) if fields is not None else {}
+    crm = crm_view(ctx, activity) if activity is not None else {}
+    sides = Sides(
+        item=item,
+        crm=crm,
+        item_base=link.item_base,
+        crm_base=link.crm_base,
+        texts=link.texts,
+        lens=lens,
+        caps=(pairing.replica.capabilities, pairing.crm.capabilities),
+        digester=ctx.digester(link.id),
+        directions=directions(lens, link.role, read_only=read_only),
+        only=only(link.role, pairing.employee, item, crm),
+        item_modified=record.modified if record else None,
+        crm_modified=activity.modified if activity else None,
+        organizer=bool(record and record.owner and record.owner in pairing.employee.addresses),
+        decided=decided,
+        local={k.removeprefix("local-"): frozenset(v) for k, v in link.unconfirmed.items() if k.startswith("local-")},
+    )
+    sides = _accept_shaping(sides, link)
+    situation = Situation(
+        item=_item_state(ctx, sides, admission, fields, crm, known),
+        activity=_activity_state(ctx, sides, link, activity),
+        role=link.role,
+        rest=link.rest,
+        past=_past(ctx, item or crm),
+        responsible=activity is None or activity.owner in pairing.employee.addresses,
+        ours=link.ours,
+        rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
+    )
+    return Look(link, situation, sides, activity, fields)
+
+
+def _past(ctx: Context, view: Fields) -> bool:
+    return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
+
+
+def within(ctx: Context, *views: Fields) -> bool:
+    """True when any of the views touches the window: what one side moved out of it still crosses."""
+    bounds = ctx.moment.bounds(ctx.pairing.lens)
+    return any(inside(view, bounds, ctx.pairing.employee.zone) for view in views if view)
+
+
+def _item_state(
+    ctx: Context, sides: Sides, admission: Admission | None, fields: Fields | None, crm: Fields, known: Mapping[str, str]
+) -> Item:
+    if admission is None:
+        return Item.GONE
+    if admission.verdict == "withheld":
+        return Item.PRIVATE
+    if fields is None:
+        return Item.GONE
+    if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):
+        return Item.OUT
+    return Item.CHANGED if changed(sides.digester, sides.item_base, sides.item) else Item.SAME
+
+
+def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:
+    if activity is None:
+        return Activity.GONE
+    if not in_scope(ctx, activity, ours=link.ours):
+        return Activity.OUT
+    return Activity.CHANGED if changed(sides.digester, sides.crm_base, sides.crm) else Activity.SAME
+
+
+def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:
+    """True when the side differs from what it held at the last agreement."""
+    return any(not digester.holds(base, name, value) for name, value in view.items())
+
+
+def _accept_shaping(sides: Sides, link: Link) -> Sides:
+    """A field that we wrote and that differs now is the server's shaping, not an edit, when it is
+    an image of what we sent and the sender's side still holds what it sent (fine print 3)."""
+    bases = {"item": dict(sides.item_base), "crm": dict(sides.crm_base)}
+    for side, names in link.unconfirmed.items():
+        if side not in bases:
+            continue
+        here, there = (sides.item, sides.crm) if side == "item" else (sides.crm, sides.item)
+        other = bases["crm" if side == "item" else "item"]
+        for name in names:
+            if name not in here or sides.digester.holds(bases[side], name, here[name]):
+                continue
+            unchanged = name in there and sides.digester.holds(other, name, there[name])
+            if unchanged and _image(here[name], there[name]):
+                bases[side][name] = sides.digester.of(name, here[name])
+    return replace(sides, item_base=bases["item"], crm_base=bases["crm"])
+
+
+def _image(held: Any, sent: Any) -> bool:
+    """True when `held` is `sent` cut off or trimmed."""
+    if not isinstance(held, str) or not isinstance(sent, str):
+        return False
+    one, other = " ".join(normal_text(held).split()), " ".join(normal_text(sent).split())
+    return bool(one) and other.startswith(one)
+
+
+def equal_meeting(ctx: Context, item: Fields, activity: Record) -> bool:
+    """True when an unlinked item and an activity are the same meeting typed twice: same start,
+    end and normalised subject (design §5, adopt)."""
+    crm = crm_view(ctx, activity)
+    name = "time" if "time" in item else "due"
+    subject = normal_text(str(item.get("subject") or "")).casefold()
+    caps = (ctx.pairing.replica.capabilities, ctx.pairing.crm.capabilities)
+    there = normal_text(str(crm.get("subject") or "")).casefold()
+    cut = normal_text(str(ctx.pairing.lens.on_crm("subject", item.get("subject"), caps[1]) or "")).casefold()
+    return same(name, item.get(name), crm.get(name)) and there in (subject, cut)

@@ -1,0 +1,89 @@
+"""A series as single occurrences, for a CRM that holds none, and single edits as a series again.
+
+An expanded series is one item with many links, one an occurrence, each known by its original
+start. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from syncd.model.fields import Fields, Value
+from syncd.model.recurrence import Recurrence, starts
+from syncd.model.span import Moment, Span, as_instant, like, moment_key, parse_moment
+
+
+def expand(fields: Fields, bounds: tuple[datetime, datetime]) -> dict[str, dict[str, Value]]:
+    """Original start's key -> the occurrence's fields, for those that touch the window.
+
+    Raises BadRule.
+    """
+    span: Span = fields["time"]
+    recurrence: Recurrence = fields["recurrence"]
+    after, before = bounds
+    found: dict[str, dict[str, Value]] = {}
+    for start in starts(span, recurrence, after - span.length, before):
+        found[moment_key(start)] = _occurrence(fields, span, recurrence, start)
+    for key in recurrence.overrides:  # moved into the window from outside of it
+        if key not in found and key not in recurrence.exdates:
+            made = _occurrence(fields, span, recurrence, like(parse_moment(key), span.start))
+            if after <= as_instant(made["time"].end) and as_instant(made["time"].start) < before:
+                found[key] = made
+    return found
+
+
+def _occurrence(fields: Fields, span: Span, recurrence: Recurrence, start: Moment) -> dict[str, Value]:
+    made = {name: value for name, value in fields.items() if name != "recurrence"}
+    made["time"] = span.moved_to(start)
+    made.update(recurrence.overrides.get(moment_key(start), {}))
+    return made
+
+
+def next_start(fields: Fields, before: datetime) -> datetime | None:
+    """When the first occurrence behind the window begins; None when there is none for two years."""
+    found = starts(fields["time"], fields["recurrence"], before, before + timedelta(days=800))
+    return next((as_instant(start) for start in found), None)
+
+
+def inside_key(key: str, bounds: tuple[datetime, datetime]) -> bool:
+    """True when an occurrence with that original start lies in the window."""
+    return bounds[0] <= as_instant(parse_moment(key)) < bounds[1]
+
+
+def rekeyed(known: Iterable[str], present: Sequence[str], bounds: tuple[datetime, datetime]) -> dict[str, str]:
+    """Old key -> new key, where the series as a whole was moved.
+
+    Known occurrences that are no longer there and new ones that nobody knows are matched: first by
+    date, then, when there are as many of one as of the other, in their order. So moving a series
+    moves its activities instead of cancelling them all (scenario A7).
+    """
+    lost = sorted(k for k in known if k and k not in set(present) and inside_key(k, bounds))
+    fresh = sorted(k for k in present if k not in set(known))
+    matched: dict[str, str] = {}
+    for key in list(lost):
+        same_day = next((k for k in fresh if k[:8] == key[:8]), None)
+        if same_day is not None:
+            matched[key] = same_day
+            fresh.remove(same_day)
+            lost.remove(key)
+    if lost and len(lost) == len(fresh):
+        matched.update(zip(lost, fresh, strict=True))
+    return matched
+
+
+def with_occurrences(
+    fields: Fields, changes: Mapping[str, Fields], removed: Iterable[str], restored: Iterable[str] = ()
+) -> Recurrence:
+    """The series after single occurrences were edited (item fields by key), removed, or brought back."""
+    recurrence: Recurrence = fields["recurrence"]
+    overrides: dict[str, Mapping[str, Value]] = dict(recurrence.overrides)
+    for key, changed in changes.items():
+        overrides[key] = MappingProxyType({**overrides.get(key, {}), **changed})
+    gone = set(removed)
+    for key in gone:
+        overrides.pop(key, None)
+    exdates = (recurrence.exdates - frozenset(restored)) | gone
+    return replace(recurrence, exdates=exdates, overrides=MappingProxyType(overrides))

@@ -1,0 +1,90 @@
+"""A pairing: one replica of one employee, joined with the CRM under one mapping."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from syncd.mapping.lens import Lens
+from syncd.model.fields import Fields
+from syncd.model.people import People
+from syncd.ports import Crm, Replica
+
+
+@dataclass(frozen=True)
+class Employee:
+    """Whose groupware it is."""
+
+    id: str
+    #: Normalised addresses; the first is the one that the CRM knows best.
+    addresses: tuple[str, ...]
+    #: In which dates and floating times are read.
+    zone: tzinfo = UTC
+
+    def among(self, people: People) -> str:
+        """The address under which the employee takes part, or "" ."""
+        return next((a for a in self.addresses if a in people), "")
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """What one pass works on."""
+
+    id: str
+    employee: Employee
+    replica: Replica
+    crm: Crm
+    #: The CRM's name in the configuration: pairings with the same name share its activities.
+    crm_name: str
+    lens: Lens = field(repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Activity fields that are mapped and that both sides can hold."""
+        mine, theirs = self.replica.capabilities.fields, self.crm.capabilities.fields
+        return frozenset(
+            name
+            for name, rule in self.lens.rules.items()
+            if (mine is None or rule.item in mine) and (theirs is None or name in theirs)
+        )
+
+    @property
+    def expands(self) -> bool:
+        """True when the CRM holds no series, so that each occurrence is an activity of its own."""
+        return self.crm.capabilities.series == "none" and self.replica.capabilities.series == "series"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Now, as the pass sees it: one value for all of it, so that a test can choose it."""
+
+    now: datetime
+
+    @property
+    def text(self) -> str:
+        """For the store."""
+        return self.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    @property
+    def today(self) -> str:
+        """For due dates."""
+        return self.now.astimezone(UTC).strftime("%Y-%m-%d")
+
+    def bounds(self, lens: Lens) -> tuple[datetime, datetime]:
+        """The mapping's window, from midnight to midnight UTC, so that it moves once a day."""
+        midnight = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        window = lens.mapping.window
+        return midnight - window.past, midnight + window.future + timedelta(days=1)
+
+
+def day_text(day: date) -> str:
+    """A due date for the store."""
+    return day.strftime("%Y-%m-%d")
+
+
+def participants_lines(fields: Fields) -> list[str]:
+    """The participants of an activity as lines of the block in a copy."""
+    people: People = fields.get("participants") or People()
+    if not people:
+        return []
+    return ["Participants:", *(f"  {people[a].name} <{a}>" if people[a].name else f"  {a}" for a in people)]

@@ -1,0 +1,53 @@
+"""One pass over one pairing: recover, feed, settle. Each can be interrupted at any point."""
+
+from __future__ import annotations
+
+from syncd.engine.context import Context, Report
+from syncd.engine.feed import feed_crm, feed_items
+from syncd.engine.recover import recover
+from syncd.engine.settle import settle
+from syncd.ports import AuthFailed, PortError, Transient
+from syncd.store.journal import approve, approved, begin_run, conflicts, end_run, parked
+
+
+def run_pass(ctx: Context) -> Report:
+    """Brings the pairing into step.
+
+    Raises Transient (back off this mailbox), AuthFailed (stop this account) and other PortErrors of
+    the feeds; what was done until then is done, and the rest is still announced.
+    """
+    pairing = ctx.pairing.id
+    with ctx.store.transaction() as tx:
+        begin_run(tx, pairing, ctx.moment.text)
+        ctx.approved = approved(tx, pairing)
+    outcome = "failed"
+    try:
+        recover(ctx)
+        feed_items(ctx)
+        feed_crm(ctx)
+        settle(ctx)
+        outcome = "held" if ctx.report.held else "ok"
+    except AuthFailed:
+        outcome = "sign-in failed"
+        raise
+    except Transient:
+        outcome = "server not ready"
+        raise
+    except PortError:
+        outcome = "server failed"
+        raise
+    finally:
+        if outcome != "failed":
+            _end(ctx, outcome)
+    return ctx.report
+
+
+def _end(ctx: Context, outcome: str) -> None:
+    with ctx.store.transaction() as tx:
+        ctx.report.parked = len(parked(tx, ctx.pairing.id))
+        ctx.report.conflicts = len(conflicts(tx, ctx.pairing.id))
+        if ctx.report.parked and outcome == "ok":
+            outcome = "parked"
+        if ctx.approved and outcome in ("ok", "parked"):
+            approve(tx, ctx.pairing.id, 0)
+        end_run(tx, ctx.pairing.id, ctx.moment.text, "ok" if outcome == "parked" else outcome, ctx.report.numbers())

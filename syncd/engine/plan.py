@@ -1,0 +1,167 @@
+"""What is to be done about one link: the decision table of design §5, and nothing else. Pure.
+
+Each side is in one of a few states; the table names the rule. The refinements below it are what an
+administrator may choose (deletions), what a role forbids, and what a link at rest wakes up to.
+"Rest" means: the link stays, both records stay, nothing crosses. A link is dropped only when both
+records are gone; else the next edit of the survivor would look new and bring back, or double, what
+a person had deleted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from syncd.mapping.schema import Deletions
+
+
+class Item(Enum):
+    """What the item's side can be."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    GONE = "gone"
+    #: Withheld by the privacy filter, or only visible as less than it was.
+    PRIVATE = "private"
+    #: Outside the window, or not taken by the mapping's conditions.
+    OUT = "out"
+
+
+class Activity(Enum):
+    """What the activity's side can be."""
+
+    SAME = "same"
+    CHANGED = "changed"
+    GONE = "gone"
+    #: Not this employee's any more, or private to somebody else.
+    OUT = "out"
+
+
+class Rule(Enum):
+    """What is done."""
+
+    NOTHING = "nothing"
+    TO_ITEM = "push the fields to the item"
+    TO_CRM = "push the fields to the activity"
+    MERGE = "merge field by field"
+    CREATE_CRM = "create the activity"
+    CREATE_ITEM = "create the item"
+    DELETE_ITEM = "delete the item"
+    DELETE_CRM = "delete the activity"
+    CANCEL = "cancel the activity"
+    DECLINE = "record the answer: declined"
+    REDACT = "take back what became private"
+    TAKE_BACK = "take back the item that syncd made"
+    REST = "rest"
+    DROP = "drop the link"
+
+
+_I, _A, _R = Item, Activity, Rule
+
+#: item \ activity        same          changed            gone               out
+_GRID = {
+    _I.SAME:    (_R.NOTHING,   _R.TO_ITEM,        _R.DELETE_ITEM,    _R.TAKE_BACK),
+    _I.CHANGED: (_R.TO_CRM,    _R.MERGE,          _R.CREATE_CRM,     _R.REST),
+    _I.GONE:    (_R.CANCEL,    _R.CREATE_ITEM,    _R.DROP,           _R.REST),
+    _I.PRIVATE: (_R.REDACT,    _R.REDACT,         _R.DROP,           _R.REST),
+    _I.OUT:     (_R.REST,      _R.REST,           _R.REST,           _R.REST),
+}  # fmt: skip
+TABLE = {(item, act): rule for item, line in _GRID.items() for act, rule in zip(_A, line, strict=True)}
+
+#: Rules that a guard counts: each is a deletion, or comes of one.
+GUARDED = frozenset({_R.DELETE_ITEM, _R.DELETE_CRM, _R.CANCEL, _R.DECLINE, _R.TAKE_BACK})
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the decision depends on."""
+
+    item: Item
+    activity: Activity
+    role: str
+    #: Why the link rests, "" when it does not.
+    rest: str = ""
+    #: The appointment is over, the task is done.
+    past: bool = False
+    #: The employee is the one responsible for the activity.
+    responsible: bool = True
+    #: syncd made the item.
+    ours: bool = False
+    #: The activity's status means that it was rejected.
+    rejected: bool = False
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The rule, and why the link rests afterwards ("" when it does not)."""
+
+    rule: Rule
+    rest: str = ""
+
+
+def decide(at: Situation, deletions: Deletions) -> Decision:
+    """The decision for one link."""
+    asleep = _asleep(at)
+    if asleep is not None:
+        return asleep
+    rule = TABLE[at.item, at.activity]
+    guest = at.role in ("attendee", "stand-in")
+    if rule is _R.CANCEL:
+        return _item_deleted(at, deletions, guest)
+    if rule is _R.CREATE_ITEM and (guest or not at.responsible):
+        return Decision(_R.DECLINE, "declined")
+    if rule is _R.CREATE_ITEM and at.rejected:
+        return Decision(_R.REST, "item-gone")
+    if rule is _R.CREATE_CRM and at.role == "attendee":
+        return Decision(_R.REST, "activity-gone")
+    if rule is _R.DELETE_ITEM and (guest or deletions.activity_gone == "keep"):
+        return Decision(_R.REST, "activity-gone")
+    if rule is _R.TAKE_BACK:
+        return Decision(rule, "taken-back") if at.ours else Decision(_R.REST, "out")
+    if rule is _R.REDACT:
+        return Decision(rule, "private")
+    if rule is _R.REST:
+        return Decision(rule, _why(at))
+    if _rejection_deletes(at, deletions, guest):
+        return Decision(_R.TAKE_BACK, "taken-back")
+    return Decision(rule)
+
+
+def _asleep(at: Situation) -> Decision | None:
+    """What a link does that settled a deletion earlier; None when it is awake."""
+    both = at.item is _I.GONE and at.activity is _A.GONE
+    if at.rest in ("item-gone", "declined") and at.item is _I.GONE:
+        return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
+    if at.rest == "activity-gone" and at.activity is _A.GONE:
+        return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
+    if at.rest == "taken-back" and at.item is _I.GONE:
+        if at.activity is _A.GONE:
+            return Decision(_R.DROP)
+        if at.activity is _A.OUT or at.rejected:
+            return Decision(_R.REST, at.rest)
+        return Decision(_R.CREATE_ITEM)
+    return None
+
+
+def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
+    if guest or not at.responsible:
+        return Decision(_R.DECLINE, "declined")
+    if (at.past and deletions.past == "keep") or deletions.item_gone == "keep":
+        return Decision(_R.REST, "item-gone")
+    if deletions.item_gone == "delete":
+        return Decision(_R.DELETE_CRM, "item-gone")
+    return Decision(_R.CANCEL, "item-gone")
+
+
+def _rejection_deletes(at: Situation, deletions: Deletions, guest: bool) -> bool:
+    """The mapping wants the item gone when the activity is rejected, and nobody edited the item."""
+    unedited = at.item is _I.SAME and at.activity in (_A.SAME, _A.CHANGED)
+    return at.rejected and unedited and not guest and deletions.activity_rejected == "delete"
+
+
+def _why(at: Situation) -> str:
+    if at.item is _I.PRIVATE:
+        return "private"
+    if at.item is _I.OUT:
+        return "out"
+    return "item-gone" if at.item is _I.GONE else "out"

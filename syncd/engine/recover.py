@@ -1,0 +1,123 @@
+"""Recover: every write that may or may not have arrived is asked for, before anything else.
+
+It arrived: finish the book-keeping with what was *meant* then, not what stands there now (fine
+print 4 and 5). It did not: drop the intent. Either way both sides are looked at again.
+"""
+
+from __future__ import annotations
+
+from syncd.engine.context import Context
+from syncd.engine.look import crm_view, item_view
+from syncd.engine.writes import finish
+from syncd.model.fields import kind_of
+from syncd.model.record import Record
+from syncd.ports import Gone, PortError, Rejected, Written
+from syncd.privacy import admit
+from syncd.store import Intent, Link, Row, Transaction
+
+
+def recover(ctx: Context) -> int:
+    """Settles every open intent of the pairing; returns how many there were."""
+    with ctx.store.reading() as tx:
+        intents = tx.intents(ctx.pairing.id)
+    for intent in intents:
+        with ctx.store.reading() as tx:
+            link = tx.link(intent.link)
+            row = tx.row(link.activity) if link else None
+        if link is None or row is None:
+            with ctx.store.transaction() as tx:
+                tx.close_intent(intent.id)
+        elif intent.op == "create":
+            _create(ctx, intent, link, row)
+        elif intent.op == "update":
+            _update(ctx, intent, link, row)
+        else:
+            _delete(ctx, intent, link, row)
+    return len(intents)
+
+
+def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
+    crm = intent.side == "crm"
+    found = (ctx.pairing.crm if crm else ctx.pairing.replica).find(intent.key, intent.uid)
+    with ctx.store.transaction() as tx:
+        if found is None:
+            tx.close_intent(intent.id)
+            _look_again(ctx, tx, link, row)
+            return
+        if crm:
+            tx.set_row(row.id, crm_ref=found.ref, **({"maker": link.id} if row.maker is None else {}))
+            link = finish(ctx, tx, intent, Written(found.ref, None))
+            for other in tx.links_of_row(row.id):
+                tx.announce(other.pairing, "crm", [found.ref])
+        else:
+            link = finish(ctx, tx, intent, Written(found.ref, None), item_ref=found.ref)
+            tx.announce(link.pairing, "item", [found.ref])
+        _look_again(ctx, tx, link, row)
+
+
+def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
+    record = _fetch(ctx, intent, link, row)
+    with ctx.store.transaction() as tx:
+        if record is not None and record.version != intent.expected and _holds(ctx, intent, link, record):
+            finish(ctx, tx, intent, Written(record.ref, None))
+        else:
+            tx.close_intent(intent.id)
+        _look_again(ctx, tx, link, row)
+
+
+def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
+    record = _fetch(ctx, intent, link, row)
+    with ctx.store.transaction() as tx:
+        if record is None and intent.op == "delete":
+            finish(ctx, tx, intent, None)
+        else:
+            tx.close_intent(intent.id)
+        _look_again(ctx, tx, link, row)
+
+
+def _fetch(ctx: Context, intent: Intent, link: Link, row: Row) -> Record | None:
+    ref = row.crm_ref if intent.side == "crm" else link.item_ref
+    if ref is None:
+        return None
+    replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
+    found: Record | PortError = replica.fetch([ref]).get(ref, Gone("not there"))
+    if isinstance(found, Gone | Rejected):
+        return None
+    if isinstance(found, PortError):
+        raise found
+    return found
+
+
+def _holds(ctx: Context, intent: Intent, link: Link, record: Record) -> bool:
+    """True when the record holds every value that the write meant."""
+    check = intent.moves.get("check", {})
+    if link.occurrence and intent.side == "item":
+        return _occurrence_holds(ctx, link, record, check)
+    if intent.side == "crm":
+        view = {**record.fields, **crm_view(ctx, record)}
+    else:
+        seen = admit(record, ctx.pairing.lens.mapping.privacy, ours=link.private_copy).record
+        if seen is None:
+            return False
+        view = item_view(ctx, seen.fields, link.role)
+    digester = ctx.digester(link.id)
+    return bool(check) and all(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
+
+
+def _occurrence_holds(ctx: Context, link: Link, record: Record, check: dict[str, object]) -> bool:
+    from syncd.engine.occurrences import expand
+
+    seen = admit(record, ctx.pairing.lens.mapping.privacy).record
+    if seen is None or seen.fields.get("recurrence") is None:
+        return False
+    fields = expand(seen.fields, ctx.moment.bounds(ctx.pairing.lens)).get(link.occurrence)
+    if fields is None:
+        return not check or "status" in check
+    view = item_view(ctx, fields, link.role)
+    digester = ctx.digester(link.id)
+    return bool(check) and all(digester.of(n, view.get(n)) == meant for n, meant in check.items())
+
+
+def _look_again(ctx: Context, tx: Transaction, link: Link, row: Row) -> None:
+    current = tx.row(row.id)
+    ctx.touch(tx, tx.link(link.id) or link, current or row)

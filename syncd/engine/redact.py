@@ -1,0 +1,67 @@
+"""Public became private: take back what this link alone brought, now (design §5, note 5).
+
+Privacy beats every other rule. The link rests with empty bases and wakes as if adopted. What a
+colleague's copy also shows stays theirs.
+"""
+
+from __future__ import annotations
+
+from syncd.engine.context import Context
+from syncd.engine.look import Look
+from syncd.engine.plan import Activity
+from syncd.engine.writes import attempt, journal
+from syncd.store import Row
+from syncd.store.journal import close_conflicts
+
+_TIMES = frozenset({"time", "recurrence", "due"})
+_ABSENT = ("item-gone", "declined", "taken-back", "private")
+
+
+def redact(ctx: Context, at: Look, row: Row) -> None:
+    """Takes the item's content back from the CRM, its history too, and empties the link."""
+    link, activity = at.link, at.activity
+    with ctx.store.reading() as tx:
+        shared = any(k.id != link.id and k.rest not in _ABSENT for k in tx.links_of_row(row.id))
+    becomes_block = at.item_fields is not None
+    if activity is not None and not shared and (row.maker == link.id or link.brought):
+        kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
+        with ctx.store.transaction() as tx:
+            intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version)
+        attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, kept))
+        with ctx.store.transaction() as tx:
+            tx.close_intent(intent.id)
+            ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
+        ctx.report.redacted += 1
+    with ctx.store.transaction() as tx:
+        values = _empty(ctx, at, block=becomes_block)
+        tx.set_link(link.id, **values)
+        close_conflicts(tx, link.id, ())
+        if becomes_block:
+            ctx.touch(tx, link, row)
+
+
+def _empty(ctx: Context, at: Look, *, block: bool) -> dict[str, object]:
+    values: dict[str, object] = {
+        "item_base": {},
+        "crm_base": {},
+        "texts": {},
+        "unconfirmed": {},
+        "brought": frozenset(),
+        "rest": "" if block else "private",
+    }
+    if block:
+        values["role"] = "block"
+    return values
+
+
+def _kept(at: Look, *, made_here: bool, block: bool) -> frozenset[str]:
+    """The fields that stay: nothing of a record that came from here and that nobody in the CRM
+    touched; else what the CRM changed, and what this link did not bring."""
+    fields = at.activity.fields if at.activity is not None else {}
+    if made_here and block:
+        return _TIMES & fields.keys()
+    if made_here and at.situation.activity is Activity.SAME:
+        return frozenset()
+    sides = at.sides
+    changed = {n for n, v in sides.crm.items() if not sides.digester.holds(sides.crm_base, n, v)}
+    return frozenset(changed | (fields.keys() - at.link.brought))

@@ -1,0 +1,192 @@
+"""Settle: work off what was announced, a batch at a time; one link's failure never stops the next.
+
+Items first, then activities: an activity without an item is copied into the calendar only when no
+unread item may still turn out to be the same meeting. Deletions wait until the guard has seen how
+many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from sqlalchemy.exc import IntegrityError
+
+from syncd.engine.context import Context
+from syncd.engine.feed import item_feed
+from syncd.engine.guard import allows
+from syncd.engine.join import join_activity
+from syncd.engine.unit import Outcome, Unit, settle_unit
+from syncd.engine.writes import Wait
+from syncd.model.record import Record
+from syncd.model.recurrence import BadRule
+from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
+from syncd.store import Link, Parked, Pending
+from syncd.store.journal import park
+
+#: How many announcements are settled at a time; memory is bounded by this, not by the mailbox.
+BATCH = 100
+#: How often a unit is planned anew when its records move under it.
+TRIES = 3
+
+
+def settle(ctx: Context) -> None:
+    """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
+    deferred: list[Unit] = []
+    number = 0
+    for side in ("item", "crm"):
+        number += _side(ctx, side, deferred)
+    if not deferred:
+        return
+    with ctx.store.reading() as tx:
+        links = tx.count_links(ctx.pairing.id)
+        place = tx.feed(item_feed(ctx.pairing.id))
+    emptied = bool(place) and place["listing"] == "emptied"  # type: ignore[index]
+    if allows(number, links, ctx.approved, emptied=emptied):
+        for start in range(0, len(deferred), BATCH):
+            _units(ctx, deferred[start : start + BATCH], lambda unit, outcome: None, deletions=True)
+        return
+    ctx.report.held = number
+    with ctx.store.transaction() as tx:
+        for unit in deferred:
+            tx.hold(ctx.pairing.id, unit.entries)
+
+
+def _side(ctx: Context, side: str, deferred: list[Unit]) -> int:
+    after, number = 0, 0
+    while True:
+        with ctx.store.reading() as tx:
+            batch = tx.pending(ctx.pairing.id, side, after, ctx.moment.today, BATCH)
+        if not batch:
+            return number
+        after = batch[-1].seq
+        counted: list[int] = []
+
+        def note(unit: Unit, outcome: Outcome, counted: list[int] = counted) -> None:
+            if outcome.deferred:
+                deferred.append(Unit(unit.ref, [], unit.entries, unit.crm_ref))
+                counted.append(outcome.deferred)
+
+        _units(ctx, _group(ctx, side, batch), note, deletions=False)
+        number += sum(counted)
+        ctx.progress(len(batch))
+
+
+def _group(ctx: Context, side: str, batch: Sequence[Pending]) -> list[Unit]:
+    """The announcements as units; one item is one unit however it was announced."""
+    if side == "item":
+        return [Unit(entry.ref, [], [entry]) for entry in batch]
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_ref(ctx.pairing.crm_name, [e.ref for e in batch])
+        links = tx.links_of_rows(ctx.pairing.id, [r.id for r in rows.values()])
+    by_row: dict[int, list[Link]] = {}
+    for link in links:
+        by_row.setdefault(link.activity, []).append(link)
+    units: dict[str, Unit] = {}
+    for entry in batch:
+        row = rows.get(entry.ref)
+        mine = by_row.get(row.id, []) if row else []
+        refs = {link.item_ref for link in mine}
+        if not mine or refs == {None}:
+            units[f"crm {entry.ref}"] = Unit(None, [], [entry], entry.ref)
+        for ref in refs - {None}:
+            unit = units.setdefault(f"item {ref}", Unit(ref))
+            unit.entries.append(entry)
+    return list(units.values())
+
+
+def _units(ctx: Context, units: Sequence[Unit], note: Callable[[Unit, Outcome], None], *, deletions: bool) -> None:
+    """Settles a batch: fetches what it needs at once, then goes from unit to unit."""
+    refs = [u.ref for u in units if u.ref is not None]
+    with ctx.store.reading() as tx:
+        links: dict[str, list[Link]] = {}
+        for link in tx.links_by_item(ctx.pairing.id, refs):
+            links.setdefault(link.item_ref or "", []).append(link)
+        crm_refs = [u.crm_ref for u in units if u.crm_ref is not None]
+        for found in links.values():
+            for link in found:
+                row = tx.row(link.activity)
+                if row is not None and row.crm_ref is not None:
+                    crm_refs.append(row.crm_ref)
+    items = ctx.pairing.replica.fetch(refs) if refs else {}
+    activities = ctx.pairing.crm.fetch(list(dict.fromkeys(crm_refs))) if crm_refs else {}
+    ctx.report.read += len(units)
+    for unit in units:
+        unit.links = links.get(unit.ref or "", [])
+        outcome = _one(ctx, unit, items, activities, deletions=deletions)
+        if outcome is not None:
+            note(unit, outcome)
+
+
+def _one(
+    ctx: Context,
+    unit: Unit,
+    items: Mapping[str, Record | PortError],
+    activities: Mapping[str, Record | PortError],
+    *,
+    deletions: bool,
+) -> Outcome | None:
+    """One unit, with the treatment that each error has (design §4)."""
+    for attempt in range(TRIES):
+        try:
+            if unit.ref is None:
+                return _activity_unit(ctx, unit, activities, deletions=deletions)
+            return settle_unit(ctx, unit, items.get(unit.ref), activities, deletions=deletions)
+        except (Transient, AuthFailed):
+            raise
+        except (Wait, IntegrityError):
+            return None
+        except (Stale, Gone):
+            if attempt == TRIES - 1:
+                return None  # it keeps moving: the announcement stays for the next pass
+            items, activities = _again(ctx, unit), {}
+        except (PortError, BadRule) as error:
+            _park(ctx, unit, str(error))
+            return None
+        except Exception as error:
+            _park(ctx, unit, f"unexpected {type(error).__name__}")
+            return None
+    return None
+
+
+def _again(ctx: Context, unit: Unit) -> Mapping[str, Record | PortError]:
+    with ctx.store.reading() as tx:
+        unit.links = tx.links_by_item(ctx.pairing.id, [unit.ref]) if unit.ref is not None else []
+    return ctx.pairing.replica.fetch([unit.ref]) if unit.ref is not None else {}
+
+
+def _activity_unit(
+    ctx: Context, unit: Unit, activities: Mapping[str, Record | PortError], *, deletions: bool
+) -> Outcome:
+    """An activity that has no item in this replica, or whose item's create is still open."""
+    ref = unit.crm_ref or ""
+    found = activities.get(ref) or ctx.pairing.crm.fetch([ref]).get(ref)
+    if isinstance(found, PortError) and not isinstance(found, Gone):
+        raise found
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [ref]).get(ref)
+        links = tx.links_of_rows(ctx.pairing.id, [row.id]) if row else []
+    due = ""
+    if not links and isinstance(found, Record):
+        link, due = join_activity(ctx, found)
+        links = [link] if link is not None else []
+    unit.links = links
+    if not links:
+        with ctx.store.transaction() as tx:
+            for entry in unit.entries:
+                if due:
+                    tx.postpone(ctx.pairing.id, entry, due)
+                else:
+                    tx.clear(ctx.pairing.id, [entry])
+        return Outcome(due=due)
+    items = _again(ctx, Unit(links[0].item_ref)) if links[0].item_ref else {}
+    result = items.get(links[0].item_ref or "")
+    return settle_unit(ctx, unit, result, {ref: found} if found is not None else {}, deletions=deletions)
+
+
+def _park(ctx: Context, unit: Unit, reason: str) -> None:
+    ctx.report.parked += 1
+    with ctx.store.transaction() as tx:
+        for entry in unit.entries:
+            link = unit.links[0].id if unit.links else None
+            park(tx, Parked(ctx.pairing.id, entry.side, entry.ref, link, reason, ctx.moment.text))
+            tx.clear(ctx.pairing.id, [entry])

@@ -1,0 +1,318 @@
+"""Carries decisions out: journal the intent, write with the expected version, keep what was meant.
+
+Every write has the same three beats, so that a crash at any point leaves either nothing done, or an
+intent that `recover` can ask about: (1) the intent, with the digests of the values that it means;
+(2) the call; (3) one transaction that moves the bases to what was meant and closes the intent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID, uuid5
+
+from syncd.engine.context import Context
+from syncd.engine.digest import apply_moves
+from syncd.engine.look import Look
+from syncd.engine.merge import Merge
+from syncd.engine.pairing import participants_lines
+from syncd.mapping import blocks
+from syncd.model.fields import Fields, kind_of
+from syncd.model.people import People
+from syncd.model.record import Record
+from syncd.model.span import Span
+from syncd.ports import Exists, Rejected, Stale, Transient, Written
+from syncd.store import Intent, Link, Row, Transaction
+
+Moves = dict[str, Any]
+
+
+class Wait(Exception):
+    """Another link is at the same activity just now: look again in the next pass."""
+
+
+def copy_key(row: Row, pairing: str) -> str:
+    """The idempotent key of one employee's copy of an activity."""
+    return str(uuid5(UUID(row.key), pairing))
+
+
+def moves_of(merge: Merge, place: tuple[dict[str, Any], dict[str, Any]], **more: Any) -> Moves:
+    """The journalled form of how the bases move."""
+    texts = {n: t for n, t in merge.texts.items() if n in place[0] or n in place[1]}
+    return {"item": place[0], "crm": place[1], "texts": texts, **more}
+
+
+def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
+    """The link's columns after the moves."""
+    values: dict[str, Any] = {
+        "item_base": apply_moves(link.item_base, moves.get("item", {})),
+        "crm_base": apply_moves(link.crm_base, moves.get("crm", {})),
+    }
+    if moves.get("texts"):
+        values["texts"] = {**link.texts, **moves["texts"]}
+    if moves.get("brought"):
+        values["brought"] = link.brought | frozenset(moves["brought"])
+    if "private_copy" in moves:
+        values["private_copy"] = moves["private_copy"]
+    if moves.get("unconfirmed"):
+        side, names = moves["unconfirmed"]
+        values["unconfirmed"] = {**link.unconfirmed, side: sorted({*link.unconfirmed.get(side, []), *names})}
+        local = set(link.unconfirmed.get(f"local-{side}", [])) - set(names)
+        values["unconfirmed"][f"local-{side}"] = sorted(local)
+    return values
+
+
+def journal(ctx: Context, tx: Transaction, link: Link, side: str, op: str, **values: Any) -> Intent:
+    """The first beat."""
+    return tx.journal(pairing=ctx.pairing.id, link=link.id, side=side, op=op, **values)
+
+
+def finish(ctx: Context, tx: Transaction, intent: Intent, written: Written | None, **more: Any) -> Link:
+    """The third beat: the bases hold what was meant, the intent is closed."""
+    link = tx.link(intent.link)
+    assert link is not None
+    values = moved(link, intent.moves) | more
+    if intent.op != "update" or intent.after:
+        values["rest"] = intent.after
+    if written is not None:
+        values["item_version" if intent.side == "item" else "crm_version"] = written.version or ""
+    tx.set_link(link.id, **values)
+    tx.close_intent(intent.id)
+    found = tx.link(link.id)
+    assert found is not None
+    return found
+
+
+def attempt(ctx: Context, intents: list[Intent], call: Callable[[], Any]) -> Any:
+    """The second beat. A write that was refused for certain leaves no intent behind; one whose
+    outcome is unknown (Transient, a crash) stays open for `recover`."""
+    try:
+        return call()
+    except Transient:
+        raise
+    except (Stale, Rejected) as error:
+        if not isinstance(error, Exists):
+            drop(ctx, intents)
+        raise
+    except Exception as error:
+        from syncd.ports import AuthFailed, Gone, Unsupported
+
+        if isinstance(error, AuthFailed | Gone | Unsupported):
+            drop(ctx, intents)
+        raise
+
+
+def drop(ctx: Context, intents: list[Intent]) -> None:
+    """These writes were certainly not made."""
+    with ctx.store.transaction() as tx:
+        for intent in intents:
+            tx.close_intent(intent.id)
+
+
+# -- the CRM's side --------------------------------------------------------------------------------
+
+
+def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
+    """Makes the activity of a link, under the row's key."""
+    link, view = look.link, look.sides.item
+    up = {n: v for n, v in view.items() if look.sides.directions[n] in ("both", "to-crm")}
+    caps = ctx.pairing.crm.capabilities
+    lens, digester = ctx.pairing.lens, look.sides.digester
+    fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
+    base = {n: digester.of(n, fields.get(n, kind_of(n).empty)) for n in view}
+    moves: Moves = {
+        "item": digester.base(view),
+        "crm": base,
+        "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
+        "brought": sorted(fields),
+        "unconfirmed": ["crm", sorted(fields)],
+    }
+    dressed = lens.dress_crm(dict(up), {}, caps)
+    body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
+    with ctx.store.transaction() as tx:
+        current = tx.row(row.id)
+        if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
+            raise Wait
+        intent = journal(ctx, tx, link, "crm", "create", key=row.key, uid=uid, moves=moves)
+    owner = ctx.pairing.employee.addresses[0]
+    written = _created(ctx, intent, lambda: ctx.pairing.crm.create(body, row.key, kind=row.kind, uid=uid, owner=owner))
+    with ctx.store.transaction() as tx:
+        tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
+        link = finish(ctx, tx, intent, written)
+        ctx.crossed(tx, link, "to-crm", sorted(fields))
+        for other in tx.links_of_row(row.id):
+            if other.id != link.id:
+                tx.announce(other.pairing, "crm", [written.ref])
+        if written.version is None:
+            tx.announce(link.pairing, "crm", [written.ref])
+    ctx.report.created_crm += 1
+    return link
+
+
+def _created(ctx: Context, intent: Intent, call: Callable[[], Written]) -> Written:
+    try:
+        return attempt(ctx, [intent], call)  # type: ignore[no-any-return]
+    except Exists:
+        replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
+        found = replica.find(intent.key, intent.uid)
+        if found is None:
+            drop(ctx, [intent])
+            raise Rejected("the server says that this exists already, but does not show it") from None
+        return Written(found.ref, None)
+
+
+def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> Link:
+    """Writes the merge's fields into the activity; what loses goes into its history first."""
+    link, record = look.link, look.activity
+    assert record is not None
+    lens, caps = ctx.pairing.lens, ctx.pairing.crm.capabilities
+    changes = lens.dress_crm(dict(merge.to_crm), record.fields, caps)
+    keep_losers(ctx, look, merge, record, changes)
+    if not changes:
+        return link
+    names = sorted(merge.to_crm)
+    check = {n: look.sides.digester.of(n, v) for n, v in merge.to_crm.items()}
+    moves = moves_of(merge, merge.with_crm, check=check, brought=names, unconfirmed=["crm", names])
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "crm", "update", expected=record.version, moves=moves, after=after)
+    written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, written)
+        if names:
+            ctx.crossed(tx, link, "to-crm", names)
+        if written.version is None:
+            tx.announce(link.pairing, "crm", [record.ref])
+    ctx.report.updated_crm += 1
+    return link
+
+
+def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes: dict[str, Any]) -> None:
+    """Values that lose are kept where people find them: the activity's history, else its notes."""
+    if not merge.losers:
+        return
+    lines = {name: describe(value) for name, value in merge.losers.items()}
+    if ctx.pairing.crm.capabilities.history:
+        token = "".join(f"{n}\0{kind_of(n).canonical(v)}\0" for n, v in sorted(merge.losers.items()))
+        ctx.pairing.crm.remember(record.ref, lines, look.sides.digester.text(token))
+        return
+    before = str(changes.get("notes", record.fields.get("notes")) or "")
+    held = str(record.fields.get("notes") or "")
+    old = held[held.find(blocks.MARK) :].split("\n")[1:] if blocks.has(held) else []
+    new = [f"Replaced {name}: {text}" for name, text in lines.items()]
+    changes["notes"] = blocks.attach(before, [*old, *(n for n in new if n not in old)])
+
+
+def describe(value: Any) -> str:
+    """A value in words, for the history."""
+    if isinstance(value, Span):
+        return f"{value.start.isoformat()} - {value.end.isoformat()}"
+    if isinstance(value, People):
+        return ", ".join(f"{a} ({p.answer})" for a, p in value.items())
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value))
+    return value if isinstance(value, str) else str(value)
+
+
+def delete_activity(ctx: Context, look: Look, after: str) -> None:
+    """Removes the activity."""
+    link, record = look.link, look.activity
+    assert record is not None
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "crm", "delete", expected=record.version, after=after)
+    attempt(ctx, [intent], lambda: ctx.pairing.crm.delete(record))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, None)
+        for other in tx.links_of_row(link.activity):
+            tx.announce(other.pairing, "crm", [record.ref])
+    ctx.report.deleted_crm += 1
+
+
+# -- the groupware's side -----------------------------------------------------------------------------
+
+
+def create_item(ctx: Context, look: Look, row: Row) -> Link:
+    """Makes the copy of an activity in the employee's calendar."""
+    link, record, lens = look.link, look.activity, ctx.pairing.lens
+    assert record is not None
+    caps = ctx.pairing.replica.capabilities
+    view = look.sides.crm
+    down = {
+        n: v for n, v in view.items() if lens.rules[n].direction in ("both", "to-groupware") and n != "participants"
+    }
+    fields = lens.to_item(down)
+    digester = look.sides.digester
+    item_base: dict[str, Any] = {}
+    for name in view:
+        if name == "participants":
+            continue
+        image = lens.on_item(name, view[name], caps) if name in down else None
+        if image is None:
+            image = lens.rules[name].forward(kind_of(lens.rules[name].item).empty)
+        if image is not None:
+            item_base[name] = digester.of(name, image)
+    moves: Moves = {
+        "item": item_base,
+        "crm": digester.base(view),
+        "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
+        "private_copy": bool(record.fields.get("private")),
+        "unconfirmed": ["item", sorted(down)],
+    }
+    lens.dress_item(fields, participants_lines(record.fields), caps)
+    if "description" not in fields and participants_lines(record.fields):
+        fields["description"] = blocks.attach("", participants_lines(record.fields), caps.limit("description").length)
+    key, uid = copy_key(row, ctx.pairing.id), row.key
+    kind = lens.mapping.item
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "item", "create", key=key, uid=uid, moves=moves)
+    written = _created(ctx, intent, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner=""))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)
+        ctx.crossed(tx, link, "to-groupware", sorted(down))
+        if written.version is None:
+            tx.announce(link.pairing, "item", [written.ref])
+    ctx.report.created_groupware += 1
+    return link
+
+
+def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple[Look, Merge, str]]) -> list[Link]:
+    """Writes once into the item what all its links want of it.
+
+    Args:
+        parts: for each link: what it looked like, its merge, and why it rests afterwards.
+    """
+    intents: list[Intent] = []
+    with ctx.store.transaction() as tx:
+        for look, merge, after in parts:
+            names = sorted(merge.to_item)
+            images = {n: ctx.pairing.lens.on_item(n, v, ctx.pairing.replica.capabilities) for n, v in merge.to_item.items()}
+            check = {n: look.sides.digester.of(n, image) for n, image in images.items()}
+            more: Moves = {"check": check, "unconfirmed": ["item", names]}
+            if "private" in merge.to_item:
+                more["private_copy"] = bool(merge.to_item["private"])
+            moves = moves_of(merge, merge.with_item, **more)
+            intents.append(
+                journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
+            )
+    written: Written = attempt(ctx, intents, lambda: ctx.pairing.replica.update(record, changes))
+    links = []
+    with ctx.store.transaction() as tx:
+        for intent, (_look, merge, _) in zip(intents, parts, strict=True):
+            link = finish(ctx, tx, intent, written)
+            if merge.to_item:
+                ctx.crossed(tx, link, "to-groupware", sorted(merge.to_item))
+            links.append(link)
+        if written.version is None:
+            tx.announce(ctx.pairing.id, "item", [record.ref])
+    ctx.report.updated_groupware += 1
+    return links
+
+
+def delete_item(ctx: Context, link: Link, record: Record, after: str) -> Link:
+    """Removes the item."""
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "item", "delete", expected=record.version, after=after)
+    attempt(ctx, [intent], lambda: ctx.pairing.replica.delete(record))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, None)
+    ctx.report.deleted_groupware += 1
+    return link
