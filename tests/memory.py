@@ -47,7 +47,7 @@ def applied(old: Fields, seen: Fields, changes: Fields) -> dict[str, Any]:
         kind = kind_of("recurrence")
         held: Recurrence = old.get("recurrence") or Recurrence()
         was, new = kind.elements(seen.get("recurrence")), kind.elements(changes["recurrence"])
-        have = {k: held for k in kind.elements(held)}
+        have = dict.fromkeys(kind.elements(held), held)
         for key in was.keys() - new.keys():
             have.pop(key, None)
         for key in new:

@@ -88,9 +88,7 @@ class Context:
 
     def crossed(self, tx: Transaction, link: Link, way: str, fields: Sequence[str], rule: str = "full") -> None:
         """Writes the ledger's line."""
-        note_crossing(
-            tx, at=self.moment.text, pairing=self.pairing.id, link=link.id, way=way, fields=fields, rule=rule
-        )
+        note_crossing(tx, at=self.moment.text, pairing=self.pairing.id, link=link.id, way=way, fields=fields, rule=rule)
 
     def touch(self, tx: Transaction, link: Link, row: Row | None) -> None:
         """Both sides of the link are looked at again in the next settlement."""

@@ -108,14 +108,14 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
 def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
     """The row of the one activity that is this item, typed by hand on both sides."""
     owner = ctx.pairing.employee.addresses[0]
-    found = ctx.pairing.crm.candidates(Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid), owner)
+    found = ctx.pairing.crm.candidates(
+        Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid), owner
+    )
     same_uid = [c for c in found if record.uid and c.uid == record.uid]
     likely = same_uid or [c for c in found if equal_meeting(ctx, view, c)]
     with ctx.store.transaction() as tx:
         rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
-        free = [
-            c for c in likely if c.ref not in rows or not tx.links_of_rows(ctx.pairing.id, [rows[c.ref].id])
-        ]
+        free = [c for c in likely if c.ref not in rows or not tx.links_of_rows(ctx.pairing.id, [rows[c.ref].id])]
         if len(free) != 1:
             return None
         activity = free[0]

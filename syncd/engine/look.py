@@ -124,7 +124,12 @@ def within(ctx: Context, *views: Fields) -> bool:
 
 
 def _item_state(
-    ctx: Context, sides: Sides, admission: Admission | None, fields: Fields | None, crm: Fields, known: Mapping[str, str]
+    ctx: Context,
+    sides: Sides,
+    admission: Admission | None,
+    fields: Fields | None,
+    crm: Fields,
+    known: Mapping[str, str],
 ) -> Item:
     if admission is None:
         return Item.GONE

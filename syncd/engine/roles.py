@@ -46,7 +46,9 @@ def directions(lens: Lens, role: str, *, read_only: bool) -> dict[str, str]:
     return made
 
 
-def only(role: str, employee: Employee, item: Mapping[str, object], crm: Mapping[str, object]) -> dict[str, frozenset[str]]:
+def only(
+    role: str, employee: Employee, item: Mapping[str, object], crm: Mapping[str, object]
+) -> dict[str, frozenset[str]]:
     """The elements that may cross: of an attendee's copy, the employee's own answer."""
     if role != "attendee":
         return {}

@@ -75,7 +75,12 @@ class _Part:
 
 
 def settle_unit(
-    ctx: Context, unit: Unit, result: Record | PortError | None, activities: Mapping[str, Record | PortError], *, deletions: bool
+    ctx: Context,
+    unit: Unit,
+    result: Record | PortError | None,
+    activities: Mapping[str, Record | PortError],
+    *,
+    deletions: bool,
 ) -> Outcome:
     """Brings the item and its activities into step, as far as the table and the guard allow.
 
@@ -197,7 +202,11 @@ def _renamed(ctx: Context, links: Sequence[Link], change: Mapping[str, str]) -> 
 
 
 def _part(
-    ctx: Context, link: Link, admission: Admission | None, fields: Fields | None, activities: Mapping[str, Record | PortError]
+    ctx: Context,
+    link: Link,
+    admission: Admission | None,
+    fields: Fields | None,
+    activities: Mapping[str, Record | PortError],
 ) -> _Part:
     """Looks at one link and decides."""
     seen = admission.record if admission else None
@@ -296,7 +305,9 @@ def _write_item(ctx: Context, record: Record, parts: Sequence[_Part]) -> None:
                     digest = at.sides.digester.of("notes", merged.to_item["notes"])
                     merged.with_item[0].setdefault("notes", digest)
                     if at.sides.digester.holds(at.sides.crm_base, "notes", at.sides.crm.get("notes")):
-                        merged.with_item[1].setdefault("notes", at.sides.digester.of("notes", at.sides.crm.get("notes")))
+                        merged.with_item[1].setdefault(
+                            "notes", at.sides.digester.of("notes", at.sides.crm.get("notes"))
+                        )
                     else:
                         merged.with_item[0].pop("notes", None)
         if merged.to_item:
@@ -317,7 +328,11 @@ def _write_item(ctx: Context, record: Record, parts: Sequence[_Part]) -> None:
             down = {n: v for n, v in part.look.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
             part.merge.to_item = down
             part.merge.with_item = (
-                {n: part.look.sides.digester.of(n, lens.on_item(n, v, caps)) for n, v in down.items() if lens.on_item(n, v, caps) is not None},
+                {
+                    n: part.look.sides.digester.of(n, lens.on_item(n, v, caps))
+                    for n, v in down.items()
+                    if lens.on_item(n, v, caps) is not None
+                },
                 part.look.sides.digester.base(part.look.sides.crm),
             )
             changes[part.look.link.occurrence] = lens.to_item(down)
@@ -326,9 +341,7 @@ def _write_item(ctx: Context, record: Record, parts: Sequence[_Part]) -> None:
             writing.append((part.look, Merge(), part.decision.rest))
         if not writing:
             return
-        writing = [
-            (a, m, "taken-back" if a.link.occurrence in cut and m.to_item else r) for a, m, r in writing
-        ]
+        writing = [(a, m, "taken-back" if a.link.occurrence in cut and m.to_item else r) for a, m, r in writing]
         series = with_occurrences(record.fields, changes, cut, [p.look.link.occurrence for p in back])
         written = update_item(ctx, record, {"recurrence": series}, writing)
     elif writing:
@@ -436,8 +449,14 @@ def _settled(ctx: Context, part: _Part, link: Link, record: Record | None) -> di
     accepted = {n: v for n, v in at.sides.item_base.items() if at.link.item_base.get(n) != v}
     accepted_crm = {n: v for n, v in at.sides.crm_base.items() if at.link.crm_base.get(n) != v}
     if decision.rule not in (Rule.CREATE_CRM, Rule.CREATE_ITEM):
-        base = {n: v for n, v in accepted.items() if n not in part.merge.with_item[0] and n not in part.merge.with_crm[0]}
-        crm_base = {n: v for n, v in accepted_crm.items() if n not in part.merge.with_item[1] and n not in part.merge.with_crm[1]}
+        base = {
+            n: v for n, v in accepted.items() if n not in part.merge.with_item[0] and n not in part.merge.with_crm[0]
+        }
+        crm_base = {
+            n: v
+            for n, v in accepted_crm.items()
+            if n not in part.merge.with_item[1] and n not in part.merge.with_crm[1]
+        }
         values["item_base"] = apply_moves({**link.item_base, **base}, part.merge.now[0])
         values["crm_base"] = apply_moves({**link.crm_base, **crm_base}, part.merge.now[1])
         texts = {n: t for n, t in part.merge.texts.items() if n in part.merge.now[0]}

@@ -284,7 +284,9 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
     with ctx.store.transaction() as tx:
         for look, merge, after in parts:
             names = sorted(merge.to_item)
-            images = {n: ctx.pairing.lens.on_item(n, v, ctx.pairing.replica.capabilities) for n, v in merge.to_item.items()}
+            images = {
+                n: ctx.pairing.lens.on_item(n, v, ctx.pairing.replica.capabilities) for n, v in merge.to_item.items()
+            }
             check = {n: look.sides.digester.of(n, image) for n, image in images.items()}
             more: Moves = {"check": check, "unconfirmed": ["item", names]}
             if "private" in merge.to_item:

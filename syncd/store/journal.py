@@ -72,16 +72,12 @@ def parked(tx: Transaction, pairing: str | None = None) -> list[Parked]:
     return [Parked(**dict(f)) for f in tx.connection.execute(statement).mappings()]
 
 
-def keep_conflict(
-    tx: Transaction, *, pairing: str, link: int, field: str, since: str, item: str, crm: str
-) -> None:
+def keep_conflict(tx: Transaction, *, pairing: str, link: int, field: str, since: str, item: str, crm: str) -> None:
     """Both values wait for a person's word; asked again, the values are brought up to date."""
     values = {"item_value": pack(item), "crm_value": pack(crm)}
     where = (t.conflict.c.link == link) & (t.conflict.c.field == field)
     if tx.connection.execute(update(t.conflict).where(where).values(**values)).rowcount == 0:
-        tx.connection.execute(
-            insert(t.conflict).values(pairing=pairing, link=link, field=field, since=since, **values)
-        )
+        tx.connection.execute(insert(t.conflict).values(pairing=pairing, link=link, field=field, since=since, **values))
 
 
 def close_conflicts(tx: Transaction, link: int, still: Iterable[str]) -> None:

@@ -11,11 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, insert, select
 
+from syncd.database import open_engine, upgrade
 from syncd.store import tables as t
 from syncd.store.transaction import Transaction
+
+#: The newest revision under migrations/versions; a test holds the two together.
+HEAD = "0001"
 
 
 class Store:
@@ -28,27 +31,27 @@ class Store:
     @classmethod
     def in_memory(cls, watch: Callable[[str], None] | None = None) -> Store:
         """A store that ends with the process; for tests and rehearsals."""
-        engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
-        _prepare_sqlite(engine)
+        engine = open_engine("sqlite://")
         t.metadata.create_all(engine)
         return cls(engine, watch)
 
     @classmethod
     def open(cls, url: str) -> Store:
-        """The store at the URL, brought to the present schema.
-
-        Raises `StoreFault` when it cannot be opened or is from a newer release.
-        """
-        from syncd.store.upgrade import current, upgrade
-
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-        if url.startswith("sqlite"):
-            _prepare_sqlite(engine)
-        if not current(engine):
-            upgrade(engine)
+        """The store at the URL, brought to the present schema. Raises StoreFault."""
+        engine = open_engine(url)
+        upgrade(engine, Path(__file__).parent / "migrations", "syncd_version", HEAD)
         return cls(engine)
+
+    def copy(self) -> Store:
+        """A copy in memory, for a rehearsal."""
+        made = Store.in_memory()
+        rows = self.dump()
+        with made.transaction() as tx:
+            for table in t.metadata.sorted_tables:
+                values = [dict(zip(table.columns.keys(), row, strict=True)) for row in rows[table.name]]
+                if values:
+                    tx.connection.execute(insert(table), values)
+        return made
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
@@ -84,19 +87,6 @@ class Store:
     def close(self) -> None:
         """Gives back the connections."""
         self._engine.dispose()
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """WAL, deleted content overwritten, and transactions that begin when we say so."""
-
-    @event.listens_for(engine, "connect")
-    def _connect(connection: object, _record: object) -> None:
-        import sqlite3
-
-        assert isinstance(connection, sqlite3.Connection)
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "busy_timeout=30000"):
-            connection.execute(f"PRAGMA {pragma}")
 
 
 __all__ = ["Connection", "Store", "Transaction"]

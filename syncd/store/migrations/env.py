@@ -1,11 +1,15 @@
-"""Alembic's environment: the connection comes from `syncd.store.upgrade`."""
+"""Alembic's environment: the connection comes from `syncd.database.upgrade`."""
 
 from alembic import context
 
 from syncd.store.tables import metadata
 
+attributes = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True
+    connection=attributes["connection"],
+    target_metadata=metadata,
+    version_table=attributes["version_table"],
+    render_as_batch=True,
 )
 with context.begin_transaction():
     context.run_migrations()

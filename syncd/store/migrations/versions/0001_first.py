@@ -9,135 +9,147 @@ branch_labels = None
 depends_on = None
 
 
-def _text(name: str, default: str | None = "", **more: object) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False, server_default=default, **more)  # type: ignore[arg-type]
-
-
-def _word(name: str, *, null: bool = False, key: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.String, nullable=null, primary_key=key)
-
-
-def _number(name: str, *, null: bool = False, key: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=null, primary_key=key)
-
-
-def _flag(name: str) -> sa.Column[bool]:
-    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
-
-
 def upgrade() -> None:
     op.create_table(
-        "feed", _word("name", key=True), _text("cursor"), _number("generation"), _word("listing"), _word("mapping")
-    )
-    op.create_table(
         "activity",
-        _number("id", key=True),
-        _word("crm"),
-        _word("kind"),
-        sa.Column("key", sa.String, nullable=False, unique=True),
-        _word("crm_ref", null=True),
-        _word("uid_digest", null=True),
-        _flag("scheduled"),
-        _word("origin"),
-        _number("maker", null=True),
-        _number("seen"),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("crm", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("crm_ref", sa.String(), nullable=True),
+        sa.Column("uid_digest", sa.String(), nullable=True),
+        sa.Column("scheduled", sa.Boolean(), nullable=False),
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("maker", sa.Integer(), nullable=True),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("crm", "crm_ref"),
         sa.UniqueConstraint("crm", "uid_digest"),
-    )
-    op.create_table(
-        "link",
-        _number("id", key=True),
-        _word("pairing"),
-        sa.Column("activity", sa.Integer, sa.ForeignKey("activity.id"), nullable=False),
-        _word("item_ref", null=True),
-        _word("occurrence"),
-        _word("item_version"),
-        _word("crm_version"),
-        _word("role"),
-        _word("rest"),
-        _text("item_base", "{}"),
-        _text("crm_base", "{}"),
-        sa.Column("texts", sa.LargeBinary),
-        _text("unconfirmed", "{}"),
-        _text("brought", "[]"),
-        _flag("ours"),
-        _flag("private_copy"),
-        _number("seen"),
-        sa.UniqueConstraint("pairing", "item_ref", "occurrence"),
-    )
-    op.create_index("link_activity", "link", ["activity"])
-    op.create_table(
-        "pending",
-        _word("pairing", key=True),
-        _word("side", key=True),
-        _word("ref", key=True),
-        _number("seq"),
-        _word("due"),
-        _flag("held"),
-    )
-    op.create_index("pending_order", "pending", ["pairing", "side", "seq"])
-    op.create_table(
-        "intent",
-        _number("id", key=True),
-        sa.Column("pairing", sa.String, nullable=False, index=True),
-        _number("link"),
-        _word("side"),
-        _word("op"),
-        _word("key"),
-        _word("uid"),
-        _word("expected"),
-        _text("moves", "{}"),
-        _word("after"),
+        sa.UniqueConstraint("key"),
     )
     op.create_table(
         "conflict",
-        _number("id", key=True),
-        _word("pairing"),
-        _number("link"),
-        _word("field"),
-        _word("since"),
-        sa.Column("item_value", sa.LargeBinary, nullable=False),
-        sa.Column("crm_value", sa.LargeBinary, nullable=False),
-        _word("word"),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=False),
+        sa.Column("field", sa.String(), nullable=False),
+        sa.Column("since", sa.String(), nullable=False),
+        sa.Column("item_value", sa.LargeBinary(), nullable=False),
+        sa.Column("crm_value", sa.LargeBinary(), nullable=False),
+        sa.Column("word", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("link", "field"),
     )
     op.create_table(
-        "parked",
-        _word("pairing", key=True),
-        _word("side", key=True),
-        _word("ref", key=True),
-        _number("link", null=True),
-        _text("reason"),
-        _word("since"),
+        "explain",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=False),
+        sa.Column("activity", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_explain_activity"), "explain", ["activity"], unique=False)
+    op.create_table(
+        "feed",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("listing", sa.String(), nullable=False),
+        sa.Column("mapping", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
     )
     op.create_table(
-        "explain",
-        _number("id", key=True),
-        _word("at"),
-        _word("pairing"),
-        _number("link"),
-        sa.Column("activity", sa.Integer, nullable=False, index=True),
-        _word("rule"),
-        _text("detail"),
+        "intent",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("op", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("uid", sa.String(), nullable=False),
+        sa.Column("expected", sa.String(), nullable=False),
+        sa.Column("moves", sa.Text(), nullable=False),
+        sa.Column("after", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(op.f("ix_intent_pairing"), "intent", ["pairing"], unique=False)
     op.create_table(
         "ledger",
-        _number("id", key=True),
-        _word("at"),
-        _word("pairing"),
-        sa.Column("link", sa.Integer, nullable=False, index=True),
-        _word("way"),
-        _text("fields"),
-        _word("rule"),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=False),
+        sa.Column("way", sa.String(), nullable=False),
+        sa.Column("fields", sa.Text(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_ledger_link"), "ledger", ["link"], unique=False)
+    op.create_table(
+        "parked",
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("pairing", "side", "ref"),
     )
     op.create_table(
-        "run",
-        _word("pairing", key=True),
-        _word("started"),
-        _word("ended"),
-        _word("agreed"),
-        _word("outcome"),
-        _text("counts", "{}"),
-        _number("approved"),
+        "pending",
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("ref", sa.String(), nullable=False),
+        sa.Column("seq", sa.Integer(), nullable=False),
+        sa.Column("due", sa.String(), nullable=False),
+        sa.Column("held", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("pairing", "side", "ref"),
     )
-    op.create_table("setting", _word("name", key=True), _text("value"))
+    op.create_index("pending_order", "pending", ["pairing", "side", "seq"], unique=False)
+    op.create_table(
+        "run",
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("started", sa.String(), nullable=False),
+        sa.Column("ended", sa.String(), nullable=False),
+        sa.Column("agreed", sa.String(), nullable=False),
+        sa.Column("outcome", sa.String(), nullable=False),
+        sa.Column("counts", sa.Text(), nullable=False),
+        sa.Column("approved", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("pairing"),
+    )
+    op.create_table(
+        "setting",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "link",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("pairing", sa.String(), nullable=False),
+        sa.Column("activity", sa.Integer(), nullable=False),
+        sa.Column("item_ref", sa.String(), nullable=True),
+        sa.Column("occurrence", sa.String(), nullable=False),
+        sa.Column("item_version", sa.String(), nullable=False),
+        sa.Column("crm_version", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("rest", sa.String(), nullable=False),
+        sa.Column("item_base", sa.Text(), nullable=False),
+        sa.Column("crm_base", sa.Text(), nullable=False),
+        sa.Column("texts", sa.LargeBinary(), nullable=True),
+        sa.Column("unconfirmed", sa.Text(), nullable=False),
+        sa.Column("brought", sa.Text(), nullable=False),
+        sa.Column("ours", sa.Boolean(), nullable=False),
+        sa.Column("private_copy", sa.Boolean(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["activity"],
+            ["activity.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("pairing", "item_ref", "occurrence"),
+    )
+    op.create_index("link_activity", "link", ["activity"], unique=False)
