@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -10,17 +11,15 @@ from syncd.crm.activities import Activity
 from syncd.model.fields import Fields, kind_of
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
-from syncd.model.span import Moment, Span, like, moment_key, parse_moment, zone_named
+from syncd.model.span import Moment, Span, moment_key, parse_moment, zone_named
 
 
 def _in_zone(key: str, zone: str) -> Moment:
     moment = parse_moment(key)
     tz = zone_named(zone)
-    return (
-        like(moment, moment.astimezone(tz))
-        if tz is not None and hasattr(moment, "tzinfo") and moment.tzinfo
-        else moment
-    )
+    if isinstance(moment, datetime) and moment.tzinfo is not None and tz is not None:
+        return moment.astimezone(tz)
+    return moment
 
 
 def fields_of(found: Activity) -> dict[str, Any]:

@@ -1,0 +1,241 @@
+"""An iCalendar object -> the fields of an event or a to-do.
+
+One object is one item: the master and its overrides, in any order, or overrides without a master
+(an invitation to one occurrence). Raises BadCalendar for what cannot be read; never guesses.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_list, unescape
+from connectors.caldav.zones import zone_of
+from syncd.model.fields import same
+from syncd.model.people import ANSWERS, Participant, People, normal_address
+from syncd.model.recurrence import Recurrence, normal_rule
+from syncd.model.span import Moment, Span, like, moment_key, parse_moment
+
+_DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
+_STATUS = {
+    "event": ("confirmed", "tentative", "cancelled"),
+    "todo": ("needs-action", "in-process", "completed", "cancelled"),
+}
+COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was read of an object."""
+
+    kind: str
+    uid: str
+    owner: str
+    fields: dict[str, Any]
+    modified: datetime | None
+    root: Component
+
+
+def read(text: str) -> Entry:
+    """The item in the text. Raises BadCalendar."""
+    if "\x00" in text:
+        raise BadCalendar("the object holds NUL characters")
+    root = parse(text)
+    entries = root.components(*COMPONENTS)
+    if not entries:
+        raise BadCalendar("the object holds neither an event nor a to-do")
+    uids = {_value(c, "UID") for c in entries}
+    if len(uids) > 1:
+        raise BadCalendar("the object holds entries with different UIDs")
+    kind = COMPONENTS[entries[0].name]
+    masters = [c for c in entries if c.line("RECURRENCE-ID") is None]
+    if len(masters) > 1:
+        raise BadCalendar("the object holds several entries with one UID")
+    overrides = [c for c in entries if c.line("RECURRENCE-ID") is not None]
+    head = masters[0] if masters else overrides[0]
+    fields = _fields(root, head, kind)
+    if kind == "event":
+        _series(root, head if masters else None, overrides, fields)
+    organizer = head.line("ORGANIZER")
+    owner = normal_address(organizer.value) if organizer is not None else ""
+    return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root)
+
+
+def _value(component: Component, name: str) -> str:
+    line = component.line(name)
+    return line.value.strip() if line is not None else ""
+
+
+def _modified(component: Component) -> datetime | None:
+    text = _value(component, "LAST-MODIFIED")
+    try:
+        found = parse_moment(text) if text else None
+    except ValueError:
+        return None
+    return found.replace(tzinfo=UTC) if isinstance(found, datetime) else None
+
+
+def moment_of(root: Component, line: Line, text: str | None = None) -> tuple[Moment, str]:
+    """The moment that a line holds, and its zone's spelling. Raises BadCalendar."""
+    value = (line.value if text is None else text).strip()
+    tzid = line.params.get("TZID", "")
+    try:
+        moment = parse_moment(value)
+    except ValueError:
+        raise BadCalendar(f"{line.name} is no date or time") from None
+    if isinstance(moment, datetime) and moment.tzinfo is None and tzid:
+        return moment.replace(tzinfo=zone_of(root, tzid)), tzid
+    return moment, tzid if isinstance(moment, datetime) and not value.endswith("Z") else ""
+
+
+def span_of(root: Component, component: Component) -> Span:
+    """DTSTART with DTEND or DURATION (RFC 5545 §3.6.1). Raises BadCalendar."""
+    line = component.line("DTSTART")
+    if line is None:
+        raise BadCalendar("an event has no DTSTART")
+    start, zone = moment_of(root, line)
+    end_line, length = component.line("DTEND"), component.line("DURATION")
+    end: Moment
+    if end_line is not None:
+        end, _ = moment_of(root, end_line)
+        if isinstance(end, datetime) != isinstance(start, datetime):
+            raise BadCalendar("DTSTART and DTEND are of different types")
+        if isinstance(start, datetime) and isinstance(end, datetime) and (start.tzinfo is None) != (end.tzinfo is None):
+            end = end.replace(tzinfo=start.tzinfo) if start.tzinfo else end.replace(tzinfo=None)
+        end = max(start, end) if _comparable(start, end) else end
+    elif length is not None:
+        end = Span(start, start + duration_of(length.value), zone).end
+        if isinstance(start, datetime) and start.tzinfo is not None:
+            end = (start.astimezone(UTC) + duration_of(length.value)).astimezone(start.tzinfo)
+    else:
+        end = start if isinstance(start, datetime) else start + timedelta(days=1)
+    if not isinstance(start, datetime) and end == start:
+        end = start + timedelta(days=1)
+    return Span(start, end, zone)
+
+
+def _comparable(one: Moment, other: Moment) -> bool:
+    return isinstance(one, datetime) == isinstance(other, datetime)
+
+
+def duration_of(text: str) -> timedelta:
+    """A DURATION value. Raises BadCalendar."""
+    found = _DURATION.fullmatch(text.strip().upper())
+    if found is None:
+        raise BadCalendar("DURATION cannot be read")
+    weeks, days, hours, minutes, seconds = (int(n or 0) for n in found.groups()[1:])
+    try:
+        length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    except OverflowError:
+        raise BadCalendar("DURATION is too long") from None
+    return -length if found[1] == "-" else length
+
+
+def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "summary": unescape(_value(component, "SUMMARY")),
+        "description": unescape(_value(component, "DESCRIPTION")),
+        "sensitivity": _value(component, "CLASS").lower() or "public",
+        "priority": _number(component, "PRIORITY"),
+        "categories": frozenset(
+            w.strip() for x in component.lines("CATEGORIES") for w in split_list(x.value) if w.strip()
+        ),
+    }
+    status = _value(component, "STATUS").lower()
+    fields["status"] = status if status in _STATUS[kind] else _STATUS[kind][0]
+    if kind == "todo":
+        due = component.line("DUE")
+        fields["due"] = moment_of(root, due)[0] if due is not None else None
+        fields["percent"] = _number(component, "PERCENT-COMPLETE")
+        return fields
+    fields["location"] = unescape(_value(component, "LOCATION"))
+    fields["show-as"] = "free" if _value(component, "TRANSP").upper() == "TRANSPARENT" else "busy"
+    fields["time"] = span_of(root, component)
+    fields["attendees"] = _people(component)
+    fields["recurrence"] = Recurrence()
+    return fields
+
+
+def _number(component: Component, name: str) -> int:
+    text = _value(component, name)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+
+
+def _people(component: Component) -> People:
+    """Attendees and, where there are any, the organiser."""
+    found = []
+    for line in component.lines("ATTENDEE"):
+        answer = line.params.get("PARTSTAT", "").lower()
+        name = line.params.get("CN", "")
+        found.append(Participant(normal_address(line.value), name, answer if answer in ANSWERS else "needs-action"))
+    organizer = component.line("ORGANIZER")
+    if found and organizer is not None:
+        address = normal_address(organizer.value)
+        if address not in {p.address for p in found}:
+            found.append(Participant(address, organizer.params.get("CN", ""), "accepted"))
+    return People(found)
+
+
+def _series(root: Component, master: Component | None, overrides: list[Component], fields: dict[str, Any]) -> None:
+    span: Span = fields["time"]
+    rule, rdates, exdates = "", set(), set()
+    if master is not None:
+        rules = master.lines("RRULE")
+        if len(rules) > 1:
+            raise BadCalendar("an event has more than one RRULE")
+        rule = normal_rule(rules[0].value) if rules else ""
+        rdates = {moment_key(m) for m in moments_of(root, master, "RDATE", span)}
+        exdates = {moment_key(m) for m in moments_of(root, master, "EXDATE", span)}
+    if not rule and rdates:
+        rdates.add(moment_key(span.start))
+    changed: dict[str, MappingProxyType[str, Any]] = {}
+    for component in overrides:
+        key = original_start(root, component, span)
+        there = _fields(root, component, "event")
+        del there["recurrence"]
+        if master is None and key == moment_key(span.start) and component is overrides[0] and len(overrides) == 1:
+            continue  # an invitation to one occurrence is a single event
+        usual = span.moved_to(like(parse_moment(key), span.start)) if master is not None else None
+        base = {**fields, "time": usual}
+        changed[key] = MappingProxyType({n: v for n, v in there.items() if not same(n, v, base.get(n))})
+        if master is None:
+            rdates.add(key)
+    if rule or rdates:
+        known = {k: v for k, v in changed.items() if v and k not in exdates}
+        fields["recurrence"] = Recurrence(rule, frozenset(rdates), frozenset(exdates), MappingProxyType(known))
+
+
+def original_start(root: Component, component: Component, span: Span) -> str:
+    """The key of the occurrence that an override is about; a RECURRENCE-ID in UTC, or a date for a
+    timed series, is read in the series' own terms (lessons 22, 23)."""
+    line = component.line("RECURRENCE-ID")
+    if line is None:
+        raise BadCalendar("an override has no RECURRENCE-ID")
+    return moment_key(_in_terms(moment_of(root, line)[0], span))
+
+
+def _in_terms(moment: Moment, span: Span) -> Moment:
+    start = span.start
+    if isinstance(start, datetime) and not isinstance(moment, datetime):
+        return datetime.combine(moment, start.time(), tzinfo=start.tzinfo)
+    if not isinstance(start, datetime) and isinstance(moment, datetime):
+        return moment.date()
+    if isinstance(start, datetime) and isinstance(moment, datetime):
+        if start.tzinfo is not None and moment.tzinfo is None:
+            return moment.replace(tzinfo=start.tzinfo)
+        if start.tzinfo is None and moment.tzinfo is not None:
+            return moment.replace(tzinfo=None)
+    return moment
+
+
+def moments_of(root: Component, component: Component, name: str, span: Span) -> list[Moment]:
+    """All moments of the lines of that name, in the series' terms; of periods their starts."""
+    found: list[Moment] = []
+    for line in component.lines(name):
+        for part in line.value.split(","):
+            if part.strip():
+                found.append(_in_terms(moment_of(root, line, part.strip().split("/")[0])[0], span))
+    return found

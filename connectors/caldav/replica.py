@@ -1,0 +1,268 @@
+"""One CalDAV collection behind the port.
+
+Follows by sync-collection (RFC 6578); a server without it by CTag, then by the ETags of all. Reads by
+calendar-multiget, writes under If-Match, creates under an href made from the key and If-None-Match,
+so that a retry finds its own item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+from xml.sax.saxutils import escape as xml
+
+from connectors.caldav.dav import Dav, Resource
+from connectors.caldav.lines import BadCalendar, parse, written
+from connectors.caldav.read import Entry, read
+from connectors.caldav.write import apply, new_object
+from syncd.model.fields import Fields
+from syncd.model.record import Record
+from syncd.ports import (
+    Capabilities,
+    Change,
+    CursorExpired,
+    Exists,
+    Gone,
+    Page,
+    PortError,
+    Rejected,
+    Stale,
+    Transient,
+    Written,
+)
+
+#: How many objects one multiget asks for.
+BATCH = 50
+_XMLNS = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
+_SYNC = (
+    '<?xml version="1.0" encoding="utf-8"?><D:sync-collection {ns}><D:sync-token>{token}</D:sync-token>'
+    "<D:sync-level>1</D:sync-level><D:prop><D:getetag/></D:prop></D:sync-collection>"
+)
+_MULTIGET = (
+    '<?xml version="1.0" encoding="utf-8"?><C:calendar-multiget {ns}><D:prop><D:getetag/><D:getlastmodified/>'
+    "<C:calendar-data/></D:prop>{hrefs}</C:calendar-multiget>"
+)
+_ETAGS = (
+    '<?xml version="1.0" encoding="utf-8"?><D:propfind {ns}><D:prop><D:getetag/><D:resourcetype/></D:prop></D:propfind>'
+)
+_CTAG = '<?xml version="1.0" encoding="utf-8"?><D:propfind {ns}><D:prop><CS:getctag/></D:prop></D:propfind>'
+_BY_UID = (
+    '<?xml version="1.0" encoding="utf-8"?><C:calendar-query {ns}><D:prop><D:getetag/><C:calendar-data/></D:prop>'
+    '<C:filter><C:comp-filter name="VCALENDAR"><C:comp-filter name="{component}"><C:prop-filter name="UID">'
+    '<C:text-match collation="i;octet">{uid}</C:text-match></C:prop-filter></C:comp-filter></C:comp-filter>'
+    "</C:filter></C:calendar-query>"
+)
+
+
+class CaldavReplica:
+    """A calendar (events) or task list (to-dos)."""
+
+    def __init__(self, dav: Dav, path: str, *, kind: str = "event", read_only: bool = False) -> None:
+        self.dav = dav
+        self.path = unquote(urlsplit(path).path).rstrip("/") + "/"
+        self.kind = kind
+        self._capabilities = Capabilities(kinds=frozenset({kind}), writable=not read_only)
+        self._schedules: bool | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    @property
+    def requests(self) -> int:
+        return self.dav.requests
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        self.dav.close()
+
+    # -- following ---------------------------------------------------------------------------------------
+
+    def changes(self, cursor: str) -> Iterator[Page]:
+        if cursor.startswith("ctag "):
+            yield from self._unless_changed(cursor)
+            return
+        token, first = cursor.removeprefix("sync "), True
+        while True:
+            body = _SYNC.format(ns=_XMLNS, token=xml(token))
+            try:
+                found, following = self.dav.multistatus("REPORT", quote(self.path), body, "1")
+            except (Rejected, Gone, Transient) as error:
+                if not first or (cursor and not isinstance(error, Rejected)):
+                    raise
+                if cursor:
+                    raise CursorExpired("the server refuses its own sync-token") from None
+                yield from self._all_etags()
+                return
+            if not following:
+                yield from self._all_etags()
+                return
+            truncated = any(r.status == 507 for r in found)
+            changes = [self._change(r) for r in found if self._is_item(r)]
+            yield Page(changes, f"sync {following}", complete=not cursor and not truncated)
+            if not truncated:
+                return
+            if following == token:
+                raise Transient("the server cuts its answer and gives no way on")
+            token, first = following, False
+
+    def _is_item(self, resource: Resource) -> bool:
+        return resource.status != 507 and resource.href.startswith(self.path) and resource.href != self.path
+
+    def _change(self, resource: Resource) -> Change:
+        if resource.status in (404, 410):
+            return Change(resource.href, gone=True)
+        return Change(resource.href, resource.text("D:getetag"), kind=self.kind)
+
+    def _all_etags(self) -> Iterator[Page]:
+        """A server without sync-collection: all ETags, and the CTag that says when to ask again."""
+        tag = self._ctag()
+        found, _ = self.dav.multistatus("PROPFIND", quote(self.path), _ETAGS.format(ns=_XMLNS), "1")
+        changes = [self._change(r) for r in found if self._is_item(r) and r.status == 200]
+        yield Page(changes, f"ctag {tag}", complete=True)
+
+    def _unless_changed(self, cursor: str) -> Iterator[Page]:
+        tag = self._ctag()
+        if not tag or cursor != f"ctag {tag}":
+            raise CursorExpired("the calendar has changed; its server keeps no list of changes")
+        yield Page([], cursor)
+
+    def _ctag(self) -> str:
+        found, _ = self.dav.multistatus("PROPFIND", quote(self.path), _CTAG.format(ns=_XMLNS), "0")
+        return found[0].text("CS:getctag") if found else ""
+
+    # -- reading -----------------------------------------------------------------------------------------
+
+    def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        found: dict[str, Record | PortError] = {}
+        for start in range(0, len(refs), BATCH):
+            part = refs[start : start + BATCH]
+            hrefs = "".join(f"<D:href>{xml(quote(ref))}</D:href>" for ref in part)
+            body = _MULTIGET.format(ns=_XMLNS, hrefs=hrefs)
+            resources, _ = self.dav.multistatus("REPORT", quote(self.path), body, "1")
+            by_href = {r.href: r for r in resources}
+            for ref in part:
+                found[ref] = self._record(ref, by_href.get(ref))
+        return found
+
+    def _record(self, ref: str, resource: Resource | None) -> Record | PortError:
+        if resource is None or resource.status in (404, 410):
+            return Gone("not there (404)")
+        data = resource.text("C:calendar-data")
+        if not data:
+            return Rejected("the server shows no content")
+        try:
+            entry = read(data)
+        except BadCalendar as error:
+            return Rejected(f"{ref}: {error}")
+        except (ValueError, OverflowError, RecursionError) as error:
+            return Rejected(f"{ref}: cannot be read ({type(error).__name__})")
+        if entry.kind != self.kind:
+            return Gone(f"no {self.kind}")
+        return self._as_record(ref, resource, entry, data)
+
+    def _as_record(self, ref: str, resource: Resource, entry: Entry, data: str) -> Record:
+        modified = entry.modified
+        if resource.text("D:getlastmodified"):
+            try:
+                modified = parsedate_to_datetime(resource.text("D:getlastmodified"))
+            except (ValueError, TypeError):
+                modified = entry.modified
+        stem = ref.removeprefix(self.path).removesuffix(".ics")
+        return Record(
+            ref=ref,
+            version=resource.text("D:getetag"),
+            kind=entry.kind,
+            fields=entry.fields,
+            uid=entry.uid,
+            key=stem,
+            owner=entry.owner,
+            modified=modified,
+            native=data,
+        )
+
+    def find(self, key: str, uid: str) -> Record | None:
+        ref = self._href(key)
+        found = self.fetch([ref])[ref]
+        if isinstance(found, Record):
+            return found
+        if not isinstance(found, Gone | Rejected):
+            raise found
+        component = {"event": "VEVENT", "todo": "VTODO"}[self.kind]
+        body = _BY_UID.format(ns=_XMLNS, component=component, uid=xml(uid))
+        resources, _ = self.dav.multistatus("REPORT", quote(self.path), body, "1")
+        for resource in resources:
+            record = self._record(resource.href, resource)
+            if isinstance(record, Record) and record.uid == uid:
+                return record
+        return None
+
+    # -- writing -----------------------------------------------------------------------------------------
+
+    def _href(self, key: str) -> str:
+        return f"{self.path}{key}.ics"
+
+    def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
+        root = new_object(kind, uid, fields, datetime.now(UTC))
+        ref = self._href(key)
+        try:
+            version = self._put(ref, written(root), {"If-None-Match": "*"})
+        except Stale:
+            raise Exists("an item with this key is there already (412)") from None
+        except Rejected as error:
+            if "(409)" in str(error):  # the UID stands elsewhere in this calendar (lesson 27)
+                raise Exists("an item with this UID is there already (409)") from None
+            raise
+        return Written(ref, version)
+
+    def update(self, record: Record, changes: Fields) -> Written:
+        root = parse(str(record.native))
+        apply(root, record.fields, changes, datetime.now(UTC))
+        self._keep_from_scheduling(root)
+        headers = {"If-Match": record.version} if record.version else {}
+        return Written(record.ref, self._put(record.ref, written(root), headers))
+
+    def _put(self, ref: str, text: str, headers: Mapping[str, str]) -> str | None:
+        """Writes the object; None when the server changed what it was given (RFC 4791 §5.3.4)."""
+        sent = {"Content-Type": "text/calendar; charset=utf-8", **headers}
+        answer = self.dav.request("PUT", quote(ref), text, sent)
+        return answer.headers.get("etag")
+
+    def delete(self, record: Record) -> None:
+        headers = {"If-Match": record.version} if record.version else {}
+        self.dav.request("DELETE", quote(record.ref), "", {**headers, "Schedule-Reply": "F"})
+
+    def _keep_from_scheduling(self, root: Any) -> None:
+        """A server that schedules (RFC 6638) would mail the attendees of what we write: tell it that
+        the client takes care of that. Nobody is ever mailed because of us."""
+        people = [line for c in root.components() for line in c.lines("ATTENDEE")]
+        if not people or not self.schedules:
+            return
+        for line in people:
+            if line.params.get("SCHEDULE-AGENT") != "CLIENT":
+                line.params["SCHEDULE-AGENT"], line.raw = "CLIENT", ""
+
+    @property
+    def schedules(self) -> bool:
+        """True when the server says that it sends invitations by itself."""
+        if self._schedules is None:
+            answer = self.dav.request("OPTIONS", quote(self.path))
+            self._schedules = "calendar-auto-schedule" in answer.headers.get("dav", "")
+        return self._schedules
+
+
+def connector(options: Mapping[str, Any]) -> CaldavReplica:
+    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca."""
+    url = str(options["url"])
+    dav = Dav(
+        url,
+        username=str(options.get("username", "")),
+        password=str(options.get("password", "")),
+        auth=str(options.get("auth", "")),
+        verify=options.get("ca") or options.get("verify", True),
+    )
+    path = str(options.get("calendar") or urlsplit(url).path)
+    return CaldavReplica(dav, path, kind=str(options.get("kind", "event")), read_only=bool(options.get("read-only")))

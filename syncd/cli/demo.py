@@ -1,0 +1,20 @@
+"""syncd demo: the command; what it shows is in `story`."""
+
+from __future__ import annotations
+
+import typer
+
+from syncd.cli.app import app, fail
+
+
+@app.command()
+def demo() -> None:
+    """Show the main job on a server of its own: sync, conflict, privacy, deletion, crash. Leaves nothing."""
+    from syncd.cli.radicale import installed
+
+    if not installed():
+        raise fail("the demo needs the Radicale server: pip install 'syncd[demo]'")
+    from syncd.cli.story import tell
+
+    if not tell(typer.echo):
+        raise typer.Exit(1)

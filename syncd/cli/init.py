@@ -1,0 +1,178 @@
+"""syncd init: asks, tests what it is told, writes the configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from syncd.cli.app import app, fail
+from syncd.cli.secret import read_secret
+
+_HEAD = """\
+# syncd's configuration. Check it with: syncd check
+version: 1
+store: sqlite:///store.db
+crm:
+  connector: builtin
+  url: sqlite:///crm.db
+profiles:
+"""
+
+
+@app.command()
+def init(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path("syncd.yaml"),
+    url: Annotated[str, typer.Option(help="Address of the CalDAV server.")] = "",
+    username: Annotated[str, typer.Option(help="User name there.")] = "",
+    name: Annotated[str, typer.Option(help="The employee's full name.")] = "",
+    address: Annotated[str, typer.Option(help="The employee's e-mail address.")] = "",
+    zone: Annotated[str, typer.Option(help="The employee's time zone, such as Europe/Berlin.")] = "",
+    calendar: Annotated[str, typer.Option(help="The calendar's number or path; asked if there are several.")] = "",
+    secret_in: Annotated[str, typer.Option("--secret-in", help="keyring or file.")] = "",
+) -> None:
+    """Set up the first employee: asks, tries the server, writes the configuration.
+
+    The password is typed unseen; without a terminal it is the next line of standard input.
+    """
+    from syncd.settings import load_configuration
+
+    if config.exists():
+        raise fail(f"{config} exists already; add employees there, or give another file with --config")
+    url = url or typer.prompt("Address of the CalDAV server", default="http://localhost:5232/")
+    if "://" not in url:
+        url = f"https://{url}"
+    username = username or typer.prompt("User name")
+    password = read_secret("Password")
+    collections = _find(url, username, password)
+    chosen = _choose(collections, calendar)
+    address = address or typer.prompt("The employee's e-mail address", default=username if "@" in username else None)
+    if "@" not in address:
+        raise fail(f'"{address}" is no e-mail address')
+    name = name or typer.prompt("The employee's name", default=address.split("@")[0])
+    zone = zone or typer.prompt("Time zone", default=_local_zone())
+    from syncd.secrets import SecretFault, keep
+
+    config.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        reference = keep(f"{username}@{_host(url)}", password, config.resolve().parent, place=secret_in)
+    except SecretFault as error:
+        raise fail(str(error)) from None
+    who = "".join(c if c.isalnum() or c in "-_." else "-" for c in username.split("@")[0]) or "me"
+    config.write_text(_document(url, username, reference, chosen, who, address, zone), encoding="utf-8")
+    found = load_configuration(config)
+    _employee(found, who, name, address)
+    typer.echo(f"wrote {config}; the password is kept as {reference}")
+    typer.echo("Next: syncd plan shows what would happen, syncd sync does it, syncd run keeps doing it.")
+
+
+def _host(url: str) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(url).hostname or "server"
+
+
+def _local_zone() -> str:
+    from zoneinfo import available_timezones
+
+    try:
+        zone = Path("/etc/timezone").read_text(encoding="utf-8").strip()
+    except OSError:
+        zone = ""
+    return zone if zone in available_timezones() else "UTC"
+
+
+def _find(url: str, username: str, password: str) -> list[Any]:
+    """The employee's collections; ends with status 3 when the server cannot be used."""
+    from connectors.caldav.dav import Dav
+    from connectors.caldav.discover import discover
+    from syncd.ports import PortError
+
+    dav = Dav(url, username=username, password=password)
+    try:
+        found = discover(dav)
+    except PortError as error:
+        raise fail(f"{url}: {error}", 3) from None
+    finally:
+        dav.close()
+    if not found:
+        raise fail(f"{url}: signed in, but there is no calendar; make one in your client first", 3)
+    return found
+
+
+def _choose(collections: list[Any], wanted: str) -> list[tuple[str, Any]]:
+    """A calendar for events and, where there is one, a list for to-dos."""
+    for number, c in enumerate(collections, 1):
+        rights = "" if c.writable else ", read-only"
+        typer.echo(f"  {number}. {c.name} ({' and '.join(k + 's' for k in c.kinds)}{rights}) {c.path}")
+    chosen: list[tuple[str, Any]] = []
+    for kind, question in (("event", "Calendar to sync"), ("todo", "Task list to sync (0 for none)")):
+        possible = [n for n, c in enumerate(collections, 1) if kind in c.kinds]
+        if not possible:
+            continue
+        picked = _picked(collections, wanted) if kind == "event" and wanted else None
+        if picked is None:
+            same = chosen[0][1] if chosen and kind in chosen[0][1].kinds else None
+            default = collections.index(same) + 1 if same is not None else possible[0]
+            answer = default if wanted or len(possible) == 1 else typer.prompt(question, default=default, type=int)
+            if answer == 0 and kind == "todo":
+                continue
+            if answer not in possible:
+                raise fail(f"{answer} holds no {kind}s")
+            picked = collections[answer - 1]
+        chosen.append((kind, picked))
+    if not chosen:
+        raise fail("none of these holds events or to-dos", 3)
+    return chosen
+
+
+def _picked(collections: list[Any], wanted: str) -> Any:
+    for number, c in enumerate(collections, 1):
+        if wanted in (str(number), c.path, c.path.rstrip("/"), c.name):
+            return c
+    raise fail(f'there is no calendar "{wanted}"')
+
+
+def _document(
+    url: str, username: str, reference: str, chosen: list[tuple[str, Any]], who: str, address: str, zone: str
+) -> str:
+    names = {"event": ("calendar", "appointments"), "todo": ("tasks", "tasks")}
+    lines = [_HEAD]
+    for kind, _ in chosen:
+        profile, mapping = names[kind]
+        lines.append(f"  {profile}: {{connector: caldav, url: {_quoted(url)}, mapping: {mapping}}}\n")
+    lines.append(
+        f"employees:\n  - id: {_quoted(who)}\n    addresses: [{_quoted(address)}]\n    zone: {zone}\n    accounts:\n"
+    )
+    for kind, c in chosen:
+        lines.append(
+            f"      - profile: {names[kind][0]}\n        username: {_quoted(username)}\n"
+            f"        password: {_quoted(reference)}\n        calendar: {_quoted(c.path)}\n"
+        )
+        if not c.writable:
+            lines.append("        read-only: true\n")
+    return "".join(lines)
+
+
+def _quoted(text: str) -> str:
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _employee(found: Any, who: str, name: str, address: str) -> None:
+    """The employee stands in the CRM too."""
+    from sqlalchemy import insert, select
+
+    from syncd.crm import tables as t
+    from syncd.crm.database import Crm
+    from syncd.model.people import normal_address
+
+    crm = Crm.open(found.url(found.settings.crm.url))
+    with crm.writing() as connection:
+        e = t.employee.c
+        there = connection.execute(select(e.id).where((e.address == normal_address(address)) | (e.id == who))).first()
+        if there is None:
+            connection.execute(insert(t.employee).values(id=who, name=name, address=normal_address(address)))
+    crm.close()

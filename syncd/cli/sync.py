@@ -1,0 +1,207 @@
+"""check, plan, sync, run: what IT types."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from syncd.cli.app import ConfigOption, JsonOption, app, configuration, fail, house, print_json
+
+Only = Annotated[list[str] | None, typer.Argument(help="Employees or pairings (employee/account); all if left out.")]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@app.command()
+def check(
+    config: ConfigOption = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Read the files only; sign in nowhere.")] = False,
+    schema: Annotated[
+        Path | None, typer.Option(help="Write the mappings' JSON Schema for editors to this file.")
+    ] = None,
+) -> None:
+    """Check configuration and mappings, and sign in to every server."""
+    from syncd.mapping.loader import json_schema, locate, warnings
+
+    if schema is not None:
+        import json
+
+        schema.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {schema}")
+        return
+    found = configuration(config)
+    typer.echo(f"{found.path}: fine, {len(found.settings.employees)} employee(s)")
+    for name in dict.fromkeys(p.mapping for p in found.settings.profiles.values()):
+        path = locate(name, found.folder)
+        lost = list(warnings(path))
+        for problem in lost:
+            typer.echo(f"{problem.file}:{problem.line}:{problem.column}: warning: {problem.message}")
+        if not lost:
+            typer.echo(f"{path}: fine")
+    if offline:
+        return
+    from syncd.ports import PortError
+
+    bad = 0
+    with house(config) as opened:
+        for pairing in opened.pairings:
+            try:
+                next(iter(pairing.replica.changes("")), None)
+                typer.echo(f"{pairing.id}: signed in, calendar is there")
+            except PortError as error:
+                bad += 1
+                typer.echo(f"{pairing.id}: {error}", err=True)
+    if bad:
+        raise typer.Exit(3)
+
+
+@app.command()
+def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = False) -> None:
+    """Show what sync would do, without doing any of it."""
+    from dataclasses import replace
+
+    from syncd.service.rehearsal import planned, rehearsed
+    from syncd.service.runner import exit_status, run_one
+
+    _quiet_logs()
+    with house(config, only) as opened:
+        copy = opened.store.copy()
+        pretending = rehearsed(opened.pairings)
+        results, writes = [], {}
+        for pairing in pretending:
+            results.append(run_one(pairing, pretending, copy, opened.key, _now()))
+            writes[pairing.id] = planned(pairing)
+        copy.close()
+    if json:
+        shown = []
+        for result in results:
+            steps = [vars(replace(w, title="")) for w in writes[result.pairing]]
+            shown.append({**result.as_json(), "would": [{k: v for k, v in s.items() if k != "title"} for s in steps]})
+        print_json({"version": 1, "pairings": shown})
+    else:
+        for result in results:
+            typer.echo(f"{result.pairing}: {summary(result, future=True)}")
+            for write in writes[result.pairing]:
+                what = f" ({', '.join(write.fields)})" if write.op == "update" else ""
+                where = "CRM" if write.side == "crm" else "calendar"
+                typer.echo(f"  {write.op:7} in the {where:8} {write.title}{what}")
+    raise typer.Exit(exit_status(results))
+
+
+def _quiet_logs() -> None:
+    import logging
+
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
+def summary(result: Any, *, future: bool = False) -> str:
+    """A pass in one line."""
+    if result.failed:
+        return f"{result.outcome}: {result.error}"
+    n = result.report.numbers()
+    parts = []
+    for op in ("created", "updated", "deleted"):
+        for side, where in (("crm", "in the CRM"), ("groupware", "in the calendar")):
+            if n[f"{op}_{side}"]:
+                parts.append(f"{n[f'{op}_{side}']} {op} {where}")
+    names = {
+        "linked": "linked",
+        "withheld": "withheld as private",
+        "redacted": "taken back as private",
+        "parked": "parked (syncd status says why)",
+        "conflicts": "in conflict (syncd conflicts)",
+        "held": "deletions held (syncd approve)",
+    }
+    parts += [f"{n[k]} {text}" for k, text in names.items() if n[k] and not (k == "linked" and n["created_crm"])]
+    return ("would be: " if future and parts else "") + (", ".join(parts) or "nothing to do")
+
+
+@app.command()
+def sync(
+    config: ConfigOption = None,
+    only: Only = None,
+    json: JsonOption = False,
+    full: Annotated[bool, typer.Option("--full", help="Compare everything, not only what changed.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each pass.")] = False,
+) -> None:
+    """Bring every pairing into step, once."""
+    from syncd.logs import set_up
+    from syncd.service.runner import exit_status, run_one
+
+    if verbose:
+        set_up(json=False, verbose=True)
+    else:
+        _quiet_logs()
+    results = []
+    with house(config, only) as opened, _progress(json) as note:
+        for pairing in opened.pairings:
+            result = run_one(
+                pairing,
+                opened.pairings,
+                opened.store,
+                opened.key,
+                _now(),
+                full=full,
+                progress=lambda done, name=pairing.id: note(name, done),  # type: ignore[misc]
+            )
+            results.append(result)
+            if not json:
+                typer.echo(f"{result.pairing}: {summary(result)}", err=result.failed)
+    if json:
+        print_json({"version": 1, "pairings": [r.as_json() for r in results]})
+    raise typer.Exit(exit_status(results))
+
+
+class _progress:
+    """A bar on a terminal; nothing elsewhere, where the lines of the results are enough."""
+
+    def __init__(self, silent: bool) -> None:
+        import sys
+
+        self._bar: Any = None
+        self._task: dict[str, Any] = {}
+        if not silent and sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed} entries"))
+            self._bar = Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True)
+
+    def __enter__(self) -> Any:
+        if self._bar is not None:
+            self._bar.start()
+        return self._note
+
+    def _note(self, pairing: str, done: int) -> None:
+        if self._bar is None:
+            return
+        if pairing not in self._task:
+            self._task[pairing] = self._bar.add_task(pairing, total=None)
+        self._bar.advance(self._task[pairing], done)
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+@app.command()
+def run(
+    config: ConfigOption = None,
+    json_logs: Annotated[bool, typer.Option("--json-logs", help="Log lines as JSON.")] = False,
+) -> None:
+    """Run as a service until SIGTERM; the link in hand is finished first."""
+    from syncd.logs import set_up
+    from syncd.service.daemon import Daemon
+
+    set_up(json=json_logs, verbose=False)
+    with house(config) as opened:
+        if not opened.pairings:
+            raise fail("there is nobody to sync: add employees to the configuration")
+        Daemon(opened).run()

@@ -1,0 +1,1 @@
+"""Runs passes: once for the command line, for ever as a service."""

@@ -1,0 +1,129 @@
+"""Configuration -> what a pass needs: store, CRM, pairings. Connectors are found by entry point."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from syncd.engine.digest import Digester
+from syncd.engine.pairing import Employee, Pairing
+from syncd.mapping.lens import Lens
+from syncd.mapping.loader import load, locate
+from syncd.ports import Crm, Replica
+from syncd.secrets import digest_key, resolve
+from syncd.settings import Account, Configuration, EmployeeEntry
+from syncd.store import Store
+
+
+class NoConnector(Exception):
+    """No installed package offers a connector of that name."""
+
+
+def connector(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The factory that the entry point ``syncd.connectors`` names. Raises NoConnector."""
+    for point in entry_points(group="syncd.connectors", name=name):
+        return cast(Callable[[Mapping[str, Any]], Any], point.load())
+    raise NoConnector(f'no connector "{name}" is installed')
+
+
+def pairing_id(employee: str, account: Account) -> str:
+    """``employee/account``."""
+    return f"{employee}/{account.name or account.profile}"
+
+
+@dataclass
+class House:
+    """Everything opened for one configuration."""
+
+    configuration: Configuration
+    store: Store
+    key: bytes
+    crm: Crm
+    pairings: list[Pairing] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Gives everything back."""
+        for pairing in self.pairings:
+            with suppress(AttributeError):
+                pairing.replica.close()  # type: ignore[attr-defined]
+        with suppress(AttributeError):
+            self.crm.crm.close()  # type: ignore[attr-defined]
+        self.store.close()
+
+    def __enter__(self) -> House:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def forgotten_mark(key: bytes, employee: str) -> str:
+    """Under what the store remembers that an employee was forgotten, without naming the person."""
+    return f"forgotten {Digester(key, 'forgotten').text(employee)}"
+
+
+def key_path(configuration: Configuration) -> Path:
+    """Where the key of the store's digests lies."""
+    return configuration.folder / "syncd.key"
+
+
+def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
+    """Opens store, CRM and the pairings (only those of the employees or ids named, if any).
+
+    Raises SecretFault, StoreFault, NoConnector.
+    """
+    settings = configuration.settings
+    key = digest_key(key_path(configuration))
+    store = Store.open(configuration.url(settings.store))
+    crm = connector(settings.crm.connector)(crm_options(configuration))
+    house = House(configuration, store, key, crm)
+    wanted = set(only)
+    lenses: dict[str, Lens] = {}
+    with store.reading() as tx:
+        forgotten = {e.id for e in settings.employees if tx.setting(forgotten_mark(key, e.id))}
+    for employee in settings.employees:
+        if employee.id in forgotten:
+            continue
+        for account in employee.accounts:
+            name = pairing_id(employee.id, account)
+            if wanted and not {name, employee.id} & wanted:
+                continue
+            profile = settings.profiles[account.profile]
+            if account.profile not in lenses:
+                lenses[account.profile] = load(locate(profile.mapping, configuration.folder))
+            lens = lenses[account.profile]
+            replica = open_replica(configuration, account, lens.mapping.item)
+            house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens))
+    return house
+
+
+def person(employee: EmployeeEntry) -> Employee:
+    """The engine's view of an employee."""
+    return Employee(employee.id, tuple(employee.addresses), ZoneInfo(employee.zone))
+
+
+def crm_options(configuration: Configuration) -> dict[str, Any]:
+    """What the CRM's connector is opened with."""
+    options = configuration.settings.crm.model_dump(by_alias=True)
+    options["url"] = configuration.url(options["url"])
+    return options
+
+
+def open_replica(configuration: Configuration, account: Account, kind: str) -> Replica:
+    """One account's collection."""
+    profile = configuration.settings.profiles[account.profile]
+    options: dict[str, Any] = {
+        **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
+        **account.model_dump(by_alias=True, exclude={"profile", "name", "password"}),
+        "kind": kind,
+    }
+    if account.password is not None:
+        options["password"] = resolve(account.password, configuration.folder)
+    if options.get("ca"):
+        options["ca"] = str(configuration.folder / str(options["ca"]))
+    return cast(Replica, connector(profile.connector)(options))

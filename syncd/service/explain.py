@@ -1,0 +1,110 @@
+"""Why is this (not) in my calendar? Reads what was decided, and looks at what holds now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.look import crm_view, in_scope, within
+from syncd.engine.pairing import Moment, Pairing
+from syncd.model.record import Record
+from syncd.ports import PortError
+from syncd.privacy import admit
+from syncd.service.assemble import House
+from syncd.store.journal import crossings, decisions
+from syncd.store.rows import Link, Row
+
+_RESTS = {
+    "item-gone": "its item was deleted in the groupware; it stays deleted there",
+    "declined": "the employee declined by deleting the invitation",
+    "taken-back": "syncd took its copy back: the employee no longer takes part, or it was rejected",
+    "activity-gone": "the activity was deleted; the item stays, as the mapping or the role says",
+    "private": "private in the groupware: nothing of it crosses",
+    "out": "outside the window, not taken by the mapping's conditions, or not this employee's: it rests",
+}
+_ROLES = {
+    "own": "in the calendar, in step both ways",
+    "copy": "in the calendar, as a copy that syncd made, in step both ways",
+    "attendee": "in the calendar as somebody else's meeting: only the answer goes to the CRM, nothing is written there",
+    "stand-in": "in the calendar as a meeting of somebody outside: it goes to the CRM, changes in the CRM stay there",
+    "block": "in the calendar as private: only the time goes to the CRM",
+}
+
+
+def explain(house: House, name: str) -> dict[str, Any] | None:
+    """What is known about an activity (its id) or an item (its address); None for neither."""
+    from datetime import UTC, datetime
+
+    with house.store.reading() as tx:
+        row = tx.rows_by_ref("crm", [name]).get(name)
+        if row is None:
+            for pairing in house.pairings:
+                links = tx.links_by_item(pairing.id, [name])
+                if links:
+                    row = tx.row(links[0].activity)
+        links = tx.links_of_row(row.id) if row else []
+        known = decisions(tx, row.id) if row else []
+        crossed = crossings(tx, [k.id for k in links])
+    ref = row.crm_ref if row and row.crm_ref else name
+    try:
+        found = house.crm.fetch([ref]).get(ref)
+    except (PortError, ValueError):
+        found = None
+    activity = found if isinstance(found, Record) else None
+    if row is None and activity is None:
+        return _item_only(house, name)
+    now = Moment(datetime.now(UTC))
+    calendars = [
+        {"pairing": p.id, "why": _why(Context(p, house.store, now, house.key), p, row, links, activity)}
+        for p in house.pairings
+    ]
+    keep = ("at", "pairing", "rule", "detail")
+    return {
+        "activity": ref if activity or row else None,
+        "calendars": calendars,
+        "decisions": [{k: d[k] for k in keep} for d in known],
+        "crossings": [{k: c[k] for k in ("at", "pairing", "way", "fields", "rule")} for c in crossed],
+    }
+
+
+def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], activity: Record | None) -> str:
+    mine = next((k for k in links if k.pairing == pairing.id), None)
+    if mine is not None:
+        return _RESTS[mine.rest] if mine.rest in _RESTS else _ROLES.get(mine.role, mine.role)
+    if activity is None:
+        return "not in the calendar: the activity is gone"
+    if activity.kind != pairing.lens.mapping.activity:
+        return (
+            f"not in this calendar: it is a {activity.kind}, and the mapping is about {pairing.lens.mapping.activity}s"
+        )
+    if not in_scope(ctx, activity, ours=True):
+        private = bool(activity.fields.get("private"))
+        return (
+            "not in the calendar: it is private to its owner" if private else "not in the calendar: not a participant"
+        )
+    if pairing.lens.mapping.direction == "to-crm":
+        return "not in the calendar: the mapping goes to the CRM only"
+    if row is not None and row.scheduled:
+        return "not copied: the employee's own invitation is the copy"
+    if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
+        return "not in the calendar: it is rejected"
+    if not within(ctx, crm_view(ctx, activity)):
+        return "not in the calendar: outside the mapping's window"
+    return "not in the calendar yet: the next pass brings it"
+
+
+def _item_only(house: House, name: str) -> dict[str, Any] | None:
+    """An item that has no link: does it cross?"""
+    for pairing in house.pairings:
+        try:
+            found = pairing.replica.fetch([name]).get(name)
+        except PortError:
+            continue
+        if not isinstance(found, Record):
+            continue
+        if admit(found, pairing.lens.mapping.privacy).verdict == "withheld":
+            why = "private: nothing of it crosses"
+        else:
+            why = "not taken: outside the window, or the mapping's conditions leave it out"
+        return {"activity": None, "calendars": [{"pairing": pairing.id, "why": why}], "decisions": [], "crossings": []}
+    return None

@@ -1,0 +1,145 @@
+"""A rehearsal: the real engine on a copy of the store and on replicas that only pretend to write.
+
+So `syncd plan` says what `syncd sync` would do because it is what `syncd sync` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from syncd.engine.pairing import Pairing
+from syncd.model.fields import Fields, kind_of
+from syncd.model.people import People
+from syncd.model.record import Record
+from syncd.ports import Capabilities, Change, Crm, Gone, Page, PortError, Replica, Written
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One write that would be made."""
+
+    side: str
+    op: str
+    ref: str
+    fields: tuple[str, ...]
+    title: str
+
+
+class RehearsedReplica:
+    """A replica that reads for real and keeps its writes to itself."""
+
+    def __init__(self, real: Replica, side: str) -> None:
+        self.real = real
+        self.side = side
+        self.planned: list[Planned] = []
+        self._made: dict[str, Record | None] = {}
+        self._number = 0
+        self._told = 0
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self.real.capabilities
+
+    @property
+    def requests(self) -> int:
+        return self.real.requests
+
+    def changes(self, cursor: str) -> Iterator[Page]:
+        base, _, told = cursor.partition(" rehearsed ")
+        for page in self.real.changes(base):
+            yield replace(page, cursor=page.cursor + f" rehearsed {told or 0}")
+            base = page.cursor
+        fresh = [r for r in self._made.values() if r is not None and int(r.version.split("-")[1]) > int(told or 0)]
+        if fresh:
+            yield Page([self._change(r) for r in fresh], f"{base} rehearsed {self._number}")
+
+    def _change(self, record: Record) -> Change:
+        people = frozenset({record.owner, *(record.fields.get("participants") or People())} - {""})
+        return Change(record.ref, record.version, people=people, kind=record.kind)
+
+    def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        asked = [r for r in refs if r not in self._made]
+        found = dict(self.real.fetch(asked)) if asked else {}
+        for ref in refs:
+            if ref in self._made:
+                found[ref] = self._made[ref] or Gone("not there")
+        return found
+
+    def _plan(self, op: str, ref: str, fields: Iterable[str], title: Any) -> None:
+        self.planned.append(Planned(self.side, op, ref, tuple(sorted(fields)), str(title or "")))
+        self._number += 1
+
+    def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
+        ref = f"(new {self.side} {self._number + 1})"
+        self._plan("create", ref, fields, fields.get("summary") or fields.get("subject"))
+        shaped = {n: kind_of(n).shape(v, self.capabilities.limit(n)) for n, v in fields.items()}
+        self._made[ref] = Record(ref, f"r-{self._number}", kind, shaped, uid, key, owner)
+        return Written(ref, f"r-{self._number}")
+
+    def update(self, record: Record, changes: Fields) -> Written:
+        self._plan("update", record.ref, changes, record.fields.get("summary") or record.fields.get("subject"))
+        self._made[record.ref] = replace(record, version=f"r-{self._number}", fields={**record.fields, **changes})
+        return Written(record.ref, f"r-{self._number}")
+
+    def delete(self, record: Record) -> None:
+        self._plan("delete", record.ref, (), record.fields.get("summary") or record.fields.get("subject"))
+        self._made[record.ref] = None
+
+    def find(self, key: str, uid: str) -> Record | None:
+        mine = next((r for r in self._made.values() if r is not None and r.key == key), None)
+        return mine or self.real.find(key, uid)
+
+
+class RehearsedCrm(RehearsedReplica):
+    """As `RehearsedReplica`, for a CRM."""
+
+    real: Crm
+
+    def __init__(self, real: Crm) -> None:
+        super().__init__(real, "crm")
+
+    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
+        made = [r for r in self._made.values() if r is not None and record.uid and r.uid == record.uid]
+        return [*made, *(r for r in self.real.candidates(record, owner) if r.ref not in self._made)]
+
+    def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
+        return self.real.known(addresses)
+
+    def statuses(self) -> Mapping[str, str]:
+        return self.real.statuses()
+
+    def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
+        """Would be kept."""
+
+    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
+        self._plan("redact", record.ref, (), "")
+        if not kept:
+            self._made[record.ref] = None
+            return None
+        fields = {n: v if n in kept else kind_of(n).empty for n, v in record.fields.items()}
+        self._made[record.ref] = replace(record, version=f"r-{self._number}", fields=fields)
+        return Written(record.ref, f"r-{self._number}")
+
+
+def rehearsed(pairings: Sequence[Pairing]) -> list[Pairing]:
+    """The same pairings on pretending replicas; those that share a CRM share its pretence."""
+    crms: dict[str, RehearsedCrm] = {}
+    made = []
+    for pairing in pairings:
+        crm = crms.setdefault(pairing.crm_name, RehearsedCrm(pairing.crm))
+        made.append(replace(pairing, replica=RehearsedReplica(pairing.replica, "groupware"), crm=crm))
+    return made
+
+
+def planned(pairing: Pairing) -> list[Planned]:
+    """What the last pass over a rehearsed pairing would have written."""
+    assert isinstance(pairing.replica, RehearsedReplica)
+    assert isinstance(pairing.crm, RehearsedCrm)
+    found = [*pairing.replica.planned, *pairing.crm.planned]
+    pairing.replica.planned, pairing.crm.planned = [], []
+    return found
+
+
+__all__ = ["Planned", "RehearsedCrm", "RehearsedReplica", "planned", "rehearsed"]

@@ -1,0 +1,196 @@
+"""The configuration file: which CRM, which profiles, which employees with which accounts.
+
+Strict like the mappings: an unknown key is an error with file, line, column and the nearest word.
+Secrets stand here by reference only.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, Field, field_validator
+
+from syncd.mapping.loader import load, locate
+from syncd.mapping.schema import Strict
+from syncd.model.people import normal_address
+from syncd.secrets import check_reference
+from syncd.strict_yaml import BadDocument, Problem, nearest, read, validated
+
+#: Where the configuration is looked for, in this order.
+PLACES = ("syncd.yaml", "~/.config/syncd/syncd.yaml", "/etc/syncd/syncd.yaml")
+
+
+def _reference(value: str) -> str:
+    check_reference(value)
+    return value
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise ValueError(f'no time zone "{value}"{nearest(value, sorted(available_timezones()))}')
+    return value
+
+
+def _http(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("an address begins with https:// (or http://) and names a host")
+    if parts.password:
+        raise ValueError("no password in the address: give it by reference, as password")
+    return value
+
+
+def _address(value: str) -> str:
+    if "@" not in value:
+        raise ValueError("this is no e-mail address")
+    return normal_address(value)
+
+
+Secret = Annotated[str, AfterValidator(_reference)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Url = Annotated[str, AfterValidator(_http)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class BuiltinCrm(Strict):
+    """The CRM that is built in."""
+
+    connector: Literal["builtin"] = "builtin"
+    #: SQLAlchemy URL; a relative SQLite path counts from the configuration file.
+    url: str = "sqlite:///crm.db"
+    #: Rehearse another CRM's limits: SAP CRM holds 40 characters and no series.
+    subject_length: int | None = Field(None, alias="subject-length", ge=1)
+    series: bool = True
+
+
+class Profile(Strict):
+    """A groupware system, and the mapping under which its accounts are synced."""
+
+    connector: Literal["caldav"]
+    url: Url
+    mapping: str = "appointments"
+    auth: Literal["", "basic", "digest", "bearer"] = ""
+    #: File with the certificate authority of a server of your own.
+    ca: str | None = None
+
+
+class Account(Strict):
+    """One collection of an employee."""
+
+    profile: str
+    #: To tell several accounts of one employee apart; the profile's name if left out.
+    name: str = ""
+    username: str = ""
+    password: Secret | None = None
+    #: Path of the calendar or task list on the server.
+    calendar: str = ""
+    read_only: bool = Field(False, alias="read-only")
+
+
+class EmployeeEntry(Strict):
+    """Whose groupware is synced."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")
+    addresses: list[Address] = Field(min_length=1)
+    zone: Zone = "UTC"
+    accounts: list[Account] = Field(min_length=1)
+
+    @field_validator("addresses", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+class Service(Strict):
+    """How the service runs."""
+
+    #: Seconds between two passes over a pairing.
+    interval: int = Field(60, ge=1, le=86400)
+    workers: int = Field(4, ge=1, le=64)
+
+
+class Settings(Strict):
+    """A whole configuration file."""
+
+    version: Literal[1]
+    #: SQLAlchemy URL of syncd's own store.
+    store: str = "sqlite:///store.db"
+    crm: BuiltinCrm = Field(default_factory=lambda: BuiltinCrm.model_validate({}))
+    profiles: dict[str, Profile]
+    employees: list[EmployeeEntry] = []
+    service: Service = Field(default_factory=lambda: Service.model_validate({}))
+
+
+class Configuration:
+    """A configuration file that has been read and checked."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self.path = path
+        self.settings = settings
+
+    @property
+    def folder(self) -> Path:
+        """Relative paths count from here."""
+        return self.path.resolve().parent
+
+    def url(self, url: str) -> str:
+        """A database URL with its SQLite path made absolute."""
+        if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
+            return f"sqlite:///{self.folder / url.removeprefix('sqlite:///')}"
+        return url
+
+
+def find(given: Path | None) -> Path:
+    """The configuration file: as given, by SYNCD_CONFIG, or in one of the usual places.
+
+    Raises BadDocument when there is none.
+    """
+    if given is not None:
+        return given
+    if os.environ.get("SYNCD_CONFIG"):
+        return Path(os.environ["SYNCD_CONFIG"])
+    for place in PLACES:
+        path = Path(place).expanduser()
+        if path.is_file():
+            return path
+    raise BadDocument([Problem(PLACES[0], 1, 1, "there is no configuration here yet: make one with: syncd init")])
+
+
+def load_configuration(path: Path) -> Configuration:
+    """Reads and checks the configuration and every mapping that it names. Raises BadDocument."""
+    document, position = read(path)
+    settings = validated(Settings, document, position, str(path))
+    problems: list[Problem] = []
+
+    def fault(where: tuple[str | int, ...], message: str) -> None:
+        problems.append(Problem(str(path), *position(where), message))
+
+    for name, profile in settings.profiles.items():
+        try:
+            load(locate(profile.mapping, path.resolve().parent))
+        except FileNotFoundError as error:
+            fault(("profiles", name, "mapping"), str(error))
+        except BadDocument as error:
+            problems += error.problems
+    ids: set[str] = set()
+    for number, employee in enumerate(settings.employees):
+        if employee.id in ids:
+            fault(("employees", number, "id"), f'a second employee "{employee.id}"')
+        ids.add(employee.id)
+        names: set[str] = set()
+        for at, account in enumerate(employee.accounts):
+            where = ("employees", number, "accounts", at)
+            if account.profile not in settings.profiles:
+                message = f'no profile "{account.profile}"{nearest(account.profile, list(settings.profiles))}'
+                fault((*where, "profile"), message)
+            name = account.name or account.profile
+            if name in names:
+                fault((*where, "name"), f'a second account "{name}": give each a name of its own')
+            names.add(name)
+    if problems:
+        raise BadDocument(problems)
+    return Configuration(path, settings)
