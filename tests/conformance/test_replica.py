@@ -1,0 +1,189 @@
+"""The port's promises, kept by every connector on its real server."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from syncd.model.fields import same
+from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Span
+from syncd.ports import CursorExpired, Exists, Gone, Page, Replica, Stale
+from tests.conformance.conftest import Bench
+
+BERLIN = ZoneInfo("Europe/Berlin")
+TEN = datetime(2026, 11, 30, 10, tzinfo=BERLIN)
+SPAN = Span(TEN, TEN + timedelta(hours=1), "Europe/Berlin")
+
+
+def key() -> str:
+    return str(uuid.uuid4())
+
+
+def make(bench: Bench, name: str = "A meeting", **more: object) -> Record:
+    k = key()
+    written = bench.replica.create(
+        {bench.title: name, "time": SPAN, **more}, k, kind=bench.kind, uid=f"{k}@test", owner=""
+    )
+    return read(bench.replica, written.ref)
+
+
+def read(replica: Replica, ref: str) -> Record:
+    found = replica.fetch([ref])[ref]
+    assert isinstance(found, Record), found
+    return found
+
+
+def pages(replica: Replica, cursor: str = "") -> tuple[dict[str, bool], str, list[Page]]:
+    found = list(replica.changes(cursor))
+    return {c.ref: c.gone for p in found for c in p.changes}, found[-1].cursor, found
+
+
+def test_an_empty_collection_lists_nothing_and_says_that_it_is_complete(bench: Bench) -> None:
+    refs, cursor, found = pages(bench.replica)
+    assert refs == {}
+    assert found[-1].complete
+    assert cursor
+
+
+def test_what_is_created_is_listed_fetched_and_found_by_its_key(bench: Bench) -> None:
+    k = key()
+    written = bench.replica.create(bench.fields(time=SPAN), k, kind=bench.kind, uid=f"{k}@test", owner="")
+    refs, _, found = pages(bench.replica)
+    assert refs == {written.ref: False}
+    assert found[-1].complete
+    record = read(bench.replica, written.ref)
+    assert record.fields[bench.title] == "A meeting"
+    assert record.fields["time"] == SPAN
+    assert record.uid == f"{k}@test"
+    assert record.kind == bench.kind
+    if written.version is not None:
+        assert record.version == written.version
+    by_key = bench.replica.find(k, f"{k}@test")
+    assert by_key is not None
+    assert by_key.ref == written.ref
+    assert bench.replica.find(key(), "nobody@test") is None
+
+
+def test_the_same_key_never_makes_a_second_record(bench: Bench) -> None:
+    k = key()
+    bench.replica.create(bench.fields(time=SPAN), k, kind=bench.kind, uid=f"{k}@test", owner="")
+    with pytest.raises(Exists):
+        bench.replica.create(bench.fields(time=SPAN), k, kind=bench.kind, uid=f"{k}@test", owner="")
+    assert len(pages(bench.replica)[0]) == 1
+
+
+def test_the_feed_tells_what_happened_since_the_cursor_and_nothing_else(bench: Bench) -> None:
+    old = make(bench, "old")
+    _, cursor, _ = pages(bench.replica)
+    assert pages(bench.replica, cursor)[0] == {}
+    new = make(bench, "new")
+    bench.other.update(read(bench.other, old.ref), {bench.title: "changed"})
+    refs, cursor, found = pages(bench.replica, cursor)
+    assert refs == {old.ref: False, new.ref: False}
+    assert not found[-1].complete
+    bench.other.delete(read(bench.other, new.ref))
+    assert pages(bench.replica, cursor)[0] == {new.ref: True}
+
+
+def test_the_feed_names_the_version_that_a_fetch_shows(bench: Bench) -> None:
+    record = make(bench)
+    change = next(c for p in bench.replica.changes("") for c in p.changes)
+    assert change.version == record.version
+
+
+def test_an_update_changes_its_fields_and_no_others(bench: Bench) -> None:
+    record = make(bench, location="Room 7")
+    written = bench.replica.update(record, {bench.title: "Another"})
+    after = read(bench.replica, record.ref)
+    assert after.fields[bench.title] == "Another"
+    assert after.fields["location"] == "Room 7"
+    assert same("time", after.fields["time"], SPAN)
+    assert after.version != record.version
+    assert written.version in (None, after.version)
+
+
+def test_an_update_of_what_has_changed_meanwhile_is_refused(bench: Bench) -> None:
+    record = make(bench)
+    bench.other.update(read(bench.other, record.ref), {bench.title: "first"})
+    with pytest.raises(Stale):
+        bench.replica.update(record, {bench.title: "second"})
+    assert read(bench.replica, record.ref).fields[bench.title] == "first"
+    with pytest.raises(Stale):
+        bench.replica.delete(record)
+
+
+def test_what_is_gone_is_gone_for_fetch_update_and_delete(bench: Bench) -> None:
+    record = make(bench)
+    bench.replica.delete(record)
+    assert isinstance(bench.replica.fetch([record.ref])[record.ref], Gone)
+    with pytest.raises((Gone, Stale)):
+        bench.replica.update(record, {bench.title: "x"})
+    with pytest.raises((Gone, Stale)):
+        bench.replica.delete(record)
+    assert all(pages(bench.replica)[0].values())  # some servers name what is gone even in a first listing
+
+
+def test_fetch_answers_for_every_ref(bench: Bench) -> None:
+    records = [make(bench, f"n{n}") for n in range(60)]
+    refs = [r.ref for r in records]
+    found = bench.replica.fetch([*refs, refs[0][:-5] + "x.ics"])
+    assert len(found) == 61
+    assert sum(isinstance(f, Record) for f in found.values()) == 60
+
+
+def test_moved_times_keep_their_meaning(bench: Bench) -> None:
+    record = make(bench)
+    later = Span(TEN + timedelta(days=1), TEN + timedelta(days=1, hours=2), "Europe/Berlin")
+    bench.replica.update(record, {"time": later})
+    record = read(bench.replica, record.ref)
+    assert record.fields["time"] == later
+    whole = Span(date(2026, 12, 1), date(2026, 12, 3))
+    bench.replica.update(record, {"time": whole})
+    record = read(bench.replica, record.ref)
+    assert record.fields["time"] == whole
+    bench.replica.update(record, {"time": SPAN})
+    assert read(bench.replica, record.ref).fields["time"] == SPAN
+
+
+def test_words_of_any_kind_come_back_as_they_were(bench: Bench) -> None:
+    text = 'Комма, semi; "quotes" \\ back\nsecond line: Ünïcode 🗓  ' + "long " * 60
+    notes = "description" if bench.kind == "event" else "notes"
+    record = make(bench, "Titel, mit; Zeichen\\", **{notes: text, "categories": frozenset({"A, b", "Ц"})})
+    assert same(bench.title, record.fields[bench.title], "Titel, mit; Zeichen\\")
+    assert same(notes, record.fields[notes], text)
+    assert record.fields["categories"] == {"A, b", "Ц"}
+
+
+def test_a_series_keeps_its_rule_its_moved_and_its_left_out_occurrences(bench: Bench) -> None:
+    if bench.replica.capabilities.series != "series":
+        pytest.skip("holds no series")
+    record = make(bench, recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))
+    second = (TEN + timedelta(days=7)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    third = (TEN + timedelta(days=14)).astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    moved = Span(TEN + timedelta(days=8), TEN + timedelta(days=8, hours=1), "Europe/Berlin")
+    wanted = Recurrence("FREQ=WEEKLY;COUNT=4", exdates=frozenset({third}), overrides={second: {"time": moved}})
+    bench.replica.update(record, {"recurrence": wanted})
+    held = read(bench.replica, record.ref)
+    assert same("recurrence", held.fields["recurrence"], wanted)
+    bench.replica.update(held, {"recurrence": Recurrence("FREQ=WEEKLY;COUNT=4")})
+    held = read(bench.replica, record.ref)
+    assert same("recurrence", held.fields["recurrence"], Recurrence("FREQ=WEEKLY;COUNT=4"))
+
+
+def test_a_forgotten_cursor_is_an_expired_one(bench: Bench) -> None:
+    make(bench)
+    _, cursor, _ = pages(bench.replica)
+    if bench.expire is not None:
+        bench.expire()
+    elif bench.kind == "event":
+        cursor = cursor[:-6] + "abcdef"
+    else:  # a feed by number knows every cursor
+        assert pages(bench.replica, cursor)[0] == {}
+        return
+    with pytest.raises(CursorExpired):
+        list(bench.replica.changes(cursor))

@@ -1,0 +1,22 @@
+"""Fixtures that every test may use; CI=true turns a missing server into a failure."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "default", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("default")
+
+
+def need(module: str, what: str) -> None:
+    """Skips, or in CI fails, when a server's package is not installed."""
+    if importlib.util.find_spec(module) is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{what} is not installed")
+        pytest.skip(f"{what} is not installed")

@@ -1,0 +1,49 @@
+"""The engine's property test for as long as one likes: ``python -m tests.properties.soak``."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import time
+
+from tests.properties.world import run_world
+
+STEPS = 50
+
+
+def one(seed: int) -> tuple[int, str]:
+    """One world; "" when all its oracles held."""
+    try:
+        run_world(seed, STEPS)
+    except BaseException as error:
+        return seed, f"{type(error).__name__}: {error}"[:200]
+    return seed, ""
+
+
+def main() -> int:
+    """Runs worlds until the steps are made; prints the seeds that failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--stop", action="store_true", help="stop at the first failure")
+    options = parser.parse_args()
+    worlds = max(1, options.steps // STEPS)
+    began, failed = time.monotonic(), 0
+    with multiprocessing.Pool() as pool:
+        seeds = range(options.seed, options.seed + worlds)
+        for number, (seed, fault) in enumerate(pool.imap_unordered(one, seeds, chunksize=4), 1):
+            if fault:
+                failed += 1
+                print(f"seed {seed}: {fault}", flush=True)
+                if options.stop:
+                    pool.terminate()
+                    break
+            if number % 500 == 0:
+                print(f"{number * STEPS} steps, {failed} failed, {time.monotonic() - began:.0f} s", flush=True)
+    print(f"seeds {options.seed} to {options.seed + worlds - 1}: {worlds * STEPS} steps, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

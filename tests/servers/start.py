@@ -1,0 +1,30 @@
+"""Starts real CalDAV servers for the tests, each once a worker, each in a folder of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from syncd.cli.radicale import Server, free_port, wait_for
+
+
+@contextmanager
+def xandikos(folder: Path, user: str) -> Iterator[Server]:
+    """A Xandikos with one principal; it asks for no password."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [
+        sys.executable, "-W", "ignore", "-m", "xandikos", "serve", "-d", str(folder / "data"), "-l", "127.0.0.1",
+        "-p", str(port), "--current-user-principal", f"/{user}/", "--autocreate", "--no-detect-systemd",
+    ]  # fmt: skip
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            wait_for(port, process)
+            yield Server(f"http://127.0.0.1:{port}/", port)
+        finally:
+            process.terminate()
+            process.wait(10)
