@@ -76,6 +76,9 @@ class Capabilities:
     #: Keeps a history in which a lost value can be found again.
     history: bool = False
     writable: bool = True
+    #: A write that answers with a version is held as the limits predict (RFC 4791 §5.3.4 promises it
+    #: for an ETag). False: every write is read back, as the server may shape it without saying so.
+    exact: bool = True
 
     def limit(self, name: str) -> Limit:
         """The limit of a field; without one, a limit that changes nothing."""

@@ -123,6 +123,8 @@ def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
 
 
 def _row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
+    if activity.key and tx.row_by_key(activity.key) is not None:
+        raise Wait  # somebody's create that has arrived and is not accounted for yet
     key = new_key(ctx, f"activity {ctx.pairing.crm_name} {activity.ref}")
     kind = ctx.pairing.lens.mapping.activity
     return tx.add_row(crm=ctx.pairing.crm_name, kind=kind, key=key, crm_ref=activity.ref, origin="crm")

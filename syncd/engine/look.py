@@ -11,7 +11,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.merge import Sides
+from syncd.engine.merge import Sides, image
 from syncd.engine.plan import Activity, Item, Situation
 from syncd.engine.roles import directions, only
 from syncd.engine.window import inside, over
@@ -168,17 +168,9 @@ def _accept_shaping(sides: Sides, link: Link) -> Sides:
             if name not in here or sides.digester.holds(bases[side], name, here[name]):
                 continue
             unchanged = name in there and sides.digester.holds(other, name, there[name])
-            if unchanged and _image(here[name], there[name]):
+            if unchanged and image(here[name], there[name]):
                 bases[side][name] = sides.digester.of(name, here[name])
     return replace(sides, item_base=bases["item"], crm_base=bases["crm"])
-
-
-def _image(held: Any, sent: Any) -> bool:
-    """True when `held` is `sent` cut off or trimmed."""
-    if not isinstance(held, str) or not isinstance(sent, str):
-        return False
-    one, other = " ".join(normal_text(held).split()), " ".join(normal_text(sent).split())
-    return bool(one) and other.startswith(one)
 
 
 def equal_meeting(ctx: Context, item: Fields, activity: Record) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from syncd.engine.digest import Digester
 from syncd.engine.text import merge_text
 from syncd.mapping.lens import Lens, Rule
-from syncd.model.fields import Fields, Value, kind_of, same
+from syncd.model.fields import Fields, Value, kind_of, normal_text, same
 from syncd.ports import Capabilities
 
 #: Two changes no further apart than this happened at the same time: servers' clocks differ.
@@ -88,6 +88,9 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     if name in sides.item and name in sides.crm and sides.lens.agree(name, item, crm, sides.caps):
         _agreed(sides, made, name)
         return
+    if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(item, crm):
+        _agreed(sides, made, name)  # linked anew: a text that a server has cut is no other text
+        return
     up = sides.directions[name] in ("both", "to-crm")
     down = sides.directions[name] in ("both", "to-groupware") and name in sides.crm
     down = down and sides.lens.on_item(name, crm, sides.caps[0]) is not None
@@ -103,6 +106,18 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
         _to_item(sides, made, name, crm)
     else:  # the direction forbids it: it stays where it was made and only its base moves
         _stay(sides, made, name, item_changed, crm_changed)
+
+
+def _one_is_cut(item: Value, crm: Value) -> bool:
+    return image(crm, item) or image(item, crm)
+
+
+def image(held: Value, sent: Value) -> bool:
+    """True when `held` is what a server may have made of the text `sent`: cut off or trimmed."""
+    if not isinstance(held, str) or not isinstance(sent, str):
+        return False
+    one, other = " ".join(normal_text(held).split()), " ".join(normal_text(sent).split())
+    return bool(one) and other.startswith(one)
 
 
 def _agreed(sides: Sides, made: Merge, name: str) -> None:

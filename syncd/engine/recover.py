@@ -6,10 +6,12 @@ print 4 and 5). It did not: drop the intent. Either way both sides are looked at
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from syncd.engine.context import Context
 from syncd.engine.look import crm_view, item_view
-from syncd.engine.writes import finish
-from syncd.model.fields import kind_of
+from syncd.engine.writes import finish, shaped_moves
+from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError, Rejected, Written
 from syncd.privacy import admit
@@ -39,6 +41,7 @@ def recover(ctx: Context) -> int:
 def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
     crm = intent.side == "crm"
     found = (ctx.pairing.crm if crm else ctx.pairing.replica).find(intent.key, intent.uid)
+    source = _source(ctx, intent, link, row) if found is not None else {}
     with ctx.store.transaction() as tx:
         if found is None:
             tx.close_intent(intent.id)
@@ -46,17 +49,20 @@ def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             return
         if crm:
             tx.set_row(row.id, crm_ref=found.ref, **({"maker": link.id} if row.maker is None else {}))
-            link = finish(ctx, tx, intent, Written(found.ref, None))
+            link = finish(ctx, tx, _shaped(ctx, intent, link, found, source), Written(found.ref, None))
             for other in tx.links_of_row(row.id):
                 tx.announce(other.pairing, "crm", [found.ref])
         else:
+            intent = _shaped(ctx, intent, link, found, source)
             link = finish(ctx, tx, intent, Written(found.ref, None), item_ref=found.ref)
             tx.announce(link.pairing, "item", [found.ref])
         _look_again(ctx, tx, link, row)
 
 
 def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
-    record = _fetch(ctx, intent, link, row)
+    record = _fetch(ctx, intent.side, link, row)
+    if record is not None and record.version != intent.expected:
+        intent = _shaped(ctx, intent, link, record, _source(ctx, intent, link, row))
     with ctx.store.transaction() as tx:
         if record is not None and record.version != intent.expected and _holds(ctx, intent, link, record):
             finish(ctx, tx, intent, Written(record.ref, None))
@@ -66,7 +72,7 @@ def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
 
 
 def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
-    record = _fetch(ctx, intent, link, row)
+    record = _fetch(ctx, intent.side, link, row)
     with ctx.store.transaction() as tx:
         if record is None and intent.op == "delete":
             finish(ctx, tx, intent, None)
@@ -75,11 +81,36 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
         _look_again(ctx, tx, link, row)
 
 
-def _fetch(ctx: Context, intent: Intent, link: Link, row: Row) -> Record | None:
-    ref = row.crm_ref if intent.side == "crm" else link.item_ref
+def _source(ctx: Context, intent: Intent, link: Link, row: Row) -> Fields:
+    """What the side that the write came from shows now, as far as it still is what was sent."""
+    side = "item" if intent.side == "crm" else "crm"
+    record = _fetch(ctx, side, link, row)
+    if record is None:
+        return {}
+    digester = ctx.digester(link.id)
+    meant = intent.moves.get(side, {})
+    return {n: v for n, v in _view(ctx, side, link, record).items() if digester.of(n, v) == meant.get(n)}
+
+
+def _shaped(ctx: Context, intent: Intent, link: Link, record: Record, source: Fields) -> Intent:
+    """The intent with the bases of what the server cut: an image of what was sent arrived too."""
+    moves, _ = shaped_moves(ctx, intent, intent.side, _view(ctx, intent.side, link, record), source)
+    check = {n: moves.get(intent.side, {}).get(n, d) for n, d in moves.get("check", {}).items() if isinstance(d, str)}
+    return replace(intent, moves={**moves, "check": {**moves.get("check", {}), **check}})
+
+
+def _view(ctx: Context, side: str, link: Link, record: Record) -> Fields:
+    if side == "crm":
+        return crm_view(ctx, record)
+    seen = admit(record, ctx.pairing.lens.mapping.privacy, ours=link.private_copy).record
+    return item_view(ctx, seen.fields, link.role) if seen is not None else {}
+
+
+def _fetch(ctx: Context, side: str, link: Link, row: Row) -> Record | None:
+    ref = row.crm_ref if side == "crm" else link.item_ref
     if ref is None:
         return None
-    replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
+    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
     found: Record | PortError = replica.fetch([ref]).get(ref, Gone("not there"))
     if isinstance(found, Gone | Rejected):
         return None
@@ -93,13 +124,9 @@ def _holds(ctx: Context, intent: Intent, link: Link, record: Record) -> bool:
     check = intent.moves.get("check", {})
     if link.occurrence and intent.side == "item":
         return _occurrence_holds(ctx, link, record, check)
+    view = _view(ctx, intent.side, link, record)
     if intent.side == "crm":
-        view = {**record.fields, **crm_view(ctx, record)}
-    else:
-        seen = admit(record, ctx.pairing.lens.mapping.privacy, ours=link.private_copy).record
-        if seen is None:
-            return False
-        view = item_view(ctx, seen.fields, link.role)
+        view = {**record.fields, **view}
     digester = ctx.digester(link.id)
     return bool(check) and all(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
 

@@ -427,8 +427,7 @@ def _close_part(ctx: Context, tx: Transaction, part: _Part, record: Record | Non
             item=kind.canonical(item),
             crm=kind.canonical(crm),
         )
-    if rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
-        close_conflicts(tx, link.id, asks)
+    close_conflicts(tx, link.id, asks)
     ctx.report.conflicts += len(asks)
     ctx.report.resting += rule is Rule.REST
     wrote = {"to-groupware": sorted(part.merge.to_item), "to-crm": sorted(part.merge.to_crm)}

@@ -8,13 +8,14 @@ intent that `recover` can ask about: (1) the intent, with the digests of the val
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
-from syncd.engine.look import Look
-from syncd.engine.merge import Merge
+from syncd.engine.look import Look, crm_view, item_view
+from syncd.engine.merge import Merge, image
 from syncd.engine.pairing import participants_lines
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
@@ -25,6 +26,8 @@ from syncd.ports import Exists, Rejected, Stale, Transient, Written
 from syncd.store import Intent, Link, Row, Transaction
 
 Moves = dict[str, Any]
+#: How a side's record looks in the activity's terms.
+View = Callable[[Record], Fields]
 
 
 class Wait(Exception):
@@ -65,6 +68,45 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
 def journal(ctx: Context, tx: Transaction, link: Link, side: str, op: str, **values: Any) -> Intent:
     """The first beat."""
     return tx.journal(pairing=ctx.pairing.id, link=link.id, side=side, op=op, **values)
+
+
+def confirm(
+    ctx: Context, side: str, written: Written, intent: Intent, sent: Fields, view: View
+) -> tuple[Intent, Written]:
+    """Reads a write back where the server may have shaped it, or gave no version (fine print 3).
+
+    A field that we wrote and that differs moves its base to what is held only if that is an image of
+    what we sent, or if nobody can have written since; otherwise it is an edit: the base stays as
+    meant, and the version stays unknown, so that the edit is looked at.
+    """
+    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
+    if written.version is not None and replica.capabilities.exact:
+        return intent, written
+    found = replica.fetch([written.ref]).get(written.ref)
+    if not isinstance(found, Record):
+        return intent, Written(written.ref, None)
+    ours = written.version is not None and found.version == written.version
+    moves, edited = shaped_moves(ctx, intent, side, view(found), sent, ours=ours)
+    return replace(intent, moves=moves), Written(written.ref, None if edited else found.version)
+
+
+def shaped_moves(
+    ctx: Context, intent: Intent, side: str, held: Fields, sent: Fields, *, ours: bool = False
+) -> tuple[Mapping[str, Any], bool]:
+    """The intent's moves with the bases of what the server shaped; and whether somebody edited."""
+    digester = ctx.digester(intent.link)
+    base = dict(intent.moves.get(side, {}))
+    edited = False
+    for name, value in sent.items():
+        if name not in held or name not in base or digester.of(name, held[name]) == base[name]:
+            continue
+        if kind_of(name).keyed:
+            continue
+        if ours or image(held[name], value):
+            base[name] = digester.of(name, held[name])
+        else:
+            edited = True
+    return {**intent.moves, side: base}, edited
 
 
 def finish(ctx: Context, tx: Transaction, intent: Intent, written: Written | None, **more: Any) -> Link:
@@ -136,6 +178,7 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
         intent = journal(ctx, tx, link, "crm", "create", key=row.key, uid=uid, moves=moves)
     owner = ctx.pairing.employee.addresses[0]
     written = _created(ctx, intent, lambda: ctx.pairing.crm.create(body, row.key, kind=row.kind, uid=uid, owner=owner))
+    intent, written = confirm(ctx, "crm", written, intent, up, lambda found: crm_view(ctx, found))
     with ctx.store.transaction() as tx:
         tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
         link = finish(ctx, tx, intent, written)
@@ -176,6 +219,7 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "crm", "update", expected=record.version, moves=moves, after=after)
     written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))
+    intent, written = confirm(ctx, "crm", written, intent, merge.to_crm, lambda found: crm_view(ctx, found))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, written)
         if names:
@@ -265,6 +309,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "create", key=key, uid=uid, moves=moves)
     written = _created(ctx, intent, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner=""))
+    intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)
         ctx.crossed(tx, link, "to-groupware", sorted(down))
@@ -296,6 +341,11 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
             )
     written: Written = attempt(ctx, intents, lambda: ctx.pairing.replica.update(record, changes))
+    if len(parts) == 1 and not parts[0][0].link.occurrence:
+        sent, role = parts[0][1].to_item, parts[0][0].link.role
+        intents[0], written = confirm(
+            ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields, role)
+        )
     links = []
     with ctx.store.transaction() as tx:
         for intent, (_look, merge, _) in zip(intents, parts, strict=True):

@@ -130,6 +130,9 @@ class World:
     ended: set[str] = field(default_factory=set)
     redacted: set[str] = field(default_factory=set)
     trail: list[str] = field(default_factory=list)
+    #: Values that came into a calendar from the CRM: there they may be as short as the CRM holds them.
+    contested: set[str] = field(default_factory=set)
+    inside: bool = False
     checked: dict[str, int] = field(default_factory=dict)
     remembered: set[str] = field(default_factory=set)
 
@@ -143,6 +146,7 @@ class World:
             },
             series="series" if c.series else "none",
             history=c.history,
+            exact=c.secretly is None,
         )
         self.crm = MemoryCrm("crm", caps, lambda: self.now, silent=c.silent_crm, secretly=c.secretly, page=7)
         self.crm.gate = self._gate
@@ -184,11 +188,11 @@ class World:
 
     def _gate(self, when: str, call: str) -> None:
         if self.mixing and when == "before" and self.rng.random() < 0.05:
-            armed, self.armed, self.mixing = self.armed, False, False
+            armed, self.armed, self.mixing, self.inside = self.armed, False, False, True
             try:
                 self.edit()
             finally:
-                self.armed, self.mixing = armed, True
+                self.armed, self.mixing, self.inside = armed, True, False
         if not self.armed or self.rng.random() > self.choices.faults:
             return
         self.say(f"fault {when} {call}")
@@ -278,16 +282,20 @@ class World:
             self._edit_item(who, self.rng.choice(mine))
 
     def _edit_item(self, who: str, record: Record) -> None:
-        hidden = record.fields["sensitivity"] != "public"
+        hidden = record.fields["sensitivity"] != "public" and not record.key
         name = self.rng.choice(["summary", "location", "description", "time", "categories"])
         letter = {"summary": "s", "location": "l", "description": "n", "categories": "c"}.get(name, "")
         value: Any = self.span() if name == "time" else self.token(letter, secret=hidden, short=name == "categories")
         if name == "categories":
-            value = record.fields["categories"] | {value} if self.rng.random() < 0.6 else frozenset({value})
+            value = (
+                record.fields.get("categories", frozenset()) | {value}
+                if self.rng.random() < 0.6
+                else frozenset({value})
+            )
         if name == "time" and not record.fields.get("recurrence", Recurrence()).empty:
             return
         if name == "description" and self.choices.merge_notes and self.rng.random() < 0.6:
-            value = record.fields["description"] + "\n" + value
+            value = record.fields.get("description", "") + "\n" + value
         self.say(f"{who} edits {record.ref} {name}")
         self.calendars[who].edit(record.ref, **{name: value})
 
@@ -358,7 +366,7 @@ class World:
         mine = self._own(who)
         if mine:
             record = self.rng.choice(mine)
-            categories = record.fields["categories"] ^ {"Skip"}
+            categories = record.fields.get("categories", frozenset()) ^ {"Skip"}
             self.say(f"{who} filters {record.ref}")
             self.calendars[who].edit(record.ref, categories=categories)
 
@@ -432,14 +440,17 @@ class World:
         """The same appointment typed on both sides between two passes."""
         who = self.rng.choice(list(self.calendars))
         fields = self._event()
-        if self.choices.secretly or self.choices.cut:
+        if self.choices.secretly or self.choices.cut or self.inside:
             return
         self.counter += 1
-        span = self._crm_span()
+        soon = self.now.replace(second=0, microsecond=0) + timedelta(days=self.rng.randint(1, 20), minutes=self.counter)
+        span = Span(soon, soon + timedelta(hours=1), "UTC")
         self.say(f"{who} types h{self.counter} on both sides")
         self.calendars[who].put(f"{who}/h{self.counter}", "event", {**fields, "time": span}, uid=f"uid-{self.counter}")
         there = {"subject": fields["summary"], "time": span, "status": "open", "private": False}
         self.crm.put(f"h{self.counter}", "appointment", there, owner=f"{who}@us.example")
+        # before anybody edits one of the two, they are found to be the same
+        self.sync(next(p for p in self.pairings if p.id == who))
 
     def series_edit(self) -> None:
         """One occurrence is renamed or left out in the calendar."""
@@ -534,10 +545,24 @@ class World:
         if side == "crm" and write.before.get("status") == "open" and write.after.get("status") == "rejected":
             if not self._meant(write):
                 raise Broken(f"{write.ref} was cancelled and nobody had deleted anything")
+        if side == "item":
+            self._check_whole(name, write)
+            if write.op == "create":
+                self.contested |= tokens_of(write.after)
         if side == "item" and write.op == "update":
             held = replica.records.get(write.ref)
             if held is not None and held.owner and held.owner != f"{name}@us.example":
                 raise Broken(f"{name}: something was written into somebody else's meeting {write.ref}")
+
+    def _check_whole(self, name: str, write: Write) -> None:
+        for field_ in TEXTS:
+            for line in str(write.after.get(field_) or "").split("\n"):
+                mark = TOKEN.match(line)
+                stood = mark and self.full_values.get(mark[0]) in str(write.before.get(field_) or "").split("\n")
+                if mark and not stood and line not in str(write.before.get(field_) or "").split("\n"):
+                    self.contested.add(mark[0])
+                if mark and stood and self.full_values[mark[0]] != line:
+                    raise Broken(f"{name}: {mark[0]} of {write.ref} came back cut")
 
     def _meant(self, write: Write) -> bool:
         with self.store.reading() as tx:
@@ -579,10 +604,8 @@ class World:
         self._check_doubles()
         for name, replica in self.calendars.items():
             for record in replica.records.values():
-                for text in words_of(record):
-                    mark = TOKEN.match(text)
-                    if mark and self.full_values.get(mark[0]) != text:
-                        raise Broken(f"{name}: a value came back cut: {mark[0]}")
+                if not record.owner and self._cut(record):
+                    raise Broken(f"{name}: a value of {record.ref} came back cut")
         leaked = self.secret & self.crm_ever
         if leaked:
             raise Broken(f"private values crossed: {sorted(leaked)}")
@@ -591,6 +614,12 @@ class World:
                 raise Broken("an intent was left open")
         for pairing in self.pairings:
             self._check_agreement(pairing)
+
+    def _cut(self, record: Record) -> bool:
+        """True when the item holds a value cut although no conflict put the CRM's form there."""
+        marks = [TOKEN.match(text) for text in words_of(record)]
+        short = [m[0] for m, text in zip(marks, words_of(record), strict=True) if m and self.full_values[m[0]] != text]
+        return bool(short) and not any(m in self.remembered or m in self.contested for m in short)
 
     def _check_doubles(self) -> None:
         for name, replica in {"crm": self.crm, **self.calendars}.items():
@@ -680,6 +709,5 @@ def run_world(seed: int, steps: int) -> World:
         tail = "\n  ".join(world.trail[-60:])
         error.add_note(f"seed {seed}, {world.choices}\n  {tail}")
         raise
-    finally:
-        world.store.close()
+    world.store.close()
     return world
