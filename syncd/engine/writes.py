@@ -86,7 +86,13 @@ def confirm(
     if not isinstance(found, Record):
         return intent, Written(written.ref, None)
     ours = written.version is not None and found.version == written.version
-    moves, edited = shaped_moves(ctx, intent, side, view(found), sent, ours=ours)
+    held = view(found)
+    moves, edited = shaped_moves(ctx, intent, side, held, sent, ours=ours)
+    with ctx.store.reading() as tx:
+        link = tx.link(intent.link)
+    old = (link.item_base if side == "item" else link.crm_base) if link is not None else {}
+    base, digester = apply_moves(old, moves.get(side, {})), ctx.digester(intent.link)
+    edited = edited or any(not digester.holds(base, n, v) for n, v in held.items())
     return replace(intent, moves=moves), Written(written.ref, None if edited else found.version)
 
 

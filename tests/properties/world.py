@@ -63,19 +63,21 @@ class Choices:
 
     @classmethod
     def any(cls, rng: Random) -> Choices:
+        secretly = rng.choice([None, None, None, 14])
         return cls(
             calendars=rng.randint(1, 4),
             series=rng.random() < 0.7,
             cut=rng.choice([None, None, 12]),
             silent_crm=rng.random() < 0.2,
             silent_items=rng.random() < 0.2,
-            secretly=rng.choice([None, None, None, 14]),
+            secretly=secretly,
             seconds=rng.choice([1, 1, 60]),
             word=rng.choice(["newest", "crm", "groupware", ["organizer", "newest"], "ask"]),
             item_gone=rng.choice(["cancel", "cancel", "delete", "keep"]),
             merge_notes=rng.random() < 0.5,
             faults=rng.choice([0.0, 0.05, 0.2]),
-            history=rng.random() < 0.8,
+            # what keeps its history in its notes and cuts those without saying so keeps none
+            history=rng.random() < 0.8 or secretly is not None,
         )
 
 
@@ -295,7 +297,7 @@ class World:
         if name == "time" and not record.fields.get("recurrence", Recurrence()).empty:
             return
         if name == "description" and self.choices.merge_notes and self.rng.random() < 0.6:
-            value = record.fields.get("description", "") + "\n" + value
+            value = value + "\n" + record.fields.get("description", "")
         self.say(f"{who} edits {record.ref} {name}")
         self.calendars[who].edit(record.ref, **{name: value})
 
@@ -527,6 +529,9 @@ class World:
         kept = {t for lines in self.crm.history.values() for _, _, text in lines for t in TOKEN.findall(text)}
         kept |= {t for r in self.crm.records.values() for t in TOKEN.findall(str(r.fields.get("notes") or ""))}
         self.remembered |= kept
+        for name, replica in {"crm": self.crm, **self.calendars}.items():
+            for write in replica.log[marks[id(replica)] :]:  # it stood there, if only for a moment
+                (self.crm_ever if name == "crm" else self.groupware_ever).update(tokens_of(write.after))
         for name, replica in {"crm": self.crm, **self.calendars}.items():
             for write in replica.log[marks[id(replica)] :]:
                 self._check_write(name, replica, write)
