@@ -10,15 +10,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 
-from syncd.mapping.schema import Privacy
 from syncd.model.fields import Fields, Value
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span, like, parse_moment
 
 Verdict = Literal["full", "busy", "partial", "withheld"]
+
+
+class Policy(Protocol):
+    """The mapping's section ``privacy``."""
+
+    @property
+    def private(self) -> Literal["withhold", "busy-only", "full"]:
+        """For private items, and for every word that we do not know."""
+
+    @property
+    def confidential(self) -> Literal["withhold", "busy-only", "full"] | None:
+        """For confidential ones; None: as for private ones."""
+
+    @property
+    def busy_subject(self) -> str:
+        """What a block of time is called."""
+
 
 #: What a block of time shows; everything else of the item stays behind.
 _OF_BLOCK = ("time", "show-as", "due")
@@ -37,7 +53,7 @@ class Admission:
         return self.verdict in ("busy", "partial")
 
 
-def admit(record: Record, policy: Privacy, *, ours: bool = False) -> Admission:
+def admit(record: Record, policy: Policy, *, ours: bool = False) -> Admission:
     """What may cross of the item. `ours`: it is the copy of a CRM activity that is itself
     private; that came from the CRM and has nothing to hide from it."""
     if ours:
@@ -51,7 +67,7 @@ def admit(record: Record, policy: Privacy, *, ours: bool = False) -> Admission:
     return Admission("full", _with_judged_overrides(record, recurrence, policy))
 
 
-def _rule(sensitivity: Value, policy: Privacy) -> str:
+def _rule(sensitivity: Value, policy: Policy) -> str:
     """withhold, busy-only or full. A word that we do not know counts as private (RFC 5545 §3.8.1.3)."""
     if sensitivity in (None, "", "public"):
         return "full"
@@ -60,7 +76,7 @@ def _rule(sensitivity: Value, policy: Privacy) -> str:
     return policy.private
 
 
-def _block(record: Record, recurrence: Recurrence, policy: Privacy) -> Record:
+def _block(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
     fields: dict[str, Value] = {k: record.fields[k] for k in _OF_BLOCK if k in record.fields}
     fields["summary"] = policy.busy_subject
     if not recurrence.empty:
@@ -78,7 +94,7 @@ def _block(record: Record, recurrence: Recurrence, policy: Privacy) -> Record:
     return replace(record, fields=fields, uid="", owner="", native=None)
 
 
-def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Privacy) -> Record:
+def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
     if not any("sensitivity" in changed for changed in recurrence.overrides.values()):
         return record
     overrides: dict[str, Mapping[str, Value]] = {}
@@ -96,7 +112,7 @@ def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Priva
     return replace(record, fields={**record.fields, "recurrence": seen})
 
 
-def _public_occurrences(record: Record, recurrence: Recurrence, policy: Privacy) -> Admission:
+def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) -> Admission:
     """Of a withheld series: the occurrences that say of themselves that they are public."""
     public: dict[str, dict[str, Value]] = {}
     for key, changed in recurrence.overrides.items():

@@ -56,7 +56,7 @@ class BuiltinCrm:
         while True:
             self._requests += 1
             with self.crm.reading() as connection:
-                found = activities.feed(connection, since, PAGE)
+                found = activities.feed(connection, since, PAGE, listing=not cursor)
                 known = activities.load(connection, [g for _, g, gone in found if not gone])
             last = len(found) < PAGE
             since = max(end, found[-1][0] if found else 0) if last else found[-1][0]

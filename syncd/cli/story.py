@@ -103,7 +103,7 @@ def tell(say: Callable[[str], None]) -> bool:
             _crash(stage)
     say(
         f"\n{'Everything held' if not stage.failed else f'{stage.failed} claim(s) did NOT hold'}"
-        f" ({time.monotonic() - began:.0f} s). Nothing is left behind. README.md says how to start with your own server."
+        f" ({time.monotonic() - began:.0f} s). Nothing is left behind; README.md shows how to begin in earnest."
     )
     return not stage.failed
 
@@ -113,9 +113,9 @@ def _set_up(stage: Stage) -> None:
     stage.say("Notes writes it. A CRM with accounts and contacts. Nothing is synced yet.")
     (stage.folder / "secrets").mkdir(mode=0o700)
     for user in ("ann", "bob"):
-        path = stage.folder / "secrets" / user
-        path.write_text(user + "\n", encoding="utf-8")
-        path.chmod(0o600)
+        file = stage.folder / "secrets" / user
+        file.write_text(user + "\n", encoding="utf-8")
+        file.chmod(0o600)
     (stage.folder / "syncd.yaml").write_text(_CONFIG.format(url=stage.server.url), encoding="utf-8")
     from syncd.mapping.loader import shipped
 
@@ -161,7 +161,7 @@ def _first_sync(stage: Stage) -> None:
         "the CRM's appointment is in both calendars, and nobody was invited",
         all(
             _find(stage, u, "Quarterly review") and "ATTENDEE" not in _find(stage, u, "Quarterly review")
-            for u in "ann bob".split()
+            for u in ("ann", "bob")
         ),
     )
 
@@ -224,7 +224,7 @@ def _both_sides_edit(stage: Stage) -> None:
         line for line in notes_event(datetime.now(UTC)).split("\n") if line.startswith(("X-LOTUS", "DTSTART", "TZID"))
     ]
     stage.check("after the CRM changed its title, everything that Notes wrote is still there",
-                "SUMMARY:Forecast Q1\\, final" in text and all(k.split(":")[0] in text for k in kept) and 'TZID=Pacific' in text)  # fmt: skip
+                "SUMMARY:Forecast Q1\\, final" in text and all(k.split(":")[0] in text for k in kept))  # fmt: skip
 
 
 def _private_and_deleted(stage: Stage) -> None:

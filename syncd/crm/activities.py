@@ -276,12 +276,12 @@ def erase_history(connection: Connection, guid: str) -> None:
     connection.execute(sql_delete(t.history).where(t.history.c.activity == guid))
 
 
-def feed(connection: Connection, since: int, limit: int) -> list[tuple[int, str, bool]]:
-    """(number, GUID, gone) of what happened after `since`, in order. From 0 only what is there."""
+def feed(connection: Connection, since: int, limit: int, *, listing: bool) -> list[tuple[int, str, bool]]:
+    """(number, GUID, gone) of what happened after `since`, in order; a listing names only what is there."""
     a, g = t.activity.c, t.gone.c
     here = select(a.seq, a.guid).where(a.seq > since).order_by(a.seq).limit(limit)
     found = [(int(s), str(guid), False) for s, guid in connection.execute(here)]
-    if since:
+    if not listing:
         there = select(g.seq, g.guid).where(g.seq > since).order_by(g.seq).limit(limit)
         found += [(int(s), str(guid), True) for s, guid in connection.execute(there)]
     return sorted(found)[:limit]

@@ -15,7 +15,8 @@ from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.guard import allows
 from syncd.engine.join import join_activity
-from syncd.engine.unit import Outcome, Unit, settle_unit
+from syncd.engine.parts import Outcome, Unit
+from syncd.engine.unit import settle_unit
 from syncd.engine.writes import Wait
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule

@@ -1,0 +1,107 @@
+"""The last transaction of a unit: what moved without a write, versions, rests, and the announcements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.digest import apply_moves
+from syncd.engine.parts import Outcome, Part, Unit
+from syncd.engine.plan import Activity, Rule
+from syncd.model.fields import kind_of
+from syncd.model.record import Record
+from syncd.store import Link, Transaction
+from syncd.store.journal import close_conflicts, keep_conflict, unpark
+
+
+def close(ctx: Context, unit: Unit, parts: Sequence[Part], record: Record | None, outcome: Outcome) -> None:
+    """The last transaction: bases that moved without a write, versions, rests, and the announcements."""
+    with ctx.store.transaction() as tx:
+        for part in parts:
+            _close_part(ctx, tx, part, record)
+        if outcome.deferred:
+            return
+        for entry in unit.entries:
+            if outcome.due and entry.side == ("item" if unit.ref is not None else "crm"):
+                tx.postpone(ctx.pairing.id, entry, outcome.due)
+            else:
+                tx.clear(ctx.pairing.id, [entry])
+            unpark(tx, ctx.pairing.id, entry.side, entry.ref)
+
+
+def _close_part(ctx: Context, tx: Transaction, part: Part, record: Record | None) -> None:
+    at, decision = part.look, part.decision
+    link = tx.link(at.link.id)
+    if link is None:
+        return
+    rule = decision.rule
+    both_gone = rule is Rule.DELETE_ITEM and at.situation.activity is Activity.GONE
+    if rule is Rule.DROP or both_gone:
+        tx.drop_link(link)
+        ctx.explain(tx, link, decision)
+        return
+    values = _settled(ctx, part, link, record)
+    current = {n: getattr(link, n) for n in values}
+    changed = {n: v for n, v in values.items() if current[n] != v}
+    tx.set_link(link.id, **changed)
+    asks = part.merge.asks
+    for name, (item, crm) in asks.items():
+        kind = kind_of(name)
+        keep_conflict(
+            tx,
+            pairing=link.pairing,
+            link=link.id,
+            field=name,
+            since=ctx.moment.text,
+            item=kind.canonical(item),
+            crm=kind.canonical(crm),
+        )
+    close_conflicts(tx, link.id, asks)
+    ctx.report.conflicts += len(asks)
+    ctx.report.resting += rule is Rule.REST
+    wrote = {"to-groupware": sorted(part.merge.to_item), "to-crm": sorted(part.merge.to_crm)}
+    stays = sorted(f"{name} ({side})" for side, name in part.merge.stays)
+    detail = {k: v for k, v in {**wrote, "stays": stays, "asks": sorted(asks)}.items() if v}
+    if detail or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
+        ctx.explain(tx, link, decision, **detail)
+
+
+def _settled(ctx: Context, part: Part, link: Link, record: Record | None) -> dict[str, Any]:
+    """The link's columns after the unit."""
+    at, decision = part.look, part.decision
+    values: dict[str, Any] = {}
+    if decision.rule is Rule.REDACT:
+        return {"item_version": record.version if record else "", "rest": link.rest}
+    accepted = {n: v for n, v in at.sides.item_base.items() if at.link.item_base.get(n) != v}
+    accepted_crm = {n: v for n, v in at.sides.crm_base.items() if at.link.crm_base.get(n) != v}
+    if decision.rule not in (Rule.CREATE_CRM, Rule.CREATE_ITEM):
+        base = {
+            n: v for n, v in accepted.items() if n not in part.merge.with_item[0] and n not in part.merge.with_crm[0]
+        }
+        crm_base = {
+            n: v
+            for n, v in accepted_crm.items()
+            if n not in part.merge.with_item[1] and n not in part.merge.with_crm[1]
+        }
+        values["item_base"] = apply_moves({**link.item_base, **base}, part.merge.now[0])
+        values["crm_base"] = apply_moves({**link.crm_base, **crm_base}, part.merge.now[1])
+        texts = {n: t for n, t in part.merge.texts.items() if n in part.merge.now[0]}
+        if texts:
+            values["texts"] = {**link.texts, **texts}
+    unconfirmed = {k: list(v) for k, v in link.unconfirmed.items()}
+    if record is not None and not part.item_written:
+        values["item_version"] = record.version
+        unconfirmed.pop("item", None)
+    if at.activity is not None and not part.crm_written:
+        values["crm_version"] = at.activity.version
+        unconfirmed.pop("crm", None)
+    for side, name in part.merge.stays:
+        unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
+    values["unconfirmed"] = {k: v for k, v in unconfirmed.items() if v}
+    if (not part.item_written and not part.crm_written) or decision.rule in (Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
+        if not (part.item_written and link.rest == "taken-back"):
+            values["rest"] = decision.rest
+    if decision.rest == "private":
+        values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
+    return values

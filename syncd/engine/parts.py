@@ -1,0 +1,45 @@
+"""What is settled together: a unit, its parts, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from syncd.engine.look import Look
+from syncd.engine.merge import Merge
+from syncd.engine.plan import Decision
+from syncd.store import Link, Pending, Row
+
+
+@dataclass
+class Unit:
+    """An item, its links, and the announcements that it settles."""
+
+    ref: str | None
+    links: list[Link] = field(default_factory=list)
+    entries: list[Pending] = field(default_factory=list)
+    #: The activity's ref, for a unit that begins with an activity that nobody knows yet.
+    crm_ref: str | None = None
+
+
+@dataclass
+class Outcome:
+    """What became of a unit."""
+
+    #: Deletions that wait for the guard.
+    deferred: int = 0
+    #: When it must be looked at again ("" for not).
+    due: str = ""
+
+
+@dataclass
+class Part:
+    """One link on its way through the unit."""
+
+    look: Look
+    row: Row
+    decision: Decision
+    merge: Merge = field(default_factory=Merge)
+    item_written: bool = False
+    crm_written: bool = False
+    link: Link | None = None
+    dropped: bool = False

@@ -1,0 +1,125 @@
+"""Two worlds that differ only in what the policy withholds: every byte written anywhere is the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from syncd.engine.pairing import Employee, Pairing
+from syncd.mapping.lens import Lens
+from syncd.mapping.loader import digest_of
+from syncd.mapping.schema import MappingFile
+from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Span
+from syncd.service.runner import run_one
+from syncd.store import Store
+from tests.memory import calendar, crm
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+words = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
+contents = st.fixed_dictionaries(
+    {
+        "summary": words,
+        "description": words,
+        "location": words,
+        "categories": st.frozensets(words.filter(bool), max_size=2),
+        "status": st.sampled_from(["confirmed", "tentative"]),
+        "priority": st.integers(0, 9),
+        "attendees": st.lists(st.from_regex(r"[a-z]{3}@[a-z]{3}\.example", fullmatch=True), max_size=2).map(
+            lambda found: People([Participant(a) for a in found])
+        ),
+    }
+)
+hidden = st.tuples(
+    contents, contents, st.integers(0, 40), st.integers(0, 40), st.sampled_from(["private", "confidential", "x-odd"])
+)
+
+
+def lens(policy: str) -> Lens:
+    mapping = MappingFile.model_validate(
+        {
+            "version": 1, "item": "event", "activity": "appointment",
+            "privacy": {"private": policy},
+            "fields": {
+                "subject": "summary", "time": "time", "recurrence": "recurrence", "location": "location",
+                "notes": {"from": "description", "merge": "text"}, "categories": "categories",
+                "participants": {"from": "attendees", "direction": "to-crm"},
+            },
+        }
+    )  # fmt: skip
+    return Lens(mapping, digest_of(mapping))
+
+
+class Recorder:
+    """Everything that would be logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def __call__(self, _logger: Any, _name: str, event: Any) -> Any:
+        self.lines.append(json.dumps(event, default=str, sort_keys=True))
+        raise structlog.DropEvent
+
+
+def written(
+    policy: str, secrets: list[tuple[dict[str, Any], int, str]], override: dict[str, Any]
+) -> tuple[object, ...]:
+    """Every byte of a world with these secrets: CRM, store, logs, results."""
+    now = NOW
+    hub = crm(lambda: now)
+    replica = calendar("ann", lambda: now)
+    store = Store.in_memory()
+    recorder = Recorder()
+    structlog.configure(processors=[recorder])
+    pairing = Pairing("ann/cal", Employee("ann", ("ann@us.example",)), replica, hub, "crm", lens(policy))
+    results = []
+
+    def sync() -> None:
+        nonlocal now
+        now += timedelta(minutes=5)
+        results.append(json.dumps(run_one(pairing, [pairing], store, b"k" * 32, now).as_json()))
+
+    def at(hours: int) -> Span:
+        start = NOW + timedelta(days=2, hours=hours)
+        return Span(start, start + timedelta(hours=1), "UTC")
+
+    replica.put("public", "event", {"summary": "Known", "time": at(1), "sensitivity": "public"}, uid="public")
+    series = Recurrence(
+        "FREQ=WEEKLY;COUNT=3", overrides={f"{NOW + timedelta(days=9, hours=5):%Y%m%dT%H%M%SZ}": override}
+    )
+    replica.put("series", "event", {"summary": "Series", "time": at(5), "recurrence": series}, uid="series")
+    for number, (fields, hours, sensitivity) in enumerate(secrets):
+        time = at(hours) if policy == "withhold" else at(number)
+        replica.put(f"s{number}", "event", {**fields, "time": time, "sensitivity": sensitivity}, uid=f"uid-{number}")
+    sync()
+    for number, (fields, hours, sensitivity) in enumerate(secrets):
+        time = at(hours + 1) if policy == "withhold" else at(number)
+        replica.put(f"s{number}", "event", {**fields, "time": time, "sensitivity": sensitivity, "summary": "again"})
+    sync()
+    replica.expire()
+    sync()
+    structlog.reset_defaults()
+    dump = store.dump()
+    store.close()
+    activities = {r: (a.fields, a.uid, a.owner) for r, a in hub.records.items()}
+    return dump, repr(sorted(activities.items(), key=lambda i: i[0])), hub.history, recorder.lines, results
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(["withhold", "busy-only"]), st.lists(hidden, min_size=1, max_size=3), contents, contents)
+def test_what_is_withheld_changes_no_byte_anywhere(
+    policy: str,
+    secrets: list[tuple[dict[str, Any], dict[str, Any], int, int, str]],
+    one: dict[str, Any],
+    two: dict[str, Any],
+) -> None:
+    first = written(policy, [(a, h, s) for a, _, h, _, s in secrets], {**one, "sensitivity": "private"})
+    second = written(policy, [(b, h, s) for _, b, _, h, s in secrets], {**two, "sensitivity": "private"})
+    assert first == second

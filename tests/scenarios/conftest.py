@@ -1,0 +1,200 @@
+"""A desk: a configuration folder, real calendars on Radicale, and the `syncd` command as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.cli.radicale import Server, radicale
+from tests.conftest import need
+
+USERS = {name: name for name in ("ann", "bob", "cid", "dora", "eve")}
+MONDAY = (datetime.now(UTC) + timedelta(days=7)).replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    need("radicale", "Radicale")
+    with radicale(tmp_path_factory.mktemp("radicale"), USERS) as running:
+        yield running
+
+
+@dataclass
+class Done:
+    """What a command printed and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Desk:
+    """One administrator's folder."""
+
+    folder: Path
+    server: Server
+    paths: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *words: str, status: int | tuple[int, ...] | None = 0, stdin: str = "", **env: str) -> Done:
+        """Types a command in the folder."""
+        done = subprocess.run(
+            [sys.executable, "-m", "syncd.cli.command", *words],
+            cwd=self.folder,
+            env={**os.environ, "SYNCD_EMPLOYEE": "ann", **env},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        allowed = (status,) if isinstance(status, int) else status
+        if allowed is not None:
+            assert done.returncode in allowed, (words, done.returncode, done.stdout, done.stderr)
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def sync(self, *words: str, status: int | tuple[int, ...] = (0, 1)) -> dict[str, Any]:
+        """A pass; the results by pairing."""
+        done = self.run("sync", "--json", *words, status=status)
+        return {p["pairing"].split("/")[0]: p for p in done.json["pairings"]}
+
+    def quiet(self) -> None:
+        """The next pass writes nothing."""
+        for name, one in self.sync().items():
+            wrote = sum(sum(one[k].values()) for k in ("created", "updated", "deleted"))
+            assert wrote == 0, (name, one)
+
+    def activities(self, *words: str, as_: str = "ann") -> list[dict[str, Any]]:
+        """What the CRM lists."""
+        found: list[dict[str, Any]] = self.run("crm", "list", "--json", "--as", as_, *words).json["activities"]
+        return found
+
+    def only(self) -> dict[str, Any]:
+        """The one activity that there is."""
+        found = self.activities()
+        assert len(found) == 1, [a["subject"] for a in found]
+        return found[0]
+
+    def show(self, guid: str, as_: str = "ann") -> dict[str, Any]:
+        """One activity with its history."""
+        found: dict[str, Any] = self.run("crm", "show", guid, "--json", "--as", as_).json
+        return found
+
+    def edit(self, guid: str, *words: str) -> None:
+        """A CRM user edits an activity."""
+        self.run("crm", "edit", guid, *words)
+
+    def create(self, *words: str, kind: str = "appointment", as_: str = "ann") -> str:
+        """A CRM user makes an activity; returns its id."""
+        return self.run("crm", "create", kind, "--as", as_, *words).out.strip()
+
+    # -- calendars ------------------------------------------------------------------------------------
+
+    def put(self, user: str, name: str, *lines: str, component: str = "VEVENT", start: datetime = MONDAY) -> str:
+        """A calendar client writes an event; returns its path."""
+        path = f"{self.paths[user]}{name}.ics"
+        own = lines[: lines.index(f"END:{component}")] if f"END:{component}" in lines else lines
+        have = {line.split(":")[0].split(";")[0] for line in own}
+        usual = [] if "UID" in have else [f"UID:{name}@client"]
+        if component == "VEVENT" and "DTSTART" not in have:
+            usual += [f"DTSTART:{start:%Y%m%dT%H%M%SZ}", f"DTEND:{start + timedelta(hours=1):%Y%m%dT%H%M%SZ}"]
+        body = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Client//EN", f"BEGIN:{component}"]
+        body += [*usual, "DTSTAMP:20261101T000000Z", *lines, f"END:{component}", "END:VCALENDAR"]
+        status = self.server.put(user, path, "\n".join(body))
+        assert status in (201, 204), status
+        return path
+
+    def get(self, user: str, path: str) -> str:
+        """An event as it stands, unfolded."""
+        status, text = self.server.request(user, "GET", path)
+        assert status == 200, (path, status)
+        return text.replace("\r\n ", "").replace("\r\n", "\n")
+
+    def change(self, user: str, path: str, old: str, new: str) -> None:
+        """A client edits an event."""
+        text = self.get(user, path)
+        assert old in text, text
+        assert self.server.put(user, path, text.replace(old, new)) in (201, 204)
+
+    def delete(self, user: str, path: str) -> None:
+        """A client deletes an event."""
+        assert self.server.request(user, "DELETE", path)[0] in (200, 204)
+
+    def calendar(self, user: str) -> list[str]:
+        """All objects in a user's calendar, unfolded."""
+        status, text = self.server.request(user, "GET", self.paths[user])
+        assert status == 200
+        text = text.replace("\r\n ", "").replace("\r\n", "\n")
+        kind = "VTODO" if "BEGIN:VTODO" in text else "VEVENT"
+        return [part.split(f"END:{kind}")[0] for part in text.split(f"BEGIN:{kind}\n")[1:]]
+
+    def names(self, user: str) -> list[str]:
+        """The objects' paths."""
+        body = '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
+        text = self.server.request(user, "PROPFIND", self.paths[user], body, Depth="1")[1]
+        found = [part.split("</")[0] for part in text.split("<href>")[1:]]
+        return [f for f in found if f.endswith(".ics")]
+
+    def everything_written(self) -> bytes:
+        """Every byte that syncd holds in its folder, the CRM's too."""
+        return b"".join(p.read_bytes() for p in sorted(self.folder.rglob("*")) if p.is_file())
+
+
+@pytest.fixture
+def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
+    """Makes a desk for some employees; `crm` and `mapping` are lines of YAML."""
+
+    def make(
+        *users: str, crm: str = "", mapping: str = "appointments", component: str = "VEVENT", **edits: str
+    ) -> Desk:
+        folder = tmp_path / uuid.uuid4().hex[:8]
+        (folder / "secrets").mkdir(parents=True, mode=0o700)
+        desk = Desk(folder, server)
+        if edits:
+            from syncd.mapping.loader import shipped
+
+            text = shipped()[mapping].read_text(encoding="utf-8")
+            for old, new in (e.split(" => ") for e in edits.values()):
+                assert old in text, old
+                text = text.replace(old, new)
+            mapping = "own.yaml"
+            (folder / mapping).write_text(text, encoding="utf-8")
+        lines = ["version: 1", f"crm: {{connector: builtin, url: 'sqlite:///crm.db'{crm}}}", "profiles:"]
+        lines += [f"  cal: {{connector: caldav, url: '{server.url}', mapping: {mapping}}}", "employees:"]
+        people = "id,name,address\n"
+        for user in users:
+            desk.paths[user] = server.calendar(user, f"c{uuid.uuid4().hex[:10]}", component)
+            secret = folder / "secrets" / user
+            secret.write_text(user + "\n")
+            secret.chmod(0o600)
+            lines += [
+                f"  - id: {user}",
+                f"    addresses: [{user}@us.example]",
+                f"    accounts: [{{profile: cal, username: {user}, password: 'file:secrets/{user}',"
+                f" calendar: {desk.paths[user]}}}]",
+            ]
+            people += f"{user},{user.title()},{user}@us.example\n"
+        (folder / "syncd.yaml").write_text("\n".join(lines) + "\n")
+        (folder / "employees.csv").write_text(people)
+        (folder / "accounts.csv").write_text("id,name\nacme,Acme\n")
+        (folder / "contacts.csv").write_text("id,name,account,address\nkim,Kim,acme,kim@acme.example\n")
+        for sheet in ("employees", "accounts", "contacts"):
+            desk.run("crm", "import", sheet, f"{sheet}.csv")
+            (folder / f"{sheet}.csv").unlink()
+        return desk
+
+    return make
