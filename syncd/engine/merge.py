@@ -116,8 +116,12 @@ def image(held: Value, sent: Value) -> bool:
     """True when `held` is what a server may have made of the text `sent`: cut off or trimmed."""
     if not isinstance(held, str) or not isinstance(sent, str):
         return False
-    one, other = " ".join(normal_text(held).split()), " ".join(normal_text(sent).split())
-    return bool(one) and other.startswith(one)
+    return bool(one_line(held)) and one_line(sent).startswith(one_line(held))
+
+
+def one_line(text: Value) -> str:
+    """The words of a text with single blanks between them."""
+    return " ".join(normal_text(str(text or "")).split())
 
 
 def _agreed(sides: Sides, made: Merge, name: str) -> None:

@@ -15,7 +15,7 @@ from uuid import UUID, uuid5
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.look import Look, crm_view, item_view
-from syncd.engine.merge import Merge, image
+from syncd.engine.merge import Merge, image, one_line
 from syncd.engine.pairing import participants_lines
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
@@ -65,8 +65,21 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def journal(ctx: Context, tx: Transaction, link: Link, side: str, op: str, **values: Any) -> Intent:
+#: Of a text sent to a side that may cut it without saying so, the digests of this many beginnings
+#: are journalled: if the answer is lost, `recover` still knows its own words when they come back cut.
+_IMAGES = 512
+
+
+def journal(
+    ctx: Context, tx: Transaction, link: Link, side: str, op: str, sent: Fields | None = None, **values: Any
+) -> Intent:
     """The first beat."""
+    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
+    if sent and not replica.capabilities.exact:
+        digester = ctx.digester(link.id)
+        texts = {n: one_line(v)[:_IMAGES] for n, v in sent.items() if isinstance(v, str)}
+        images = {n: [digester.text(t[:k]) for k in range(1, len(t) + 1)] for n, t in texts.items()}
+        values["moves"] = {**values["moves"], "images": images}
     return tx.journal(pairing=ctx.pairing.id, link=link.id, side=side, op=op, **values)
 
 
@@ -103,12 +116,14 @@ def shaped_moves(
     digester = ctx.digester(intent.link)
     base = dict(intent.moves.get(side, {}))
     edited = False
-    for name, value in sent.items():
+    images = intent.moves.get("images", {})
+    for name in sorted(sent.keys() | images.keys()):
         if name not in held or name not in base or digester.of(name, held[name]) == base[name]:
             continue
         if kind_of(name).keyed:
             continue
-        if ours or image(held[name], value):
+        known = digester.text(one_line(held[name])) in images.get(name, ())
+        if ours or known or image(held[name], sent.get(name)):
             base[name] = digester.of(name, held[name])
         else:
             edited = True
@@ -181,7 +196,7 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
         current = tx.row(row.id)
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
-        intent = journal(ctx, tx, link, "crm", "create", key=row.key, uid=uid, moves=moves)
+        intent = journal(ctx, tx, link, "crm", "create", up, key=row.key, uid=uid, moves=moves)
     owner = ctx.pairing.employee.addresses[0]
     written = _created(ctx, intent, lambda: ctx.pairing.crm.create(body, row.key, kind=row.kind, uid=uid, owner=owner))
     intent, written = confirm(ctx, "crm", written, intent, up, lambda found: crm_view(ctx, found))
@@ -223,7 +238,9 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
     check = {n: look.sides.digester.of(n, v) for n, v in merge.to_crm.items()}
     moves = moves_of(merge, merge.with_crm, check=check, brought=names, unconfirmed=["crm", names])
     with ctx.store.transaction() as tx:
-        intent = journal(ctx, tx, link, "crm", "update", expected=record.version, moves=moves, after=after)
+        intent = journal(
+            ctx, tx, link, "crm", "update", merge.to_crm, expected=record.version, moves=moves, after=after
+        )
     written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))
     intent, written = confirm(ctx, "crm", written, intent, merge.to_crm, lambda found: crm_view(ctx, found))
     with ctx.store.transaction() as tx:
@@ -313,7 +330,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     key, uid = copy_key(row, ctx.pairing.id), row.key
     kind = lens.mapping.item
     with ctx.store.transaction() as tx:
-        intent = journal(ctx, tx, link, "item", "create", key=key, uid=uid, moves=moves)
+        intent = journal(ctx, tx, link, "item", "create", down, key=key, uid=uid, moves=moves)
     written = _created(ctx, intent, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner=""))
     intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
