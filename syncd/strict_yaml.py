@@ -84,7 +84,7 @@ def parse(text: str, name: str) -> tuple[Any, Callable[[Path_], tuple[int, int]]
             if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
                 raise fail(event.start_mark, "anchors and aliases are not allowed here: write it out")
             is_node = isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent)
-            if is_node and str(getattr(event, "tag", "") or "").startswith("!"):
+            if is_node and getattr(event, "tag", None) is not None:
                 raise fail(event.start_mark, "tags are not allowed here")
         document = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:

@@ -85,7 +85,7 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     wanted = set(only)
     lenses: dict[str, Lens] = {}
     with store.reading() as tx:
-        forgotten = {e.id for e in settings.employees if tx.setting(forgotten_mark(key, e.id))}
+        forgotten = {e.id for e in settings.employees if tx.setting(forgotten_mark(key, e.id)) is not None}
     for employee in settings.employees:
         if employee.id in forgotten:
             continue

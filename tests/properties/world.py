@@ -132,6 +132,8 @@ class World:
     ended: set[str] = field(default_factory=set)
     redacted: set[str] = field(default_factory=set)
     trail: list[str] = field(default_factory=list)
+    #: The pairing whose pass is under way.
+    at_work: str = ""
     #: Values that came into a calendar from the CRM: there they may be as short as the CRM holds them.
     contested: set[str] = field(default_factory=set)
     inside: bool = False
@@ -189,6 +191,8 @@ class World:
         return Span(start, start + timedelta(hours=1), "UTC")
 
     def _gate(self, when: str, call: str) -> None:
+        if self.mixing and len(self.pairings) > 1 and self.rng.random() < 0.03:
+            self._meanwhile()
         if self.mixing and when == "before" and self.rng.random() < 0.05:
             armed, self.armed, self.mixing, self.inside = self.armed, False, False, True
             try:
@@ -204,6 +208,18 @@ class World:
         if call in ("update", "delete", "create"):
             faults += [Rejected("no"), Stale("moved") if call != "create" else Rejected("no")]
         raise self.rng.choice(faults)
+
+    def _meanwhile(self) -> None:
+        """Another worker makes a pass over another pairing, in the middle of this one."""
+        armed, self.armed, self.mixing, self.inside = self.armed, False, False, True
+        others = [p for p in self.pairings if p.id != self.at_work]
+        mine = self.at_work
+        try:
+            other = self.rng.choice(others)
+            self.say(f"meanwhile {other.id}")
+            self.sync(other)
+        finally:
+            self.armed, self.mixing, self.inside, self.at_work = armed, True, False, mine
 
     def _commit(self, moment: str) -> None:
         if self.armed and self.rng.random() < self.choices.faults / 2:
@@ -488,6 +504,7 @@ class World:
     def sync(self, pairing: Pairing, *, full: bool = False) -> Report | None:
         """One pass; None when it was cut short."""
         self.now += timedelta(seconds=30)
+        self.at_work = pairing.id
         self.note_values()
         marks = {id(r): len(r.log) for r in (self.crm, *self.calendars.values())}
         try:

@@ -55,7 +55,7 @@ def test_b1_a_wrong_password_and_a_wrong_address_are_said(server: Server, tmp_pa
         ("syncd.yaml", "password: 'file:", "password: 'hunter2", "never in plain text"),
         ("syncd.yaml", "mapping: own.yaml", "mapping: apointments", 'did you mean "appointments"'),
         ("own.yaml", "direction: both", "direction: booth", '(did you mean "both"?)'),
-        ("own.yaml", "subject:    {from: summary", "subject:    {from: sumary", 'unknown field "sumary" (did you mean "summary"?)'),
+        ("own.yaml", "{from: summary", "{from: sumary", 'unknown field "sumary" (did you mean "summary"?)'),
         ("own.yaml", "past: 30d", "past: 30x", "is no duration"),
         ("own.yaml", "  default: newest", "  defalt: newest", 'did you mean "default"'),
         ("own.yaml", "version: 1", "version: 1\nversion: 1", "duplicate key"),
