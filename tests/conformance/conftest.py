@@ -20,9 +20,10 @@ from syncd.ports import Replica
 from tests.conftest import need
 from tests.memory import calendar
 from tests.memory import crm as memory_crm
+from tests.servers.proxy import proxy, with_token_only, without_sync_collection
 from tests.servers.start import xandikos
 
-BENCHES = ("memory", "radicale", "xandikos", "memory-crm", "builtin")
+BENCHES = ("memory", "radicale", "xandikos", "etags", "token", "memory-crm", "builtin")
 
 
 @dataclass
@@ -71,10 +72,20 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         opened = Crm.open(f"sqlite:///{tmp_path / 'crm.db'}")
         yield Bench(BuiltinCrm(opened), BuiltinCrm(opened), "appointment")
         opened.close()
+    elif name in ("etags", "token"):  # Radicale without sync-collection; Radicale that takes a token only
+        real: Server = request.getfixturevalue("radicale_server")
+        rule = without_sync_collection if name == "etags" else with_token_only("ann", "a-token")
+        with proxy(real, rule) as server:
+            path = real.calendar("ann", f"c{uuid.uuid4().hex[:12]}")
+            password, auth = ("a-token", "bearer") if name == "token" else ("ann", "")
+            yield from _hands(server, path, password, auth)
     else:
-        server: Server = request.getfixturevalue(f"{name}_server")
-        path = server.calendar("ann", f"c{uuid.uuid4().hex[:12]}")
-        hands = [CaldavReplica(Dav(server.url, "ann", "ann"), path) for _ in range(2)]
-        yield Bench(hands[0], hands[1], "event")
-        for hand in hands:
-            hand.close()
+        server = request.getfixturevalue(f"{name}_server")
+        yield from _hands(server, server.calendar("ann", f"c{uuid.uuid4().hex[:12]}"), "ann")
+
+
+def _hands(server: Server, path: str, password: str, auth: str = "") -> Iterator[Bench]:
+    hands = [CaldavReplica(Dav(server.url, "ann", password, auth), path) for _ in range(2)]
+    yield Bench(hands[0], hands[1], "event")
+    for hand in hands:
+        hand.close()

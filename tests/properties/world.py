@@ -25,7 +25,7 @@ from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
-from syncd.ports import AuthFailed, Capabilities, Gone, PortError, Rejected, Stale, Transient
+from syncd.ports import AuthFailed, Capabilities, Gone, PortError, Rejected, Stale, Transient, Unsupported
 from syncd.store import Store
 from syncd.store.journal import approve, conflicts, decide
 from tests.memory import MemoryCrm, MemoryReplica, Write
@@ -206,7 +206,8 @@ class World:
             raise self.rng.choice([Transient("lost answer"), Crash(), ZeroDivisionError()])
         faults: list[BaseException] = [Transient("later", 5.0), Crash(), AuthFailed("no"), ZeroDivisionError()]
         if call in ("update", "delete", "create"):
-            faults += [Rejected("no"), Stale("moved") if call != "create" else Rejected("no")]
+            faults += [Rejected("no"), Unsupported("no")]
+            faults += [Stale("moved"), Gone("not there")] if call != "create" else []
         raise self.rng.choice(faults)
 
     def _meanwhile(self) -> None:
