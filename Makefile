@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# CI=true: a missing server is a failure, not a skip.
-export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: demo test lint unit bench soak run pins clean
 
