@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def main() -> None:
-    """Entry point: errors are one line, without a traceback."""
-    from syncd.cli.app import run
+    """Entry point of the installed script."""
+    from syncd.cli.command import run
 
     run()
 

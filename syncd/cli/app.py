@@ -6,7 +6,6 @@ Everything heavy is imported by the command that needs it: ``syncd --help`` answ
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,23 +87,3 @@ def _frame(
     ] = False,
 ) -> None:
     """Keeps employees' groupware and the activities of a CRM in step, both ways."""
-
-
-def run() -> None:
-    """Runs the command line."""
-    from syncd.cli import crm, demo, init, inspect, secret, sync  # noqa: F401 - they register themselves
-
-    try:
-        app()
-    except KeyboardInterrupt:
-        typer.echo("syncd: interrupted; what was done is done, the rest waits for the next pass", err=True)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.exit(0)
-    except Exception as error:  # the last line of defence: never a traceback, never content
-        typer.echo(f"syncd: unexpected {type(error).__name__}; run with SYNCD_TRACEBACK=1 to see where", err=True)
-        import os
-
-        if os.environ.get("SYNCD_TRACEBACK"):
-            raise
-        sys.exit(3)
