@@ -119,7 +119,11 @@ def create(
         made = opened.create(kind, values, by=acting)
         if follows:
             type_, _, id_ = follows.partition(":")
-            opened.follow((type_, id_), (kind, made.guid))
+            try:
+                opened.follow((type_, id_), (kind, made.guid))
+            except Invalid:
+                opened.delete(made.guid, by=acting)
+                raise
     except Invalid as error:
         raise fail(str(error)) from None
     finally:
@@ -267,19 +271,47 @@ def people(
         typer.echo("  ".join(str(v or "-") for v in row.values()))
 
 
+@crm.command("documents")
+def documents(
+    type_: Annotated[
+        str, typer.Argument(metavar="TYPE", help="opportunity, lead, sales-order, contract, ... or call, ...")
+    ],
+    id_: Annotated[str, typer.Argument(metavar="ID")],
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show the document history of a transaction or activity: what it came of, what came of it."""
+    opened = _open(config)
+    found = opened.documents(type_, id_)
+    opened.close()
+    if json:
+        print_json({"version": 1, **found})
+        return
+    for name, entries in found.items():
+        for kind, other in entries:
+            typer.echo(f"{name[:-1]}: {kind} {other}")
+    if not any(found.values()):
+        typer.echo("nothing came before it, and nothing of it yet", err=True)
+
+
 @crm.command("import")
 def import_(
-    what: Annotated[str, typer.Argument(help="employees, accounts, contacts or transactions")],
+    what: Annotated[str, typer.Argument(help="employees, accounts, contacts, transactions or statuses")],
     file: Path,
     config: ConfigOption = None,
 ) -> None:
     """Import a CSV file with a header line; an id that exists is brought up to date."""
-    from syncd.crm.people import SHEETS, BadSheet
+    from syncd.crm.people import SHEETS, BadSheet, read_statuses
 
-    if what not in SHEETS:
-        raise fail(f"one of: {', '.join(SHEETS)}")
+    if what not in (*SHEETS, "statuses"):
+        raise fail(f"one of: {', '.join(SHEETS)}, statuses")
     opened = _open(config)
     try:
+        if what == "statuses":
+            found = read_statuses(file)
+            opened.set_statuses(found)
+            typer.echo(f"statuses: {', '.join(code for code, _, _ in found)}")
+            return
         new, changed = opened.import_csv(what, file)
     except BadSheet as error:
         for problem in error.problems:

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, insert, select, update
 from syncd.crm import activities
 from syncd.crm import tables as t
 from syncd.crm.activities import Activity, NotFound
-from syncd.crm.people import Party, import_csv, listing, resolve
+from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
 from syncd.database import open_engine, upgrade
 
 #: The newest revision under migrations/versions.
@@ -166,7 +166,7 @@ class Crm:
     # -- document history -------------------------------------------------------------------------------
 
     def follow(self, predecessor: tuple[str, str], follower: tuple[str, str]) -> None:
-        """`follower` (type, id) came of `predecessor`; both show each other."""
+        """`follower` (type, id) came of `predecessor`; both show each other. Raises Invalid."""
         values = {
             "predecessor_type": predecessor[0],
             "predecessor": predecessor[1],
@@ -174,7 +174,20 @@ class Crm:
             "follower": follower[1],
         }
         with self.writing() as connection:
-            connection.execute(insert(t.follow_up).values(**values))
+            for type_, id_ in (predecessor, follower):
+                self._exists(connection, type_, id_)
+            if connection.execute(select(t.follow_up.c.id).filter_by(**values)).first() is None:
+                connection.execute(insert(t.follow_up).values(**values))
+
+    def _exists(self, connection: Connection, type_: str, id_: str) -> None:
+        if type_ in activities.KINDS:
+            known = connection.execute(select(t.activity.c.guid).filter_by(guid=id_, kind=type_)).first()
+        elif type_ in TRANSACTION_TYPES:
+            known = connection.execute(select(t.transaction.c.id).filter_by(id=id_, type=type_)).first()
+        else:
+            raise activities.Invalid(f"{type_!r} is none of {', '.join((*TRANSACTION_TYPES, *activities.KINDS))}")
+        if known is None:
+            raise activities.Invalid(f"no {type_} {id_!r}")
 
     def documents(self, type: str, id: str) -> dict[str, list[tuple[str, str]]]:
         """The document history of a transaction or activity: predecessors and followers."""

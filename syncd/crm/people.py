@@ -55,6 +55,29 @@ SHEETS = {
 }
 
 
+STATUS_COLUMNS = ("code", "name", "meaning")
+MEANINGS = ("open", "completed", "rejected")
+
+
+def read_statuses(path: Path) -> list[tuple[str, str, str]]:
+    """A status list from a CSV file with the columns code, name, meaning. Raises BadSheet."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != STATUS_COLUMNS:
+                raise BadSheet([f"{path}:1: the columns are: {', '.join(STATUS_COLUMNS)}"])
+            rows = [(reader.line_num, tuple((row[c] or "").strip() for c in STATUS_COLUMNS)) for row in reader]
+    except OSError as error:
+        raise BadSheet([f"{path}:1: cannot be read: {error.strerror}"]) from None
+    problems = [f"{path}:{n}: code and name must not be empty" for n, r in rows if not r[0] or not r[1]]
+    problems += [f"{path}:{n}: meaning is one of: {', '.join(MEANINGS)}" for n, r in rows if r[2] not in MEANINGS]
+    if "open" not in {r[2] for _, r in rows}:
+        problems.append(f"{path}:1: no status means open")
+    if problems:
+        raise BadSheet(problems)
+    return [(code, name, meaning) for _, (code, name, meaning) in rows]
+
+
 class BadSheet(Exception):
     """Lines of a CSV file that cannot be used; each with file and line."""
 

@@ -11,7 +11,7 @@ import pytest
 from connectors.builtin import BuiltinCrm
 from syncd.crm.activities import Conflict, Duplicate, Invalid, NotFound
 from syncd.crm.database import Crm
-from syncd.crm.people import BadSheet
+from syncd.crm.people import BadSheet, read_statuses
 from syncd.model.people import Participant, People
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -77,6 +77,25 @@ def test_both_ends_of_a_follow_up_show_each_other(crm: Crm) -> None:
     crm.follow(("opportunity", "op1"), ("call", made.guid))
     assert crm.documents("opportunity", "op1")["followers"] == [("call", made.guid)]
     assert crm.documents("call", made.guid)["predecessors"] == [("opportunity", "op1")]
+
+
+def test_a_follow_up_of_what_does_not_exist_is_refused(crm: Crm) -> None:
+    made = crm.create("call", {"subject": "x"}, by="ann")
+    for predecessor in (("opportunity", "op9"), ("order", "op1"), ("lead", "op1")):
+        with pytest.raises(Invalid):
+            crm.follow(predecessor, ("call", made.guid))
+
+
+def test_the_status_list_is_the_companys_own(crm: Crm, tmp_path: Path) -> None:
+    path = tmp_path / "s.csv"
+    path.write_text("code,name,meaning\nE0001,Open,open\nE0007,Rejected,rejected\n")
+    crm.set_statuses(read_statuses(path))
+    assert crm.statuses()["E0007"] == "rejected"
+    assert crm.create("task", {"status": "E0001"}, by="ann").status == "E0001"
+    path.write_text("code,name,meaning\nE1,Open,opn\n,x,open\n")
+    with pytest.raises(BadSheet) as caught:
+        read_statuses(path)
+    assert [p.removeprefix(f"{path}:").split(":")[0] for p in caught.value.problems] == ["3", "2"]
 
 
 def test_words_of_account_people_and_place_find_an_activity(crm: Crm) -> None:
