@@ -171,7 +171,7 @@ class Crm(Replica, Protocol):
         """Keep values that lost a conflict in the activity's history: field -> value.
         The same key is kept once (a retry adds nothing)."""
 
-    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
-        """Take the content of the record back, its history too: only the fields named in `kept`
-        stay (a time that may not stay becomes the day on which the record was made); with nothing
-        kept the record itself goes. Returns None when it is gone. Raises Stale, Gone."""
+    def redact(self, record: Record, kept: Fields) -> Written | None:
+        """Take the content of the record back, its history too: only `kept` stays, with the values
+        given there (a time that may not stay becomes the day on which the record was made); with
+        nothing kept the record itself goes. Returns None when it is gone. Raises Stale, Gone."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from syncd.model.fields import Fields, Limit, kind_of
@@ -258,7 +258,7 @@ class MemoryCrm(MemoryReplica):
             held += [(key, n, t) for n, t in lines.items()]
         self.gate("after", "remember")
 
-    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
+    def redact(self, record: Record, kept: Fields) -> Written | None:
         self._call("redact")
         held = self.records.get(record.ref)
         if held is None:
@@ -269,7 +269,10 @@ class MemoryCrm(MemoryReplica):
         if not kept:
             del self.records[record.ref]
         else:
-            fields = {n: v if n in kept else kind_of(n).empty for n, v in held.fields.items()}
+            fields = {n: kept.get(n, kind_of(n).empty) for n in held.fields}
+            if fields.get("time") is None and isinstance(held.fields.get("time"), Span):
+                day = held.modified.date() if held.modified else date(2026, 1, 1)
+                fields["time"] = Span(day, day + timedelta(days=1))
             self.number += 1
             self.records[record.ref] = replace(held, version=str(self.number), fields=fields)
         self.log.append(Write("redact", record.ref, held.fields, {}))

@@ -153,13 +153,13 @@ class BuiltinCrm:
                 at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 activities.remember(connection, ref, lines, by=SYSTEM, at=at, key=key)
 
-    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
+    def redact(self, record: Record, kept: Fields) -> Written | None:
         if not kept:
             self.delete(record)
             return None
         self._requests += 1
-        blank = {n: kind_of(n).empty for n in record.fields if n not in kept and n not in ("status", "time")}
-        values = columns_of(blank)
+        usual = ("status", "time")
+        values = columns_of({n: kept.get(n, kind_of(n).empty) for n in record.fields if n not in usual})
         if "time" in record.fields and "time" not in kept:
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}

@@ -6,10 +6,13 @@ colleague's copy also shows stays theirs.
 
 from __future__ import annotations
 
+import re
+
 from syncd.engine.context import Context
 from syncd.engine.look import Look
 from syncd.engine.plan import Activity
 from syncd.engine.writes import attempt, journal
+from syncd.model.fields import Value, kind_of, normal_text
 from syncd.store import Row
 from syncd.store.journal import close_conflicts
 
@@ -54,14 +57,32 @@ def _empty(ctx: Context, at: Look, *, block: bool) -> dict[str, object]:
     return values
 
 
-def _kept(at: Look, *, made_here: bool, block: bool) -> frozenset[str]:
-    """The fields that stay: nothing of a record that came from here and that nobody in the CRM
-    touched; else what the CRM changed, and what this link did not bring."""
-    fields = at.activity.fields if at.activity is not None else {}
+def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:
+    """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
+    touched; else what this link did not bring, and of what it brought only the CRM's own additions."""
+    fields = dict(at.activity.fields) if at.activity is not None else {}
     if made_here and block:
-        return _TIMES & fields.keys()
+        return {n: v for n, v in fields.items() if n in _TIMES}
     if made_here and at.situation.activity is Activity.SAME:
-        return frozenset()
-    sides = at.sides
-    changed = {n for n, v in sides.crm.items() if not sides.digester.holds(sides.crm_base, n, v)}
-    return frozenset(changed | (fields.keys() - at.link.brought))
+        return {}
+    kept = {n: v for n, v in fields.items() if n not in at.link.brought}
+    for name in sorted(at.link.brought & fields.keys()):
+        kind, base = kind_of(name), at.link.crm_base.get(name)
+        if kind.keyed and isinstance(base, dict):
+            digester = at.sides.digester
+            own = [k for k in kind.elements(fields[name]) if digester.element(name, k) not in base]
+            kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
+        elif name in at.link.texts:
+            kept[name] = _own_lines(str(fields[name] or ""), at.link.texts[name])
+    return kept
+
+
+def _own_lines(text: str, brought: str) -> str:
+    """The lines that the CRM added: new ones, that share no longer word with what was brought."""
+    known, old = set(_words(brought)), set(normal_text(brought).split("\n"))
+    lines = normal_text(text).split("\n")
+    return "\n".join(line for line in lines if line not in old and not known & set(_words(line)))
+
+
+def _words(text: str) -> list[str]:
+    return [w for w in re.findall(r"\w+", text.casefold()) if len(w) > 3]

@@ -113,12 +113,12 @@ class RehearsedCrm(RehearsedReplica):
     def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
         """Would be kept."""
 
-    def redact(self, record: Record, kept: frozenset[str]) -> Written | None:
+    def redact(self, record: Record, kept: Fields) -> Written | None:
         self._plan("redact", record.ref, (), "")
         if not kept:
             self._made[record.ref] = None
             return None
-        fields = {n: v if n in kept else kind_of(n).empty for n, v in record.fields.items()}
+        fields = {n: kept.get(n, kind_of(n).empty) for n in record.fields}
         self._made[record.ref] = replace(record, version=f"r-{self._number}", fields=fields)
         return Written(record.ref, f"r-{self._number}")
 

@@ -132,6 +132,8 @@ class World:
     ended: set[str] = field(default_factory=set)
     redacted: set[str] = field(default_factory=set)
     trail: list[str] = field(default_factory=list)
+    #: Values that a person typed in a calendar (the CRM's are short).
+    typed_here: set[str] = field(default_factory=set)
     #: The pairing whose pass is under way.
     at_work: str = ""
     #: Values that came into a calendar from the CRM: there they may be as short as the CRM holds them.
@@ -180,6 +182,8 @@ class World:
         self.full_values[mark] = value
         if secret:
             self.secret.add(mark)
+        if not short or letter == "c":
+            self.typed_here.add(mark)
         return value
 
     def span(self) -> Span:
@@ -281,7 +285,6 @@ class World:
             "time": self._crm_span(),
             "status": "open",
             "private": self.rng.random() < 0.1,
-            "categories": frozenset({self.token("c", short=True)}),
             "participants": People([Participant(f"{o}@us.example") for o in others]),
         }
         self.say(f"crm makes {ref} for {owner} {others}")
@@ -328,6 +331,7 @@ class World:
         letter = {"subject": "s", "location": "l", "notes": "n", "categories": "c"}.get(name, "")
         value: Any = self._crm_span() if name == "time" else self.token(letter, short=True)
         if name == "categories":
+            self.typed_here -= set(TOKEN.findall(value))
             value = record.fields.get("categories", frozenset()) | {value}
         self.say(f"crm edits {record.ref} {name}")
         self.crm.edit(record.ref, **{name: value})
@@ -467,6 +471,7 @@ class World:
         self.say(f"{who} types h{self.counter} on both sides")
         self.calendars[who].put(f"{who}/h{self.counter}", "event", {**fields, "time": span}, uid=f"uid-{self.counter}")
         there = {"subject": fields["summary"], "time": span, "status": "open", "private": False}
+        self.typed_here -= tokens_of(there)
         self.crm.put(f"h{self.counter}", "appointment", there, owner=f"{who}@us.example")
         # before anybody edits one of the two, they are found to be the same
         self.sync(next(p for p in self.pairings if p.id == who))
@@ -637,6 +642,18 @@ class World:
                 raise Broken("an intent was left open")
         for pairing in self.pairings:
             self._check_agreement(pairing)
+        if len(self.pairings) == 1:
+            self._check_taken_back()
+
+    def _check_taken_back(self) -> None:
+        """What is private now and was typed in the calendar stands nowhere in the CRM, its history too."""
+        held = {t for r in self.crm.records.values() for t in tokens(r)}
+        held |= {t for lines in self.crm.history.values() for _, _, text in lines for t in TOKEN.findall(text)}
+        for record in self.calendars["p0"].records.values():
+            hidden = record.fields["sensitivity"] != "public" and not record.key
+            if hidden and tokens(record) & self.typed_here & held:
+                raise Broken(f"{record.ref} became private and its words are still in the CRM")
+            self.checked["private"] = self.checked.get("private", 0) + hidden
 
     def _cut(self, record: Record) -> bool:
         """True when the item holds a value cut although no conflict put the CRM's form there."""

@@ -354,3 +354,22 @@ def test_the_window_moves_and_nothing_is_deleted(world: World) -> None:
     world.quiet()
     assert len(world.activities) == 2
     assert {a["status"] for a in world.activities} == {"open"}
+
+
+def test_what_became_private_leaves_only_what_the_crm_added(world: World) -> None:
+    world.event("ann", description="Results of the scan\nsecond", categories=frozenset({"Health"}), location="Ward")
+    world.quiet()
+    ref = next(iter(world.crm.records))
+    added = frozenset({"Health", "Customer"})
+    world.crm.edit(ref, notes="Results of the scan, moved\nCall Kim first", categories=added, subject="Scan (moved)")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    world.sync()
+    (left,) = world.activities
+    assert (left["notes"], left["categories"], left["subject"], left["location"]) == (
+        "Call Kim first",
+        frozenset({"Customer"}),
+        "",
+        "",
+    )
+    assert world.crm.history == {}
+    world.quiet()
