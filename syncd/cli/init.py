@@ -115,16 +115,24 @@ def _choose(collections: list[Any], wanted: str) -> list[tuple[str, Any]]:
         if picked is None:
             same = chosen[0][1] if chosen and kind in chosen[0][1].kinds else None
             default = collections.index(same) + 1 if same is not None else possible[0]
-            answer = default if wanted or len(possible) == 1 else typer.prompt(question, default=default, type=int)
-            if answer == 0 and kind == "todo":
+            asked = len(possible) > 1 and not wanted
+            answer = _ask(question, default, [*possible, *([0] if kind == "todo" else [])], kind) if asked else default
+            if answer == 0:
                 continue
-            if answer not in possible:
-                raise fail(f"{answer} holds no {kind}s")
             picked = collections[answer - 1]
         chosen.append((kind, picked))
     if not chosen:
         raise fail("none of these holds events or to-dos", 3)
     return chosen
+
+
+def _ask(question: str, default: int, possible: list[int], kind: str) -> int:
+    """A number of the list; asked again until it is one."""
+    while True:
+        answer: int = typer.prompt(question, default=default, type=int)
+        if answer in possible:
+            return answer
+        typer.echo(f"  {answer} holds no {kind}s; one of: {', '.join(str(n) for n in sorted(possible))}")
 
 
 def _picked(collections: list[Any], wanted: str) -> Any:

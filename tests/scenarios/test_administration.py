@@ -36,6 +36,20 @@ def test_b1_from_nothing_to_a_first_sync(server: Server, tmp_path: Path) -> None
     assert "signed in" in desk.run("check").out
 
 
+def test_b1_asks_for_what_it_was_not_told_and_again_for_what_cannot_be(server: Server, tmp_path: Path) -> None:
+    desk = Desk(tmp_path, server)
+    for name, kind in (("a", "VEVENT"), ("b", "VEVENT"), ("z", "VTODO")):
+        server.calendar("eve", name, kind)
+    answers = [server.url, "eve", "eve", "9", "2", "eve@us.example", "Eve", "Asia/Tokyo"]
+    said = desk.run("init", "--secret-in", "file", stdin="\n".join(answers) + "\n")
+    assert "9 holds no events; one of: 1, 2" in said.out
+    text = (tmp_path / "syncd.yaml").read_text()
+    assert 'calendar: "/eve/b/"' in text
+    assert 'calendar: "/eve/z/"' in text
+    assert "zone: Asia/Tokyo" in text
+    assert "signed in" in desk.run("check").out
+
+
 def test_b1_a_wrong_password_and_a_wrong_address_are_said(server: Server, tmp_path: Path) -> None:
     desk = Desk(tmp_path, server)
     words = ("--username", "dora", "--address", "d@us.example", "--name", "D", "--zone", "UTC", "--secret-in", "file")
