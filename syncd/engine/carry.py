@@ -17,6 +17,7 @@ from syncd.mapping import blocks
 from syncd.model.fields import Fields
 from syncd.model.record import Record
 from syncd.privacy import Admission
+from syncd.store import Link
 
 
 def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
@@ -31,72 +32,92 @@ def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
 
 def write_item(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
     """One write into the item for all its links."""
-    writing: list[tuple[Look, Merge, str]] = []
     for part in parts:
-        merged, at = part.merge, part.look
-        if at.link.role == "copy" and "participants" in merged.now[1]:
-            lens, caps = ctx.pairing.lens, ctx.pairing.replica.capabilities
-            if "notes" in lens.rules and "notes" not in merged.to_item and at.activity is not None:
-                lines = participants_lines(at.activity.fields)
-                held = str(record.fields.get("description") or "")
-                if blocks.attach(held, lines, caps.limit("description").length) != held:
-                    merged.to_item["notes"] = blocks.cut(held)
-                    digest = at.sides.digester.of("notes", merged.to_item["notes"])
-                    merged.with_item[0].setdefault("notes", digest)
-                    if at.sides.digester.holds(at.sides.crm_base, "notes", at.sides.crm.get("notes")):
-                        merged.with_item[1].setdefault(
-                            "notes", at.sides.digester.of("notes", at.sides.crm.get("notes"))
-                        )
-                    else:
-                        merged.with_item[0].pop("notes", None)
-        if merged.to_item:
-            writing.append((at, merged, ""))
-    lens, caps = ctx.pairing.lens, ctx.pairing.replica.capabilities
-    if ctx.pairing.expands and record.fields.get("recurrence") is not None and not record.fields["recurrence"].empty:
-        removed = [p for p in parts if p.decision.rule in (Rule.TAKE_BACK, Rule.DELETE_ITEM) and p.look.link.occurrence]
-        back = [p for p in parts if p.decision.rule is Rule.CREATE_ITEM and p.look.link.occurrence]
-        changes: dict[str, Fields] = {}
-        cut: set[str] = {p.look.link.occurrence for p in removed}
-        for at, merged, _ in writing:
-            made = lens.to_item(merged.to_item)
-            if made.get("status") == "cancelled" or merged.to_item.get("status") == "rejected":
-                cut.add(at.link.occurrence)
-            else:
-                changes[at.link.occurrence] = made
-        for part in back:
-            down = {n: v for n, v in part.look.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
-            part.merge.to_item = down
-            part.merge.with_item = (
-                {
-                    n: part.look.sides.digester.of(n, lens.on_item(n, v, caps))
-                    for n, v in down.items()
-                    if lens.on_item(n, v, caps) is not None
-                },
-                part.look.sides.digester.base(part.look.sides.crm),
-            )
-            changes[part.look.link.occurrence] = lens.to_item(down)
-            writing.append((part.look, part.merge, ""))
-        for part in removed:
-            writing.append((part.look, Merge(), part.decision.rest))
-        if not writing:
-            return
-        writing = [(a, m, "taken-back" if a.link.occurrence in cut and m.to_item else r) for a, m, r in writing]
-        series = with_occurrences(record.fields, changes, cut, [p.look.link.occurrence for p in back])
-        written = update_item(ctx, record, {"recurrence": series}, writing)
-    elif writing:
-        changes = lens.to_item(writing[0][1].to_item)
-        if writing[0][0].link.role == "copy" and writing[0][0].activity is not None:
-            lens.dress_item(changes, participants_lines(writing[0][0].activity.fields), caps)
-        if not changes:
-            return
-        written = update_item(ctx, record, changes, writing)
-    else:
+        _refresh_block(ctx, record, part)
+    series = record.fields.get("recurrence")
+    if ctx.pairing.expands and series is not None and not series.empty:
+        _write_series(ctx, record, parts)
         return
-    by_id = {link.id: link for link in written}
     for part in parts:
-        if part.look.link.id in by_id:
-            part.item_written = True
-            part.link = by_id[part.look.link.id]
+        if part.merge.to_item:
+            _write_single(ctx, record, part)
+
+
+def _refresh_block(ctx: Context, record: Record, part: Part) -> None:
+    """The participants of a copy changed: its description is written with them at the end, although
+    nobody changed the words above."""
+    at, merged = part.look, part.merge
+    if at.link.role != "copy" or "participants" not in merged.now[1] or at.activity is None:
+        return
+    if "notes" not in ctx.pairing.lens.rules or "notes" in merged.to_item:
+        return
+    held = str(record.fields.get("description") or "")
+    limit = ctx.pairing.replica.capabilities.limit("description").length
+    if blocks.attach(held, participants_lines(at.activity.fields), limit) == held:
+        return
+    merged.to_item["notes"] = blocks.cut(held)
+    crm = at.sides.crm.get("notes")
+    if at.sides.digester.holds(at.sides.crm_base, "notes", crm):  # else the words wait for their own write
+        merged.with_item[0]["notes"] = at.sides.digester.of("notes", merged.to_item["notes"])
+        merged.with_item[1]["notes"] = at.sides.digester.of("notes", crm)
+
+
+def _write_single(ctx: Context, record: Record, part: Part) -> None:
+    """The item is one record of one link."""
+    lens, activity = ctx.pairing.lens, part.look.activity
+    changes = lens.to_item(part.merge.to_item)
+    if part.look.link.role == "copy" and activity is not None:
+        lens.dress_item(changes, participants_lines(activity.fields), ctx.pairing.replica.capabilities)
+    if changes:
+        _written([part], update_item(ctx, record, changes, [(part.look, part.merge, "")]))
+
+
+def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
+    """The item is a series whose occurrences are single activities: an edited one becomes an override,
+    one that is over or rejected an EXDATE, one that comes back loses its EXDATE."""
+    lens = ctx.pairing.lens
+    edited: dict[str, Fields] = {}
+    removed: set[str] = set()
+    restored: list[str] = []
+    writing: list[tuple[Part, Merge, str]] = []
+    for part in parts:
+        key, rule = part.look.link.occurrence, part.decision.rule
+        if rule in (Rule.TAKE_BACK, Rule.DELETE_ITEM):
+            removed.add(key)
+            writing.append((part, Merge(), part.decision.rest))
+        elif rule is Rule.CREATE_ITEM:
+            part.merge = _restoring(ctx, part.look)
+            edited[key] = lens.to_item(part.merge.to_item)
+            restored.append(key)
+            writing.append((part, part.merge, ""))
+        elif "status" in part.merge.to_item and part.look.situation.rejected:
+            removed.add(key)
+            writing.append((part, part.merge, "taken-back"))
+        elif part.merge.to_item:
+            edited[key] = lens.to_item(part.merge.to_item)
+            writing.append((part, part.merge, ""))
+    if writing:
+        series = with_occurrences(record.fields, edited, removed, restored)
+        looks = [(part.look, merged, after) for part, merged, after in writing]
+        _written([part for part, _, _ in writing], update_item(ctx, record, {"recurrence": series}, looks))
+
+
+def _restoring(ctx: Context, at: Look) -> Merge:
+    """Everything that the activity shows, for an occurrence that comes back."""
+    lens, caps, digester = ctx.pairing.lens, ctx.pairing.replica.capabilities, at.sides.digester
+    down = {n: v for n, v in at.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
+    images = {n: lens.on_item(n, v, caps) for n, v in down.items()}
+    made = Merge(to_item=down)
+    made.with_item = (
+        {n: digester.of(n, image) for n, image in images.items() if image is not None},
+        digester.base(at.sides.crm),
+    )
+    return made
+
+
+def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:
+    for part, link in zip(parts, links, strict=True):
+        part.item_written, part.link = True, link
 
 
 def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
