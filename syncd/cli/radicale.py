@@ -27,7 +27,7 @@ class Server:
 
     def request(self, user: str, method: str, path: str, body: str = "", **headers: str) -> tuple[int, str]:
         """What a person's calendar client sends; returns (status, body)."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
         token = base64.b64encode(f"{user}:{user}".encode()).decode()
         sent = {"Authorization": f"Basic {token}", **{k.replace("_", "-"): v for k, v in headers.items()}}
         try:

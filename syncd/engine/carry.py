@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncd.engine.context import Context
-from syncd.engine.look import Look
-from syncd.engine.merge import Merge
+from syncd.engine.look import Look, item_view
+from syncd.engine.merge import Merge, image
 from syncd.engine.occurrences import with_occurrences
 from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
@@ -14,7 +14,7 @@ from syncd.engine.plan import Rule
 from syncd.engine.redact import redact
 from syncd.engine.writes import create_activity, create_item, delete_activity, delete_item, update_activity, update_item
 from syncd.mapping import blocks
-from syncd.model.fields import Fields
+from syncd.model.fields import Fields, Value
 from syncd.model.record import Record
 from syncd.privacy import Admission
 from syncd.store import Link
@@ -86,7 +86,7 @@ def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
             removed.add(key)
             writing.append((part, Merge(), part.decision.rest))
         elif rule is Rule.CREATE_ITEM:
-            part.merge = _restoring(ctx, part.look)
+            part.merge = _restoring(ctx, record, part.look)
             edited[key] = lens.to_item(part.merge.to_item)
             restored.append(key)
             writing.append((part, part.merge, ""))
@@ -102,17 +102,23 @@ def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
         _written([part for part, _, _ in writing], update_item(ctx, record, {"recurrence": series}, looks))
 
 
-def _restoring(ctx: Context, at: Look) -> Merge:
-    """Everything that the activity shows, for an occurrence that comes back."""
+def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
+    """What the activity shows, for an occurrence that comes back. What the series itself says already,
+    in full where the CRM has it cut, is left to the series."""
     lens, caps, digester = ctx.pairing.lens, ctx.pairing.replica.capabilities, at.sides.digester
     down = {n: v for n, v in at.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
     images = {n: lens.on_item(n, v, caps) for n, v in down.items()}
-    made = Merge(to_item=down)
-    made.with_item = (
-        {n: digester.of(n, image) for n, image in images.items() if image is not None},
-        digester.base(at.sides.crm),
-    )
+    series = item_view(ctx, record.fields, at.link.role)
+    same = {n for n, v in down.items() if n in series and n != "time" and _says(ctx, n, series[n], v)}
+    made = Merge(to_item={n: v for n, v in down.items() if n not in same})
+    base = {n: series[n] if n in same else there for n, there in images.items() if there is not None}
+    made.with_item = ({n: digester.of(n, v) for n, v in base.items()}, digester.base(at.sides.crm))
     return made
+
+
+def _says(ctx: Context, name: str, series: Value, crm: Value) -> bool:
+    caps = (ctx.pairing.replica.capabilities, ctx.pairing.crm.capabilities)
+    return ctx.pairing.lens.agree(name, series, crm, caps) or image(crm, series)
 
 
 def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:

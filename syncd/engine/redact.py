@@ -79,9 +79,18 @@ def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:
 
 def _own_lines(text: str, brought: str) -> str:
     """The lines that the CRM added: new ones, that share no longer word with what was brought."""
-    known, old = set(_words(brought)), set(normal_text(brought).split("\n"))
+    known, old = _words(brought), [line for line in normal_text(brought).split("\n") if line]
     lines = normal_text(text).split("\n")
-    return "\n".join(line for line in lines if line not in old and not known & set(_words(line)))
+    return "\n".join(
+        line
+        for line in lines
+        if not any(_begins(line, o) for o in old) and not any(_begins(w, k) for w in _words(line) for k in known)
+    )
+
+
+def _begins(one: str, other: str) -> bool:
+    """True when one is the other, or what a server's cut has left of it."""
+    return one.startswith(other) or (bool(one) and other.startswith(one))
 
 
 def _words(text: str) -> list[str]:

@@ -1,6 +1,6 @@
 """The engine under everything at once: the oracles of design §5 over random histories.
 
-10,000 steps in CI, from fixed seeds and one that changes with the day's run; `make soak` makes a million.
+10,000 steps from fixed seeds, named when they fail; `make soak` makes a million.
 """
 
 from __future__ import annotations

@@ -316,7 +316,8 @@ class World:
             )
         if name == "time" and not record.fields.get("recurrence", Recurrence()).empty:
             return
-        if name == "description" and self.choices.merge_notes and self.rng.random() < 0.6:
+        # a second line, which a CRM that cuts without saying so would never see, is not asked of it
+        if name == "description" and self.choices.merge_notes and not self.choices.secretly and self.rng.random() < 0.6:
             value = value + "\n" + record.fields.get("description", "")
         self.say(f"{who} edits {record.ref} {name}")
         self.calendars[who].edit(record.ref, **{name: value})
