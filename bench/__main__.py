@@ -16,7 +16,7 @@ from pathlib import Path
 
 from syncd.cli.radicale import Server, radicale
 
-EVENTS = 2000
+EVENTS = 200
 
 
 def main() -> None:
