@@ -120,9 +120,7 @@ def _set_up(stage: Stage) -> None:
     from syncd.mapping.loader import shipped
 
     text = shipped()["appointments"].read_text(encoding="utf-8")
-    text = text.replace("  location:   location", "  location:   location").replace(
-        "  status: crm\n", "  status: crm\n  location: ask\n"
-    )
+    text = text.replace("  status: crm\n", "  status: crm\n  location: ask\n")
     (stage.folder / "demo.yaml").write_text(text, encoding="utf-8")
     for name, body in employees_csv().items():
         (stage.folder / f"{name}.csv").write_text(body, encoding="utf-8")

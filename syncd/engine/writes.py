@@ -22,7 +22,7 @@ from syncd.model.fields import Fields, kind_of
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.span import Span
-from syncd.ports import Exists, Rejected, Stale, Transient, Written
+from syncd.ports import AuthFailed, Exists, Gone, Rejected, Stale, Unsupported, Written
 from syncd.store import Intent, Link, Row, Transaction
 
 Moves = dict[str, Any]
@@ -151,17 +151,10 @@ def attempt(ctx: Context, intents: list[Intent], call: Callable[[], Any]) -> Any
     outcome is unknown (Transient, a crash) stays open for `recover`."""
     try:
         return call()
-    except Transient:
-        raise
-    except (Stale, Rejected) as error:
-        if not isinstance(error, Exists):
-            drop(ctx, intents)
-        raise
-    except Exception as error:
-        from syncd.ports import AuthFailed, Gone, Unsupported
-
-        if isinstance(error, AuthFailed | Gone | Unsupported):
-            drop(ctx, intents)
+    except Exists:
+        raise  # it is there: whoever asked finds out under which ref
+    except (Stale, Gone, Rejected, Unsupported, AuthFailed):
+        drop(ctx, intents)
         raise
 
 

@@ -43,10 +43,7 @@ def test_what_we_ship_loads_and_loses_nothing() -> None:
 
 def test_two_rules_for_one_field_and_a_missing_one(tmp_path: Path) -> None:
     found = problems(tmp_path, HEAD + "fields:\n  subject: summary\n  notes: summary\n")
-    assert found == ['4:1: "time" must be mapped', '6:3: "summary" feeds "subject" already'] or set(found) == {
-        '4:1: "time" must be mapped',
-        '6:3: "summary" feeds "subject" already',
-    }
+    assert sorted(found) == ['4:1: "time" must be mapped', '6:3: "summary" feeds "subject" already']
 
 
 @pytest.mark.parametrize(
