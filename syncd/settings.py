@@ -7,6 +7,7 @@ Secrets stand here by reference only.
 from __future__ import annotations
 
 import os
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -32,6 +33,14 @@ def _reference(value: str) -> str:
 def _zone(value: str) -> str:
     if value not in available_timezones():
         raise ValueError(f'no time zone "{value}"{nearest(value, sorted(available_timezones()))}')
+    return value
+
+
+def _installed(value: str) -> str:
+    """A connector joins by its entry point alone: what is installed is what may be named here."""
+    names = sorted(point.name for point in entry_points(group="syncd.connectors"))
+    if value not in names:
+        raise ValueError(f'no connector "{value}" is installed{nearest(value, names)}')
     return value
 
 
@@ -70,7 +79,7 @@ class BuiltinCrm(Strict):
 class Profile(Strict):
     """A groupware system, and the mapping under which its accounts are synced."""
 
-    connector: Literal["caldav"]
+    connector: Annotated[str, AfterValidator(_installed)]
     url: Url
     mapping: str = "appointments"
     auth: Literal["", "basic", "digest", "bearer"] = ""
