@@ -21,13 +21,13 @@ from syncd.store import Link
 
 
 def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
-    """Losers are kept before anything replaces them: a part that only writes to the item has its
-    history written here."""
+    """Losers are kept before anything replaces them: where a value lost, the CRM's side is written
+    before the item's."""
     for part in parts:
-        if part.merge.losers and not part.merge.to_crm and part.look.activity is not None:
-            part.link = update_activity(ctx, part.look, Merge(losers=part.merge.losers))
-            part.crm_written = not ctx.pairing.crm.capabilities.history
-            part.merge.losers = {}
+        if part.merge.losers and part.look.activity is not None:
+            part.link = update_activity(ctx, part.look, part.merge, part.decision.rest)
+            part.kept_first = True
+            part.crm_written = bool(part.merge.to_crm) or not ctx.pairing.crm.capabilities.history
 
 
 def write_item(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
@@ -130,7 +130,9 @@ def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     """The CRM's side, and what concerns the item as a whole."""
     at, rule = part.look, part.decision.rule
     seen = admission.record if admission else None
-    if part.merge.to_crm or (part.merge.losers and at.activity is not None):
+    if part.kept_first:
+        return
+    if part.merge.to_crm:
         part.link = update_activity(ctx, at, part.merge, part.decision.rest)
         part.crm_written = True
     elif rule is Rule.CREATE_CRM:

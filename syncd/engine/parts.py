@@ -42,4 +42,5 @@ class Part:
     item_written: bool = False
     crm_written: bool = False
     link: Link | None = None
-    dropped: bool = False
+    #: A value lost, so the CRM was written before the item.
+    kept_first: bool = False

@@ -26,11 +26,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
+    parser.add_argument("--processes", type=int, default=None, help="how many at a time; one a processor if left out")
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
     options = parser.parse_args()
     worlds = max(1, options.steps // STEPS)
     began, failed = time.monotonic(), 0
-    with multiprocessing.Pool() as pool:
+    with multiprocessing.Pool(options.processes) as pool:
         seeds = range(options.seed, options.seed + worlds)
         for number, (seed, fault) in enumerate(pool.imap_unordered(one, seeds, chunksize=4), 1):
             if fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
@@ -373,3 +374,32 @@ def test_what_became_private_leaves_only_what_the_crm_added(world: World) -> Non
     )
     assert world.crm.history == {}
     world.quiet()
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_what_loses_is_kept_before_anything_replaces_it(history: bool) -> None:
+    """A pass that dies between the two writes must not have replaced the loser already."""
+    hub = crm(lambda: NOW)
+    hub.caps = replace(hub.caps, history=history)
+    world = World("ann", hub=hub)
+    world.event("ann", summary="First", location="Here")
+    world.quiet()
+    ref = next(iter(world.crm.records))
+    world.calendars["ann"].edit("e1", summary="Typed in the calendar", categories=frozenset({"Work"}))
+    world.now += timedelta(minutes=30)
+    world.crm.edit(ref, subject="Typed in the CRM")
+
+    def die(when: str, call: str) -> None:
+        if (when, call) in (("before", "remember"), ("before", "update")):
+            raise KeyboardInterrupt
+
+    world.crm.gate = die
+    with pytest.raises(KeyboardInterrupt):
+        world.sync()
+    assert world.items("ann")[0]["summary"] == "Typed in the calendar"
+    world.crm.gate = lambda when, call: None
+    world.quiet()
+    kept = [text for lines in world.crm.history.values() for _, _, text in lines]
+    assert "Typed in the calendar" in " ".join([*kept, *(str(a.get("notes") or "") for a in world.activities)])
+    assert world.items("ann")[0]["summary"] == "Typed in the CRM"
+    assert "Work" in str(world.activities[0]["categories"])
