@@ -5,10 +5,12 @@ Knows nothing of what stands in the tables.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 
@@ -21,13 +23,27 @@ def open_engine(url: str) -> Engine:
     if url == "sqlite://":
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     elif url.startswith("sqlite:///"):
-        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.removeprefix("sqlite:///")).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreFault(f"the database's folder cannot be made ({error.strerror}): {folder}") from None
         engine = create_engine(url)
     else:
-        engine = create_engine(url, pool_pre_ping=True)
+        engine = _server_engine(url)
     if url.startswith("sqlite"):
         _prepare_sqlite(engine)
     return engine
+
+
+def _server_engine(url: str) -> Engine:
+    """PostgreSQL, by psycopg 3 however the URL spells it. Raises StoreFault."""
+    for spelling in ("postgres://", "postgresql://"):
+        if url.startswith(spelling):
+            url = "postgresql+psycopg://" + url.removeprefix(spelling)
+    if not url.startswith("postgresql+psycopg://"):
+        raise StoreFault("a database is named sqlite:///file or postgresql://user@host/name")
+    return create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
 
 
 def _prepare_sqlite(engine: Engine) -> None:
@@ -50,6 +66,49 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+@contextmanager
+def connected(engine: Engine, *, writing: bool) -> Iterator[Connection]:
+    """A connection, in a transaction of its own; the caller commits. Raises StoreFault for whatever
+    the database itself cannot do (full disk, lock, lost connection, damage), in words without content.
+    """
+    try:
+        with engine.connect() as connection:
+            if writing and connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            yield connection
+    except IntegrityError:
+        raise
+    except DBAPIError as error:
+        raise fault_of(error) from None
+
+
+#: What a driver's message contains -> what it means for people.
+_MEANINGS = (
+    ("locked", "another process holds it locked"),
+    ("full", "the disk is full"),
+    ("No space left", "the disk is full"),
+    ("readonly", "it cannot be written to: check the owner and the rights of the file"),
+    ("unable to open", "the file cannot be opened: check the folder and its rights"),
+    ("malformed", "it is damaged: stop syncd and put back a backup"),
+    ("not a database", "the file is no database: stop syncd and put back a backup"),
+    ("disk I/O", "the disk cannot be read or written"),
+    ("password authentication", "its server refuses the sign-in"),
+    ("deadlock", "two steps waited for each other; the next pass goes on"),
+    ("does not exist", "its server has no such database or table"),
+)
+
+
+def fault_of(error: DBAPIError) -> StoreFault:
+    """The fault in words; a driver's own message may quote what was written, so it is never shown."""
+    said = str(error.orig)
+    for part, meaning in _MEANINGS:
+        if part in said:
+            return StoreFault(f"the database cannot be used: {meaning}")
+    if error.connection_invalidated or "connect" in said or "terminating" in said or "starting up" in said:
+        return StoreFault("the database cannot be used: its server does not answer")
+    return StoreFault(f"the database cannot be used ({type(error.orig).__name__})")
+
+
 def upgrade(engine: Engine, migrations: Path, version_table: str, head: str) -> None:
     """Runs the revisions that the database lacks. Raises StoreFault."""
     if _revision(engine, version_table) == head:
@@ -69,16 +128,23 @@ def upgrade(engine: Engine, migrations: Path, version_table: str, head: str) -> 
             connection.commit()
     except CommandError:
         raise StoreFault("the database was written by a newer release of syncd: install that release") from None
+    except DBAPIError as error:
+        raise StoreFault(f"{fault_of(error)}: {_place(engine)}") from None
     except SQLAlchemyError as error:
-        place = engine.url.render_as_string(hide_password=True)
-        raise StoreFault(f"the database cannot be opened ({type(error).__name__}): {place}") from None
+        raise StoreFault(f"the database cannot be opened ({type(error).__name__}): {_place(engine)}") from None
+
+
+def _place(engine: Engine) -> str:
+    return engine.url.render_as_string(hide_password=True)
 
 
 def _revision(engine: Engine, version_table: str) -> str | None:
     try:
         with engine.connect() as connection:
+            if not inspect(connection).has_table(version_table):
+                return None
             statement = text(f"SELECT version_num FROM {version_table}")  # noqa: S608 - our own constant
             found = connection.execute(statement).scalar()
-    except SQLAlchemyError:
-        return None
+    except DBAPIError as error:
+        raise StoreFault(f"{fault_of(error)}: {_place(engine)}") from None
     return str(found) if found else None

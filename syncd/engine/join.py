@@ -48,9 +48,9 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
         return None, ""
     digest = uid_digest(ctx.key, record.uid, occurrence) if record.uid else None
     with ctx.store.reading() as tx:
-        row = tx.row_by_key(record.uid) if record.uid and not occurrence else None
+        row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
         if row is None and digest:
-            row = tx.row_by_uid(ctx.pairing.crm_name, digest)
+            row = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest)
     if row is not None:
         return _known(ctx, record, occurrence, row), ""
     row = _adopted(ctx, record, view)
@@ -90,10 +90,7 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
         if link is None:
             return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
         rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
-        tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
-        found = tx.link(link.id)
-        assert found is not None
-        return found
+        return tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
 
 
 def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: str, *, ours: bool) -> Link:
@@ -123,7 +120,7 @@ def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
 
 
 def _row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
-    if activity.key and tx.row_by_key(activity.key) is not None:
+    if activity.key and tx.rows_by_key([activity.key]):
         raise Wait  # somebody's create that has arrived and is not accounted for yet
     key = new_key(ctx, f"activity {ctx.pairing.crm_name} {activity.ref}")
     kind = ctx.pairing.lens.mapping.activity

@@ -21,7 +21,7 @@ from syncd.engine.writes import Wait
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
 from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
-from syncd.store import Link, Parked, Pending
+from syncd.store import Fenced, Link, Parked, Pending, StoreFault
 from syncd.store.journal import park
 
 #: How many announcements are settled at a time; memory is bounded by this, not by the mailbox.
@@ -132,7 +132,7 @@ def _one(
             if unit.ref is None:
                 return _activity_unit(ctx, unit, activities, deletions=deletions)
             return settle_unit(ctx, unit, items.get(unit.ref), activities, deletions=deletions)
-        except (Transient, AuthFailed):
+        except (Transient, AuthFailed, StoreFault, Fenced):
             raise
         except (Wait, IntegrityError):
             return None

@@ -209,10 +209,7 @@ def _new_role(ctx: Context, link: Link, role: str) -> Link:
     if role == "block" and link.role != "block":
         values.pop("role")
     with ctx.store.transaction() as tx:
-        tx.set_link(link.id, **values)
-        found = tx.link(link.id)
-    assert found is not None
-    return found
+        return tx.set_link(link.id, **values)
 
 
 def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:

@@ -139,11 +139,8 @@ def finish(ctx: Context, tx: Transaction, intent: Intent, written: Written | Non
         values["rest"] = intent.after
     if written is not None:
         values["item_version" if intent.side == "item" else "crm_version"] = written.version or ""
-    tx.set_link(link.id, **values)
     tx.close_intent(intent.id)
-    found = tx.link(link.id)
-    assert found is not None
-    return found
+    return tx.set_link(link.id, **values)
 
 
 def attempt(ctx: Context, intents: list[Intent], call: Callable[[], Any]) -> Any:

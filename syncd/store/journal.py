@@ -9,11 +9,21 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from syncd.store import tables as t
 from syncd.store.rows import Conflict, Parked
 from syncd.store.transaction import Transaction, pack, unpack
+
+_EXPLAIN, _LEDGER = insert(t.explain), insert(t.ledger)
+_UNPARK = delete(t.parked).where(
+    t.parked.c.pairing == bindparam("b_pairing"),
+    t.parked.c.side == bindparam("b_side"),
+    t.parked.c.ref == bindparam("b_ref"),
+)
+_SETTLED = delete(t.conflict).where(
+    t.conflict.c.link == bindparam("b_link"), t.conflict.c.field.not_in(bindparam("still", expanding=True))
+)
 
 #: Explain records kept for one activity; older ones go.
 MOST_EXPLAINED = 50
@@ -25,7 +35,7 @@ def note_decision(
     """A short record of why: rule, fields, sides; no content."""
     text = json.dumps(detail, sort_keys=True)
     values = {"at": at, "pairing": pairing, "link": link, "activity": row, "rule": rule, "detail": text}
-    tx.connection.execute(insert(t.explain).values(**values))
+    tx.connection.execute(_EXPLAIN, values)
 
 
 def decisions(tx: Transaction, row: int) -> list[dict[str, Any]]:
@@ -41,7 +51,7 @@ def note_crossing(
     """The ledger's line for one crossing."""
     names = ",".join(sorted(fields))
     values = {"at": at, "pairing": pairing, "link": link, "way": way, "fields": names, "rule": rule}
-    tx.connection.execute(insert(t.ledger).values(**values))
+    tx.connection.execute(_LEDGER, values)
 
 
 def crossings(tx: Transaction, links: Iterable[int]) -> list[dict[str, Any]]:
@@ -53,15 +63,13 @@ def crossings(tx: Transaction, links: Iterable[int]) -> list[dict[str, Any]]:
 def park(tx: Transaction, entry: Parked) -> None:
     """It cannot go on by itself; the first time counts as since when."""
     where = (t.parked.c.pairing == entry.pairing) & (t.parked.c.side == entry.side) & (t.parked.c.ref == entry.ref)
-    changed = tx.connection.execute(update(t.parked).where(where).values(reason=entry.reason, link=entry.link))
-    if changed.rowcount == 0:
-        tx.connection.execute(insert(t.parked).values(**vars(entry)))
+    since = tx.connection.execute(select(t.parked.c.since).where(where)).scalar()
+    tx.upsert(t.parked, [{**vars(entry), "since": since or entry.since}])
 
 
 def unpark(tx: Transaction, pairing: str, side: str, ref: str) -> None:
     """It went on."""
-    where = (t.parked.c.pairing == pairing) & (t.parked.c.side == side) & (t.parked.c.ref == ref)
-    tx.connection.execute(delete(t.parked).where(where))
+    tx.connection.execute(_UNPARK, {"b_pairing": pairing, "b_side": side, "b_ref": ref})
 
 
 def parked(tx: Transaction, pairing: str | None = None) -> list[Parked]:
@@ -82,8 +90,7 @@ def keep_conflict(tx: Transaction, *, pairing: str, link: int, field: str, since
 
 def close_conflicts(tx: Transaction, link: int, still: Iterable[str]) -> None:
     """Conflicts of the link that are settled: all but these fields."""
-    where = (t.conflict.c.link == link) & t.conflict.c.field.not_in(list(still))
-    tx.connection.execute(delete(t.conflict).where(where))
+    tx.connection.execute(_SETTLED, {"b_link": link, "still": list(still)})
 
 
 def conflicts(tx: Transaction, pairing: str | None = None, link: int | None = None) -> list[Conflict]:
@@ -108,9 +115,7 @@ def decide(tx: Transaction, conflict: int, word: str) -> None:
 
 def begin_run(tx: Transaction, pairing: str, at: str) -> None:
     """A pass begins."""
-    changed = tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(started=at, ended=""))
-    if changed.rowcount == 0:
-        tx.connection.execute(insert(t.run).values(pairing=pairing, started=at))
+    tx.upsert(t.run, [{"pairing": pairing, "started": at, "ended": ""}])
 
 
 def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mapping[str, Any]) -> None:
@@ -131,7 +136,7 @@ def approve(tx: Transaction, pairing: str, number: int) -> None:
     """The next pass may delete that many."""
     changed = tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(approved=number))
     if changed.rowcount == 0:
-        tx.connection.execute(insert(t.run).values(pairing=pairing, started="", approved=number))
+        tx.upsert(t.run, [{"pairing": pairing, "started": "", "approved": number}])
 
 
 def approved(tx: Transaction, pairing: str) -> int:

@@ -13,20 +13,24 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from syncd.database import open_engine, upgrade
+from syncd.database import connected, open_engine, upgrade
+from syncd.store import lease
 from syncd.store import tables as t
 from syncd.store.transaction import Transaction
 
 #: The newest revision under migrations/versions; a test holds the two together.
-HEAD = "0001"
+HEAD = "0002"
 
 
 class Store:
     """An open store. Thread-safe: each transaction has its own connection."""
 
-    def __init__(self, engine: Engine, watch: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, engine: Engine, watch: Callable[[str], None] | None = None, fence: lease.Lease | None = None
+    ) -> None:
         self._engine = engine
         self._watch = watch or (lambda moment: None)
+        self._fence = fence
 
     @classmethod
     def in_memory(cls, watch: Callable[[str], None] | None = None) -> Store:
@@ -55,20 +59,25 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
-        """All of it happens, or none of it."""
-        with self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield Transaction(connection)
+        """All of it happens, or none of it. Raises StoreFault; Fenced when the lease is lost."""
+        with connected(self._engine, writing=True) as connection:
+            tx = Transaction(connection)
+            if self._fence is not None:
+                lease.check(tx, self._fence)
+            yield tx
             self._watch("before commit")
             connection.commit()
         self._watch("after commit")
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """Reads only: takes no lock that another writer would wait for."""
-        with self._engine.connect() as connection:
+        """Reads only: takes no lock that another writer would wait for. Raises StoreFault."""
+        with connected(self._engine, writing=False) as connection:
             yield Transaction(connection)
+
+    def fenced(self, held: lease.Lease) -> Store:
+        """The same store for a holder of a lease: once it is lost, nothing is written any more."""
+        return Store(self._engine, self._watch, held)
 
     def dump(self) -> dict[str, list[tuple[object, ...]]]:
         """Every row of every table, for tests that search for what must not be there."""

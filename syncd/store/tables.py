@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Sequence,
     String,
     Table,
     Text,
@@ -141,6 +142,7 @@ explain = Table(
     Column("activity", Integer, nullable=False, index=True),
     Column("rule", String, nullable=False),
     Column("detail", Text, nullable=False),
+    Index("explain_at", "at"),
 )
 
 #: What crossed: when, which link, which way, which fields, under which privacy rule; no content.
@@ -154,6 +156,7 @@ ledger = Table(
     Column("way", String, nullable=False),
     Column("fields", Text, nullable=False),
     Column("rule", String, nullable=False),
+    Index("ledger_at", "at"),
 )
 
 #: How each pairing's last pass went.
@@ -174,4 +177,17 @@ setting = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("value", Text, nullable=False),
+)
+
+#: Numbers of announcements, where the database has sequences; SQLite keeps them in `setting`.
+announcements = Sequence("announcements", metadata=metadata)
+
+#: Who works on what: a worker that was thought dead and wakes up has an old number and cannot write.
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("number", Integer, nullable=False),
+    Column("holder", String, nullable=False, default=""),
+    Column("until", String, nullable=False, default=""),
 )

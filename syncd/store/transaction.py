@@ -1,6 +1,7 @@
 """One transaction on the store: every read and write that the engine's steps are made of.
 
-Nothing here decides; it keeps and finds.
+Nothing here decides; it keeps and finds. Statements are built once, so that a step costs what the
+database takes and little more.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, and_, delete, func, insert, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Row as Found
 from sqlalchemy.engine import RowMapping
-from sqlalchemy.sql import ColumnElement, Executable
+from sqlalchemy.sql import Executable
 
 from syncd.store import tables as t
 from syncd.store.rows import Intent, Link, Pending, Row
@@ -30,15 +33,67 @@ def unpack(raw: bytes) -> str:
     return zlib.decompress(raw).decode()
 
 
-def _row(found: RowMapping) -> Row:
-    return Row(**{k: found[k] for k in Row.__dataclass_fields__})
+_ROW = [t.row.c[name] for name in Row.__dataclass_fields__]
+_LINK = [t.link.c[name] for name in Link.__dataclass_fields__]
+_INTENT = [t.intent.c[name] for name in Intent.__dataclass_fields__]
+
+_FEED = select(t.feed).where(t.feed.c.name == bindparam("name"))
+_PENDING = (
+    select(t.pending.c.side, t.pending.c.ref, t.pending.c.seq)
+    .where(t.pending.c.pairing == bindparam("pairing"), t.pending.c.side == bindparam("side"))
+    .where(t.pending.c.seq > bindparam("after"), t.pending.c.due <= bindparam("today"))
+    .order_by(t.pending.c.seq)
+    .limit(bindparam("most"))
+)
+_EXACTLY = and_(
+    t.pending.c.pairing == bindparam("p_pairing"),
+    t.pending.c.side == bindparam("p_side"),
+    t.pending.c.ref == bindparam("p_ref"),
+    t.pending.c.seq == bindparam("p_seq"),
+)
+_CLEAR = delete(t.pending).where(_EXACTLY)
+_CHANGE_PENDING = update(t.pending).where(_EXACTLY)
+_ROW_BY_ID = select(*_ROW).where(t.row.c.id == bindparam("id"))
+_ROWS_BY_ID = select(*_ROW).where(t.row.c.id.in_(bindparam("ids", expanding=True)))
+_ROWS_BY_REF = select(*_ROW).where(
+    t.row.c.crm == bindparam("crm"), t.row.c.crm_ref.in_(bindparam("refs", expanding=True))
+)
+_ROWS_BY_UID = select(*_ROW).where(
+    t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True))
+)
+_ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True)))
+_ADD_ROWS = insert(t.row).returning(*_ROW, sort_by_parameter_order=True)
+_SET_ROW = update(t.row).where(t.row.c.id == bindparam("b_id"))
+_LINK_BY_ID = select(*_LINK).where(t.link.c.id == bindparam("id"))
+_LINKS_BY_ITEM = (
+    select(*_LINK)
+    .where(t.link.c.pairing == bindparam("pairing"), t.link.c.item_ref.in_(bindparam("refs", expanding=True)))
+    .order_by(t.link.c.id)
+)
+_LINKS_OF_ROW = select(*_LINK).where(t.link.c.activity == bindparam("row")).order_by(t.link.c.id)
+_LINKS_OF_ROWS = (
+    select(*_LINK)
+    .where(t.link.c.pairing == bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True)))
+    .order_by(t.link.c.id)
+)
+_ADD_LINKS = insert(t.link).returning(*_LINK, sort_by_parameter_order=True)
+_SET_LINK = update(t.link).where(t.link.c.id == bindparam("b_id"))
+_SET_LINK_AND_SHOW = _SET_LINK.returning(*_LINK)
+_JOURNAL = insert(t.intent).returning(*_INTENT, sort_by_parameter_order=True)
+_CLOSE_INTENT = delete(t.intent).where(t.intent.c.id == bindparam("b_id"))
+_OPEN_CREATES = select(t.intent.c.link).where(
+    t.intent.c.link.in_(select(t.link.c.id).where(t.link.c.activity == bindparam("row"))),
+    t.intent.c.side == "crm",
+    t.intent.c.op == "create",
+)
+_SETTING = select(t.setting.c.value).where(t.setting.c.name == bindparam("name"))
 
 
-def _link(found: RowMapping) -> Link:
-    values: dict[str, Any] = {k: found[k] for k in Link.__dataclass_fields__}
+def _link(found: Found[Any]) -> Link:
+    values: dict[str, Any] = dict(found._mapping)
     for name in _JSON:
-        values[name] = json.loads(values[name])
-    values["brought"] = frozenset(json.loads(values["brought"]))
+        values[name] = json.loads(values[name]) if values[name] != "{}" else {}
+    values["brought"] = frozenset(json.loads(values["brought"])) if values["brought"] != "[]" else frozenset()
     values["texts"] = json.loads(unpack(values["texts"])) if values["texts"] else {}
     return Link(**values)
 
@@ -55,6 +110,12 @@ def _link_columns(values: Mapping[str, Any]) -> dict[str, Any]:
     return made
 
 
+def _intent(found: Found[Any]) -> Intent:
+    values: dict[str, Any] = dict(found._mapping)
+    values["moves"] = json.loads(values["moves"])
+    return Intent(**values)
+
+
 class Transaction:
     """Reads and writes of one step."""
 
@@ -64,50 +125,51 @@ class Transaction:
     def _all(self, statement: Executable) -> Sequence[RowMapping]:
         return self.connection.execute(statement).mappings().all()
 
-    def _one(self, statement: Executable) -> RowMapping | None:
-        return self.connection.execute(statement).mappings().first()
+    def upsert(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Adds the rows; one whose primary key is there is changed. All name the same columns."""
+        if not rows:
+            return
+        flavour = postgresql.insert if self.connection.dialect.name == "postgresql" else sqlite.insert
+        statement = flavour(table)
+        keys = [c.name for c in table.primary_key]
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+        self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
 
     # -- feeds ------------------------------------------------------------------------------------
 
     def feed(self, name: str) -> RowMapping | None:
         """The feed's place, or None before its first page."""
-        return self._one(select(t.feed).where(t.feed.c.name == name))
+        return self.connection.execute(_FEED, {"name": name}).mappings().first()
 
     def set_feed(self, name: str, **values: Any) -> None:
         """Moves the feed's place."""
-        if self.connection.execute(update(t.feed).where(t.feed.c.name == name).values(**values)).rowcount == 0:
-            self.connection.execute(insert(t.feed).values(name=name, **values))
+        self.upsert(t.feed, [{"name": name, **values}])
 
     # -- pending ------------------------------------------------------------------------------------
 
     def announce(self, pairing: str, side: str, refs: Iterable[str], due: str = "") -> None:
         """These refs have news; an earlier announcement of the same is replaced, its number too."""
-        number = self._next_number()
-        for ref in refs:
-            where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side, t.pending.c.ref == ref)
-            values = {"seq": number, "due": due, "held": False}
-            if self.connection.execute(update(t.pending).where(where).values(**values)).rowcount == 0:
-                self.connection.execute(insert(t.pending).values(pairing=pairing, side=side, ref=ref, **values))
-            number += 1
-        self._set_number(number)
+        wanted = list(dict.fromkeys(refs))
+        if not wanted:
+            return
+        same = {"pairing": pairing, "side": side, "due": due, "held": False}
+        numbers = self._numbers(len(wanted))
+        self.upsert(t.pending, [{**same, "ref": r, "seq": n} for r, n in zip(wanted, numbers, strict=True)])
 
-    def _next_number(self) -> int:
+    def _numbers(self, count: int) -> Sequence[int]:
+        """Numbers that no announcement has had. SQLite has one writer at a time, so a row will do."""
+        if self.connection.dialect.name == "postgresql":
+            statement = select(t.announcements.next_value()).select_from(func.generate_series(1, count))
+            return [int(n) for (n,) in self.connection.execute(statement)]
         found = self.setting("sequence")
-        return int(found) if found else 1
-
-    def _set_number(self, number: int) -> None:
-        self.set_setting("sequence", str(number))
+        first = int(found) if found else 1
+        self.set_setting("sequence", str(first + count))
+        return range(first, first + count)
 
     def pending(self, pairing: str, side: str, after: int, today: str, limit: int) -> list[Pending]:
         """The next announcements that are due, oldest first."""
-        statement = (
-            select(t.pending)
-            .where(t.pending.c.pairing == pairing, t.pending.c.side == side)
-            .where(t.pending.c.seq > after, t.pending.c.due <= today)
-            .order_by(t.pending.c.seq)
-            .limit(limit)
-        )
-        return [Pending(f["side"], f["ref"], f["seq"]) for f in self._all(statement)]
+        values = {"pairing": pairing, "side": side, "after": after, "today": today, "most": limit}
+        return [Pending(*f) for f in self.connection.execute(_PENDING, values)]
 
     def unlinked_items(self, pairing: str, today: str) -> int:
         """How many announced items no link knows yet."""
@@ -118,21 +180,18 @@ class Transaction:
 
     def clear(self, pairing: str, done: Iterable[Pending]) -> None:
         """These announcements are dealt with, unless a newer one has taken their place."""
-        for entry in done:
-            self.connection.execute(delete(t.pending).where(*self._exactly(pairing, entry)))
+        exactly = [_exactly(pairing, entry) for entry in done]
+        if exactly:
+            self.connection.execute(_CLEAR, exactly)
 
     def postpone(self, pairing: str, entry: Pending, due: str) -> None:
         """Look at it again on that day (``2026-11-24``), unless a newer announcement came."""
-        self.connection.execute(update(t.pending).where(*self._exactly(pairing, entry)).values(due=due))
+        self.connection.execute(_CHANGE_PENDING, {**_exactly(pairing, entry), "due": due})
 
     def hold(self, pairing: str, entries: Iterable[Pending]) -> None:
         """These wait for an administrator's word."""
         for entry in entries:
-            self.connection.execute(update(t.pending).where(*self._exactly(pairing, entry)).values(held=True))
-
-    def _exactly(self, pairing: str, entry: Pending) -> list[ColumnElement[bool]]:
-        p = t.pending.c
-        return [p.pairing == pairing, p.side == entry.side, p.ref == entry.ref, p.seq == entry.seq]
+            self.connection.execute(_CHANGE_PENDING, {**_exactly(pairing, entry), "held": True})
 
     def held(self, pairing: str) -> int:
         """How many announcements wait for an administrator's word."""
@@ -143,51 +202,70 @@ class Transaction:
 
     def row(self, id: int) -> Row | None:
         """The activity's row."""
-        found = self._one(select(t.row).where(t.row.c.id == id))
-        return _row(found) if found else None
+        found = self.connection.execute(_ROW_BY_ID, {"id": id}).first()
+        return Row(*found) if found else None
+
+    def rows(self, ids: Sequence[int]) -> dict[int, Row]:
+        """Id -> row."""
+        return {f[0]: Row(*f) for f in self.connection.execute(_ROWS_BY_ID, {"ids": ids})} if ids else {}
 
     def rows_by_ref(self, crm: str, refs: Sequence[str]) -> dict[str, Row]:
         """CRM ref -> row."""
-        found = self._all(select(t.row).where(t.row.c.crm == crm, t.row.c.crm_ref.in_(refs)))
-        return {f["crm_ref"]: _row(f) for f in found}
+        if not refs:
+            return {}
+        found = [Row(*f) for f in self.connection.execute(_ROWS_BY_REF, {"crm": crm, "refs": refs})]
+        return {row.crm_ref: row for row in found if row.crm_ref is not None}
 
-    def row_by_uid(self, crm: str, uid_digest: str) -> Row | None:
-        """The row of a meeting, known by its UID's digest."""
-        found = self._one(select(t.row).where(t.row.c.crm == crm, t.row.c.uid_digest == uid_digest))
-        return _row(found) if found else None
+    def rows_by_uid(self, crm: str, digests: Sequence[str]) -> dict[str, Row]:
+        """UID's digest -> the row of the meeting."""
+        if not digests:
+            return {}
+        found = [Row(*f) for f in self.connection.execute(_ROWS_BY_UID, {"crm": crm, "uids": digests})]
+        return {row.uid_digest: row for row in found if row.uid_digest is not None}
 
-    def row_by_key(self, key: str) -> Row | None:
-        """The row whose creates carry this key."""
-        found = self._one(select(t.row).where(t.row.c.key == key))
-        return _row(found) if found else None
+    def rows_by_key(self, keys: Sequence[str]) -> dict[str, Row]:
+        """Key -> the row whose creates carry it."""
+        if not keys:
+            return {}
+        return {row.key: row for row in (Row(*f) for f in self.connection.execute(_ROWS_BY_KEY, {"keys": keys}))}
 
     def add_row(self, **values: Any) -> Row:
         """A new row; raises IntegrityError when another pairing claimed the same meeting first."""
-        result = self.connection.execute(insert(t.row).values(**values))
-        return cast(Row, self.row(cast(Any, result.inserted_primary_key)[0]))
+        return self.add_rows([values])[0]
+
+    def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
+        """New rows, in their order; raises IntegrityError when one of the meetings is claimed."""
+        return [Row(*f) for f in self.connection.execute(_ADD_ROWS, list(rows))]
 
     def set_row(self, id: int, **values: Any) -> None:
         """Changes a row."""
-        self.connection.execute(update(t.row).where(t.row.c.id == id).values(**values))
+        self.connection.execute(_SET_ROW, {"b_id": id, **values})
+
+    def set_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Changes several; each has an id, all change the same columns."""
+        if rows:
+            self.connection.execute(_SET_ROW, [_keyed(r) for r in rows])
 
     def link(self, id: int) -> Link | None:
         """One link."""
-        found = self._one(select(t.link).where(t.link.c.id == id))
+        found = self.connection.execute(_LINK_BY_ID, {"id": id}).first()
         return _link(found) if found else None
 
     def links_by_item(self, pairing: str, refs: Sequence[str]) -> list[Link]:
         """The links of these items."""
-        where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.in_(refs))
-        return [_link(f) for f in self._all(select(t.link).where(where).order_by(t.link.c.id))]
+        if not refs:
+            return []
+        return [_link(f) for f in self.connection.execute(_LINKS_BY_ITEM, {"pairing": pairing, "refs": refs})]
 
     def links_of_row(self, row: int) -> list[Link]:
         """Every link that hangs on an activity."""
-        return [_link(f) for f in self._all(select(t.link).where(t.link.c.activity == row).order_by(t.link.c.id))]
+        return [_link(f) for f in self.connection.execute(_LINKS_OF_ROW, {"row": row})]
 
     def links_of_rows(self, pairing: str, rows: Sequence[int]) -> list[Link]:
         """One pairing's links on these activities."""
-        where = and_(t.link.c.pairing == pairing, t.link.c.activity.in_(rows))
-        return [_link(f) for f in self._all(select(t.link).where(where).order_by(t.link.c.id))]
+        if not rows:
+            return []
+        return [_link(f) for f in self.connection.execute(_LINKS_OF_ROWS, {"pairing": pairing, "rows": rows})]
 
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""
@@ -196,13 +274,22 @@ class Transaction:
 
     def add_link(self, **values: Any) -> Link:
         """A new link."""
-        result = self.connection.execute(insert(t.link).values(**_link_columns(values)))
-        return cast(Link, self.link(cast(Any, result.inserted_primary_key)[0]))
+        return self.add_links([values])[0]
 
-    def set_link(self, id: int, **values: Any) -> None:
-        """Changes a link."""
-        if values:
-            self.connection.execute(update(t.link).where(t.link.c.id == id).values(**_link_columns(values)))
+    def add_links(self, links: Sequence[Mapping[str, Any]]) -> list[Link]:
+        """New links, in their order."""
+        return [_link(f) for f in self.connection.execute(_ADD_LINKS, [_link_columns(v) for v in links])]
+
+    def set_link(self, id: int, **values: Any) -> Link:
+        """Changes a link; returns it as it is then."""
+        if not values:
+            return cast(Link, self.link(id))
+        return _link(self.connection.execute(_SET_LINK_AND_SHOW, {"b_id": id, **_link_columns(values)}).one())
+
+    def set_links(self, links: Sequence[Mapping[str, Any]]) -> None:
+        """Changes several; each has an id, all change the same columns."""
+        if links:
+            self.connection.execute(_SET_LINK, [_keyed(_link_columns(v)) for v in links])
 
     def drop_link(self, link: Link) -> None:
         """Both records are gone: the link goes, and its row when nothing hangs on it any more."""
@@ -233,46 +320,52 @@ class Transaction:
     def rows_unseen(self, crm: str, generation: int) -> list[Row]:
         """Rows whose activity the listing did not name."""
         where = and_(t.row.c.crm == crm, t.row.c.crm_ref.is_not(None), t.row.c.seen < generation)
-        return [_row(f) for f in self._all(select(t.row).where(where))]
+        return [Row(*f) for f in self.connection.execute(select(*_ROW).where(where))]
 
     # -- intents ----------------------------------------------------------------------------------------
 
     def journal(self, **values: Any) -> Intent:
         """A write about to be made."""
-        values["moves"] = json.dumps(values.get("moves", {}), sort_keys=True)
-        result = self.connection.execute(insert(t.intent).values(**values))
-        key = cast(Any, result.inserted_primary_key)[0]
-        return self._intent(cast(RowMapping, self._one(select(t.intent).where(t.intent.c.id == key))))
+        return self.journal_all([values])[0]
 
-    def _intent(self, found: RowMapping) -> Intent:
-        values: dict[str, Any] = dict(found)
-        values["moves"] = json.loads(values["moves"])
-        return Intent(**values)
+    def journal_all(self, writes: Sequence[Mapping[str, Any]]) -> list[Intent]:
+        """Writes about to be made, in their order."""
+        rows = [{**w, "moves": json.dumps(w.get("moves", {}), sort_keys=True)} for w in writes]
+        return [_intent(f) for f in self.connection.execute(_JOURNAL, rows)]
 
     def intents(self, pairing: str) -> list[Intent]:
         """Writes of a pairing that may or may not have arrived."""
-        statement = select(t.intent).where(t.intent.c.pairing == pairing).order_by(t.intent.c.id)
-        return [self._intent(f) for f in self._all(statement)]
+        statement = select(*_INTENT).where(t.intent.c.pairing == pairing).order_by(t.intent.c.id)
+        return [_intent(f) for f in self.connection.execute(statement)]
 
     def open_creates(self, row: int) -> list[int]:
         """Links with an open create of this activity."""
-        links = select(t.link.c.id).where(t.link.c.activity == row)
-        where = and_(t.intent.c.link.in_(links), t.intent.c.side == "crm", t.intent.c.op == "create")
-        return [f["link"] for f in self._all(select(t.intent.c.link).where(where))]
+        return [f[0] for f in self.connection.execute(_OPEN_CREATES, {"row": row})]
 
     def close_intent(self, id: int) -> None:
         """The write is accounted for."""
-        self.connection.execute(delete(t.intent).where(t.intent.c.id == id))
+        self.close_intents([id])
+
+    def close_intents(self, ids: Sequence[int]) -> None:
+        """These writes are accounted for."""
+        if ids:
+            self.connection.execute(_CLOSE_INTENT, [{"b_id": i} for i in ids])
 
     # -- settings -----------------------------------------------------------------------------------------
 
     def setting(self, name: str) -> str | None:
         """A named value."""
-        found = self._one(select(t.setting.c.value).where(t.setting.c.name == name))
-        return found["value"] if found else None
+        found = self.connection.execute(_SETTING, {"name": name}).first()
+        return found[0] if found else None
 
     def set_setting(self, name: str, value: str) -> None:
         """Keeps a named value."""
-        changed = self.connection.execute(update(t.setting).where(t.setting.c.name == name).values(value=value))
-        if changed.rowcount == 0:
-            self.connection.execute(insert(t.setting).values(name=name, value=value))
+        self.upsert(t.setting, [{"name": name, "value": value}])
+
+
+def _exactly(pairing: str, entry: Pending) -> dict[str, Any]:
+    return {"p_pairing": pairing, "p_side": entry.side, "p_ref": entry.ref, "p_seq": entry.seq}
+
+
+def _keyed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {"b_id" if name == "id" else name: value for name, value in values.items()}

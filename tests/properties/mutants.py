@@ -55,7 +55,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "every calendar's copy is a meeting of its own (7)": (
         "engine/join.py",
-        "            row = tx.row_by_uid(ctx.pairing.crm_name, digest)",
+        "            row = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest)",
         "            digest = None",
     ),
     "a link is dropped when its item is gone (8)": (
