@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.stores import close_all
 
 # In CI the same examples each time, so that a commit is judged by what it changed; elsewhere new ones.
 settings.register_profile(
@@ -25,3 +28,9 @@ def need(module: str, what: str) -> None:
         if os.environ.get("CI") == "true":
             pytest.fail(f"{what} is not installed")
         pytest.skip(f"{what} is not installed")
+
+
+@pytest.fixture(autouse=True)
+def _stores_are_closed() -> Iterator[None]:
+    yield
+    close_all()

@@ -103,7 +103,7 @@ def _quiet_logs() -> None:
 
 def summary(result: Any, *, future: bool = False) -> str:
     """A pass in one line."""
-    if result.failed:
+    if result.failed or result.outcome == "busy":
         return f"{result.outcome}: {result.error}"
     n = result.report.numbers()
     parts = []
@@ -153,7 +153,7 @@ def sync(
             )
             results.append(result)
             if not json:
-                typer.echo(f"{result.pairing}: {summary(result)}", err=result.failed)
+                typer.echo(f"{result.pairing}: {summary(result)}", err=bool(result.error))
     if json:
         print_json({"version": 1, "pairings": [r.as_json() for r in results]})
     raise typer.Exit(exit_status(results))

@@ -232,7 +232,9 @@ def edit(
             continue
         remember(connection, guid, {name: str(text)}, by=by, at=at, key=None)
     stamp = {"version": old.version + 1, "changed": at, "seq": next_seq(connection)}
-    connection.execute(update(t.activity).where(t.activity.c.guid == guid).values(**made, **stamp))
+    still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
+    if connection.execute(update(t.activity).where(still).values(**made, **stamp)).rowcount == 0:
+        raise Conflict(guid)
     if "participants" in values:
         _set_people(connection, guid, values["participants"])
     return load(connection, [guid])[guid]
@@ -267,7 +269,9 @@ def delete(connection: Connection, guid: str, *, expected: int | None) -> None:
         connection.execute(sql_delete(table).where(table.c.activity == guid))
     f = t.follow_up.c
     connection.execute(sql_delete(t.follow_up).where(or_(f.predecessor == guid, f.follower == guid)))
-    connection.execute(sql_delete(t.activity).where(t.activity.c.guid == guid))
+    still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
+    if connection.execute(sql_delete(t.activity).where(still)).rowcount == 0:
+        raise Conflict(guid)
     connection.execute(insert(t.gone).values(guid=guid, seq=next_seq(connection)))
 
 

@@ -19,7 +19,7 @@ from syncd.crm import activities
 from syncd.crm import tables as t
 from syncd.crm.activities import Activity, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
-from syncd.database import open_engine, upgrade
+from syncd.database import connected, open_engine, upgrade
 
 #: The newest revision under migrations/versions.
 HEAD = "0001"
@@ -62,17 +62,15 @@ class Crm:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that writes."""
-        with self._engine.connect() as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+        """A transaction that writes. Raises StoreFault."""
+        with connected(self._engine, writing=True) as connection:
             yield connection
             connection.commit()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection that only reads."""
-        with self._engine.connect() as connection:
+        """A connection that only reads. Raises StoreFault."""
+        with connected(self._engine, writing=False) as connection:
             yield connection
 
     def close(self) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
 from syncd.engine.context import Context, Report
@@ -12,7 +14,7 @@ from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.passes import run_pass
 from syncd.logs import logger
 from syncd.ports import AuthFailed, PortError, Transient
-from syncd.store import Store
+from syncd.store import Fenced, Store, StoreFault, lease
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Result:
 
     pairing: str
     report: Report
-    #: ok, held, sign-in failed, server not ready, server failed, failed.
+    #: ok, held, busy, sign-in failed, server not ready, server failed, store not ready, failed.
     outcome: str
     requests: tuple[int, int]
     error: str = ""
@@ -30,7 +32,7 @@ class Result:
     @property
     def failed(self) -> bool:
         """True when the pass did not come to its end."""
-        return self.outcome not in ("ok", "held")
+        return self.outcome not in ("ok", "held", "busy")
 
     def as_json(self) -> dict[str, Any]:
         """The pass in the documented, stable form (docs/reference-json.md)."""
@@ -64,28 +66,60 @@ def run_one(
     full: bool = False,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Result:
-    """One pass. Raises nothing: what went wrong stands in the result."""
+    """One pass, under the pairing's lease. Raises nothing: what went wrong stands in the result."""
     ctx = Context(pairing, store, Moment(now), key, everyone, full=full, progress=progress)
     before = (pairing.replica.requests, pairing.crm.requests)
     outcome, error, retry = "ok", "", None
     log = logger(pairing=pairing.id)
     try:
-        run_pass(ctx)
-        outcome = "held" if ctx.report.held else "ok"
+        with _leased(ctx) as other:
+            if other:
+                outcome, error = "busy", f"another syncd is at work on it ({other})"
+            else:
+                run_pass(ctx)
+                outcome = "held" if ctx.report.held else "ok"
     except AuthFailed as fault:
         outcome, error = "sign-in failed", str(fault)
     except Transient as fault:
         outcome, error, retry = "server not ready", str(fault), fault.retry_after
     except PortError as fault:
         outcome, error = "server failed", str(fault)
+    except StoreFault as fault:
+        outcome, error = "store not ready", str(fault)
+    except Fenced as fault:
+        outcome, error = "busy", str(fault)
     except Exception as fault:
         outcome, error = "failed", f"unexpected {type(fault).__name__}"
     requests = (pairing.replica.requests - before[0], pairing.crm.requests - before[1])
     if error:
-        log.warning("pass failed", outcome=outcome, error=error)
+        log.warning("pass failed" if outcome != "busy" else "left alone", outcome=outcome, error=error)
     else:
         log.info("pass", **{k: v for k, v in ctx.report.numbers().items() if v})
     return Result(pairing.id, ctx.report, outcome, requests, error, retry)
+
+
+@contextmanager
+def _leased(ctx: Context) -> Iterator[str]:
+    """Holds the pairing's lease, renewed at each batch; yields who has it when it is another's."""
+    store, name, began = ctx.store, lease.lease_name(ctx.pairing.id), monotonic()
+    with store.transaction() as tx:
+        held = lease.take(tx, name, lease.this_process(), ctx.moment.now)
+    if isinstance(held, str):
+        yield held
+        return
+    told = ctx.progress
+
+    def progress(done: int) -> None:
+        with store.transaction() as tx:
+            lease.renew(tx, held, ctx.moment.now + timedelta(seconds=monotonic() - began))
+        told(done)
+
+    ctx.store, ctx.progress = store.fenced(held), progress
+    try:
+        yield ""
+    finally:
+        with suppress(StoreFault), store.transaction() as tx:
+            lease.give_back(tx, held)
 
 
 def run_all(

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from syncd.store import tables as t
+from syncd.store.lease import lease_name
 from syncd.store.rows import Conflict, Parked
 from syncd.store.transaction import Transaction, pack, unpack
 
@@ -159,4 +160,5 @@ def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> in
     tx.connection.execute(delete(t.explain).where(t.explain.c.activity.in_(gone)))
     tx.connection.execute(delete(t.row).where(t.row.c.id.in_(gone)))
     tx.connection.execute(delete(t.feed).where(t.feed.c.name.in_(list(feeds))))
+    tx.connection.execute(delete(t.lease).where(t.lease.c.name.in_([lease_name(n) for n in names])))
     return count

@@ -35,6 +35,11 @@ class Lease:
     number: int
 
 
+def lease_name(pairing: str) -> str:
+    """The name of a pairing's lease."""
+    return f"pairing {pairing}"
+
+
 @cache
 def this_process() -> str:
     """host:process:start, by which another process on the same host can tell whether we live."""

@@ -53,7 +53,7 @@ class Store:
         with made.transaction() as tx:
             for table in t.metadata.sorted_tables:
                 values = [dict(zip(table.columns.keys(), row, strict=True)) for row in rows[table.name]]
-                if values:
+                if values and table is not t.lease:
                     tx.connection.execute(insert(table), values)
         return made
 
@@ -92,6 +92,12 @@ class Store:
             with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.exec_driver_sql("VACUUM")
                 connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                for table in t.metadata.sorted_tables:
+                    connection.exec_driver_sql(
+                        f"VACUUM FULL {connection.dialect.identifier_preparer.format_table(table)}"
+                    )
 
     def close(self) -> None:
         """Gives back the connections."""

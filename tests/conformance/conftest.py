@@ -20,6 +20,7 @@ from syncd.ports import Replica
 from tests.conftest import need
 from tests.memory import calendar
 from tests.memory import crm as memory_crm
+from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
 from tests.servers.start import xandikos
 
@@ -69,7 +70,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         hub = memory_crm(clock)
         yield Bench(hub, hub, "appointment", hub.expire)
     elif name == "builtin":
-        opened = Crm.open(f"sqlite:///{tmp_path / 'crm.db'}")
+        opened = Crm.open(fresh_database() or f"sqlite:///{tmp_path / 'crm.db'}")
         yield Bench(BuiltinCrm(opened), BuiltinCrm(opened), "appointment")
         opened.close()
     elif name in ("etags", "token"):  # Radicale without sync-collection; Radicale that takes a token only

@@ -18,8 +18,8 @@ from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.service.runner import run_one
-from syncd.store import Store
 from tests.memory import calendar, crm
+from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def written(
     now = NOW
     hub = crm(lambda: now)
     replica = calendar("ann", lambda: now)
-    store = Store.in_memory()
+    store = new_store()
     recorder = Recorder()
     structlog.configure(processors=[recorder])
     pairing = Pairing("ann/cal", Employee("ann", ("ann@us.example",)), replica, hub, "crm", lens(policy))

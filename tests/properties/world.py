@@ -26,9 +26,9 @@ from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.ports import AuthFailed, Capabilities, Gone, PortError, Rejected, Stale, Transient, Unsupported
-from syncd.store import Store
 from syncd.store.journal import approve, conflicts, decide
 from tests.memory import MemoryCrm, MemoryReplica, Write
+from tests.stores import new_store
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOKEN = re.compile(r"[slnc]\d+\.")
@@ -156,7 +156,7 @@ class World:
         )
         self.crm = MemoryCrm("crm", caps, lambda: self.now, silent=c.silent_crm, secretly=c.secretly, page=7)
         self.crm.gate = self._gate
-        self.store = Store.in_memory(self._commit)
+        self.store = new_store(self._commit)
         self.lens = lens_of(c)
         self.calendars: dict[str, MemoryReplica] = {}
         self.pairings: list[Pairing] = []
@@ -750,5 +750,6 @@ def run_world(seed: int, steps: int) -> World:
         tail = "\n  ".join(world.trail[-60:])
         error.add_note(f"seed {seed}, {world.choices}\n  {tail}")
         raise
-    world.store.close()
+    finally:
+        world.store.close()
     return world

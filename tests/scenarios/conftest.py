@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import inspect, text
 
 from syncd.cli.radicale import Server, radicale
+from syncd.database import open_engine
 from tests.conftest import need
+from tests.servers.postgres import fresh_database
 
 USERS = {name: name for name in ("ann", "bob", "cid", "dora", "eve")}
 MONDAY = (datetime.now(UTC) + timedelta(days=7)).replace(hour=10, minute=0, second=0, microsecond=0)
@@ -49,6 +52,8 @@ class Desk:
     folder: Path
     server: Server
     paths: dict[str, str] = field(default_factory=dict)
+    #: PostgreSQL's URL; "" for SQLite files in the folder.
+    database: str = ""
 
     def run(self, *words: str, status: int | tuple[int, ...] | None = 0, stdin: str = "", **env: str) -> Done:
         """Types a command in the folder."""
@@ -149,9 +154,26 @@ class Desk:
         found = [part.split("</")[0] for part in text.split("<href>")[1:]]
         return [f for f in found if f.endswith(".ics")]
 
+    def store_bytes(self) -> bytes:
+        """What the store holds."""
+        if self.database:
+            return rows_of(self.database, but="crm_").encode()
+        return b"".join(p.read_bytes() for p in self.folder.glob("store.db*"))
+
     def everything_written(self) -> bytes:
-        """Every byte that syncd holds in its folder, the CRM's too."""
-        return b"".join(p.read_bytes() for p in sorted(self.folder.rglob("*")) if p.is_file())
+        """Every byte that syncd holds in its folder, the CRM's too; and every row of its database."""
+        written = b"".join(p.read_bytes() for p in sorted(self.folder.rglob("*")) if p.is_file())
+        return written + rows_of(self.database).encode() if self.database else written
+
+
+def rows_of(database: str, but: str = "-") -> str:
+    """Every row of a PostgreSQL database, as text; of tables that begin with `but`, none."""
+    engine = open_engine(database)
+    with engine.connect() as connection:
+        tables = [t for t in inspect(connection).get_table_names() if not t.startswith(but)]
+        found = [[tuple(r) for r in connection.execute(text(f'SELECT * FROM "{t}"'))] for t in tables]  # noqa: S608
+    engine.dispose()
+    return repr(found)
 
 
 @pytest.fixture
@@ -163,17 +185,19 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
     ) -> Desk:
         folder = tmp_path / uuid.uuid4().hex[:8]
         (folder / "secrets").mkdir(parents=True, mode=0o700)
-        desk = Desk(folder, server)
+        desk = Desk(folder, server, database=fresh_database())
         if edits:
             from syncd.mapping.loader import shipped
 
-            text = shipped()[mapping].read_text(encoding="utf-8")
+            content = shipped()[mapping].read_text(encoding="utf-8")
             for old, new in (e.split(" => ") for e in edits.values()):
-                assert old in text, old
-                text = text.replace(old, new)
+                assert old in content, old
+                content = content.replace(old, new)
             mapping = "own.yaml"
-            (folder / mapping).write_text(text, encoding="utf-8")
-        lines = ["version: 1", f"crm: {{connector: builtin, url: 'sqlite:///crm.db'{crm}}}", "profiles:"]
+            (folder / mapping).write_text(content, encoding="utf-8")
+        lines = ["version: 1", f"crm: {{connector: builtin, url: '{desk.database or 'sqlite:///crm.db'}'{crm}}}"]
+        lines += [f"store: '{desk.database}'"] if desk.database else []
+        lines.append("profiles:")
         lines += [f"  cal: {{connector: caldav, url: '{server.url}', mapping: {mapping}}}", "employees:"]
         people = "id,name,address\n"
         for user in users:

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Engine, text
 
+from syncd.database import open_engine
 from tests.scenarios.conftest import MONDAY, Desk
 
 MakeDesk = Callable[..., Desk]
@@ -28,16 +30,17 @@ def test_f1_killed_at_any_moment_the_end_is_the_same(make_desk: MakeDesk, seed: 
             desk.create(
                 "--subject", f"Activity {n}", "--from", f"{day:%Y-%m-%d %H:%M}", "--to", f"{day:%Y-%m-%d %H:%M}"
             )
-    chance = random.Random(seed)
+    chance, engine = random.Random(seed), open_engine(desk.database or f"sqlite:///{desk.folder / 'crm.db'}")
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "sync"], cwd=desk.folder,
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
         wanted = chance.randint(0, 24)
         end = time.monotonic() + 60
-        while process.poll() is None and time.monotonic() < end and _made(desk) < wanted:
+        while process.poll() is None and time.monotonic() < end and _made(engine) < wanted:
             time.sleep(0.002)
         process.kill()
         process.wait()
+    engine.dispose()
     desk.sync(status=0)
     desk.sync(status=0)
     subjects = sorted(a["subject"] for a in desk.activities())
@@ -46,20 +49,17 @@ def test_f1_killed_at_any_moment_the_end_is_the_same(make_desk: MakeDesk, seed: 
     desk.quiet()
 
 
-def _made(desk: Desk) -> int:
-    import sqlite3
-
-    db = sqlite3.connect(f"file:{desk.folder / 'crm.db'}?mode=ro", uri=True, timeout=10)
-    try:
-        return int(db.execute("SELECT count(*) FROM crm_activity WHERE subject LIKE 'Event%'").fetchone()[0])
-    finally:
-        db.close()
+def _made(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return int(
+            connection.execute(text("SELECT count(*) FROM crm_activity WHERE subject LIKE 'Event%'")).scalar_one()
+        )
 
 
 def test_the_service_syncs_and_ends_cleanly_on_sigterm(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
-    text = (desk.folder / "syncd.yaml").read_text() + "service: {interval: 1, workers: 2}\n"
-    (desk.folder / "syncd.yaml").write_text(text)
+    lines = (desk.folder / "syncd.yaml").read_text() + "service: {interval: 1, workers: 2}\n"
+    (desk.folder / "syncd.yaml").write_text(lines)
     desk.put("ann", "e", "SUMMARY:While it runs")
     with (desk.folder / "service.log").open("w") as log:
         process = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "run", "--json-logs"], cwd=desk.folder,
@@ -74,3 +74,61 @@ def test_the_service_syncs_and_ends_cleanly_on_sigterm(make_desk: MakeDesk) -> N
             status = process.wait(30)
     assert status == 0
     assert "While it runs" not in (desk.folder / "service.log").read_text()
+
+
+def test_f5_two_syncd_on_one_store_share_the_work_and_a_paused_one_cannot_write(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    for n in range(30):
+        desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", start=MONDAY + timedelta(hours=2 * n))
+    engine = open_engine(desk.database or f"sqlite:///{desk.folder / 'crm.db'}")
+    first = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "sync"], cwd=desk.folder,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    end = time.monotonic() + 60
+    while time.monotonic() < end and _made(engine) < 1:
+        time.sleep(0.002)
+    first.send_signal(signal.SIGSTOP)
+    engine.dispose()
+    try:
+        if not desk.database:  # SQLite has one writer at a time: where it stopped inside a transaction, all wait
+            end = time.monotonic() + 60
+            while _locked(desk) and time.monotonic() < end:
+                first.send_signal(signal.SIGCONT)
+                time.sleep(0.003)
+                first.send_signal(signal.SIGSTOP)
+        told = desk.run("sync", "--json").json["pairings"][0]
+        assert told["outcome"] == "busy" and "another syncd" in told["error"]
+        _expire_leases(desk)  # as if it had been paused for longer than its lease
+        desk.sync(status=0)
+        assert len(desk.activities()) == 30
+        before = desk.store_bytes() if desk.database else b""
+    finally:
+        first.send_signal(signal.SIGCONT)
+        out, err = first.communicate(timeout=60)
+    assert "busy" in err or "created" in out, (out, err)
+    assert len(desk.activities()) == 30
+    if before and "busy" in err:
+        assert desk.store_bytes() == before
+    desk.quiet()
+
+
+def _locked(desk: Desk) -> bool:
+    import sqlite3
+
+    for name in ("store.db", "crm.db"):
+        db = sqlite3.connect(desk.folder / name, timeout=0.2, isolation_level=None)
+        try:
+            db.execute("BEGIN IMMEDIATE")
+            db.execute("ROLLBACK")
+        except sqlite3.OperationalError:
+            return True
+        finally:
+            db.close()
+    return False
+
+
+def _expire_leases(desk: Desk) -> None:
+    engine = open_engine(desk.database or f"sqlite:///{desk.folder / 'store.db'}")
+    with engine.connect() as connection:
+        connection.execute(text("UPDATE lease SET until = '2000-01-01T00:00:00Z' WHERE holder <> ''"))
+        connection.commit()
+    engine.dispose()

@@ -108,11 +108,11 @@ def test_p5_forget_leaves_no_byte_and_the_next_pass_brings_nobody_back(make_desk
     desk.put("bob", "b", "SUMMARY:Of Bob", start=MONDAY + timedelta(hours=4))
     desk.sync()
     desk.run("forget", "ann", "--yes")
-    store = b"".join(p.read_bytes() for p in desk.folder.glob("store.db*"))
+    store = desk.store_bytes()
     assert b"ann" not in store.replace(b"planned", b"")
     assert desk.paths["ann"].encode() not in store
     assert "bob" in desk.sync()
     assert "ann" not in desk.sync()
-    store = b"".join(p.read_bytes() for p in desk.folder.glob("store.db*"))
+    store = desk.store_bytes()
     assert desk.paths["ann"].encode() not in store
     assert desk.paths["bob"].encode() in store

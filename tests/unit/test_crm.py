@@ -13,13 +13,14 @@ from syncd.crm.activities import Conflict, Duplicate, Invalid, NotFound
 from syncd.crm.database import Crm
 from syncd.crm.people import BadSheet, read_statuses
 from syncd.model.people import Participant, People
+from tests.servers.postgres import fresh_database
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 @pytest.fixture
 def crm(tmp_path: Path) -> Iterator[Crm]:
-    made = Crm.open("sqlite://", lambda: NOW)
+    made = Crm.open(fresh_database() or "sqlite://", lambda: NOW)
     for kind, text in {
         "employees": "id,name,address\nann,Ann,Ann@us.example\nbob,Bob,bob@us.example\n",
         "accounts": "id,name\nacme,Acme\n",

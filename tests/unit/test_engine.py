@@ -17,8 +17,8 @@ from syncd.mapping.loader import load, shipped
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
-from syncd.store import Store
 from tests.memory import MemoryCrm, MemoryReplica, calendar, crm
+from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MON = datetime(2026, 11, 30, 10, tzinfo=UTC)
@@ -35,7 +35,7 @@ class World:
         self.now = NOW
         self.crm = hub or crm(lambda: self.now)
         self.crm.clock = lambda: self.now
-        self.store = Store.in_memory()
+        self.store = new_store()
         self.calendars: dict[str, MemoryReplica] = {}
         self.pairings: list[Pairing] = []
         self._uids = count(1)
