@@ -154,12 +154,32 @@ class Watchable(Protocol):
         """Call `changed` whenever the collection does."""
 
 
+@dataclass(frozen=True)
+class Create:
+    """One of several records to be made: what `create` takes."""
+
+    fields: Fields
+    key: str
+    kind: str
+    uid: str
+    owner: str
+
+
+@runtime_checkable
+class Batching(Protocol):
+    """A replica that makes many records in one request."""
+
+    def create_all(self, creates: Sequence[Create]) -> Sequence[Written | PortError]:
+        """Make each, or say why not, in their order; one that fails stops no other. Raises Transient
+        and AuthFailed: then any of them may have arrived."""
+
+
 class Crm(Replica, Protocol):
     """The hub: a replica of activities that also knows people and keeps a history."""
 
-    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
-        """Activities in which `owner` takes part and that may be this item: the same UID, or the
-        same time; the engine compares."""
+    def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
+        """For each record the activities in which `owner` takes part and that may be this item: the
+        same UID, or the same time; the engine compares."""
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         """Which of the addresses the CRM knows: address -> "employee", "contact" or "account"."""

@@ -233,17 +233,17 @@ class MemoryCrm(MemoryReplica):
         people = frozenset({record.owner, *(record.fields.get("participants") or People())})
         return Change(ref, record.version, people=people, kind=record.kind)
 
-    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
+    def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
         self._call("candidates")
-        found = []
-        for held in self.records.values():
-            mine = owner == held.owner or owner in (held.fields.get("participants") or People())
-            time: Span | None = held.fields.get("time")
-            same = (record.uid and held.uid == record.uid) or (time is not None and time == record.fields.get("time"))
-            if mine and same and held.kind == record.kind:
-                found.append(held)
+        found = [[held for held in self.records.values() if self._likely(held, r, owner)] for r in records]
         self.gate("after", "candidates")
         return found
+
+    def _likely(self, held: Record, record: Record, owner: str) -> bool:
+        mine = owner == held.owner or owner in (held.fields.get("participants") or People())
+        time: Span | None = held.fields.get("time")
+        same = (record.uid and held.uid == record.uid) or (time is not None and time == record.fields.get("time"))
+        return bool(mine and same and held.kind == record.kind)
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         return {a: self.people[a] for a in addresses if a in self.people}

@@ -7,6 +7,7 @@ narrow as SAP CRM (facts: sap-crm §2).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
@@ -16,12 +17,26 @@ from sqlalchemy import select
 from connectors.builtin.convert import columns_of, fields_of
 from syncd.crm import activities
 from syncd.crm import tables as t
-from syncd.crm.activities import Activity, Conflict, Duplicate, Invalid, NotFound
+from syncd.crm.activities import Activity, Conflict, Duplicate, Invalid, New, NotFound
 from syncd.crm.database import SYSTEM, Crm
+from syncd.database import StoreFault
 from syncd.model.fields import ACTIVITY_FIELDS, Fields, Limit, kind_of
 from syncd.model.people import normal_address
 from syncd.model.record import Record
-from syncd.ports import Capabilities, Change, Exists, Gone, Page, PortError, Rejected, Stale, Unsupported, Written
+from syncd.ports import (
+    Capabilities,
+    Change,
+    Create,
+    Exists,
+    Gone,
+    Page,
+    PortError,
+    Rejected,
+    Stale,
+    Transient,
+    Unsupported,
+    Written,
+)
 
 PAGE = 500
 
@@ -51,11 +66,11 @@ class BuiltinCrm:
 
     def changes(self, cursor: str) -> Iterator[Page]:
         since = int(cursor or 0)
-        with self.crm.reading() as connection:
+        with _port_errors(), self.crm.reading() as connection:
             end = activities.last_seq(connection)
         while True:
             self._requests += 1
-            with self.crm.reading() as connection:
+            with _port_errors(), self.crm.reading() as connection:
                 found = activities.feed(connection, since, PAGE, listing=not cursor)
                 known = activities.load(connection, [g for _, g, gone in found if not gone])
             last = len(found) < PAGE
@@ -67,88 +82,87 @@ class BuiltinCrm:
 
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
         self._requests += 1
-        found = self.crm.many(refs)
+        with _port_errors():
+            found = self.crm.many(refs)
         return {ref: record_of(found[ref]) if ref in found else Gone("not there") for ref in refs}
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
-        self._requests += 1
-        self._hold(fields)
-        values = columns_of(fields) | {"uid": uid}
-        with self.crm.reading() as connection:
-            found = connection.execute(select(t.employee.c.id).where(t.employee.c.address == owner)).scalar()
-        if found is not None:
-            values["owner"] = found
-        try:
-            made = self.crm.create(kind, values, by=SYSTEM, key=key)
-        except Duplicate:
-            raise Exists("an activity with this key exists") from None
-        except Invalid as error:
-            raise Rejected(str(error)) from None
-        return Written(made.guid, str(made.version))
+        (made,) = self.create_all([Create(fields, key, kind, uid, owner)])
+        if isinstance(made, PortError):
+            raise made
+        return made
 
-    def _hold(self, fields: Fields) -> None:
+    def create_all(self, creates: Sequence[Create]) -> Sequence[Written | PortError]:
+        self._requests += 1
+        made: list[Written | PortError | None] = [self._refused(c.fields) for c in creates]
+        open_ = [n for n, refused in enumerate(made) if refused is None]
+        for n, result in zip(open_, self._made([creates[n] for n in open_]), strict=True):
+            made[n] = result
+        return [m for m in made if m is not None]
+
+    def _made(self, creates: Sequence[Create]) -> list[Written | PortError]:
+        with _port_errors():
+            owners = self.crm.employees(c.owner for c in creates)
+            several = []
+            for c in creates:
+                values = columns_of(c.fields) | {"uid": c.uid}
+                if c.owner in owners:
+                    values["owner"] = owners[c.owner]
+                several.append(New(c.kind, values, c.key))
+            found = self.crm.create_all(several, by=SYSTEM)
+        return [Written(x, "1") if isinstance(x, str) else _said(x) for x in found]
+
+    def _refused(self, fields: Fields) -> PortError | None:
         recurrence = fields.get("recurrence")
         if self._capabilities.series == "none" and recurrence is not None and not recurrence.empty:
-            raise Unsupported("this CRM is set to hold no series")
+            return Unsupported("this CRM is set to hold no series")
+        return None
 
     def update(self, record: Record, changes: Fields) -> Written:
         self._requests += 1
-        self._hold(changes)
-        try:
+        refused = self._refused(changes)
+        if refused is not None:
+            raise refused
+        with _port_errors():
             made = self.crm.edit(record.ref, columns_of(changes), by=SYSTEM, expected=int(record.version))
-        except NotFound:
-            raise Gone("not there") from None
-        except Conflict:
-            raise Stale("changed meanwhile") from None
-        except Invalid as error:
-            raise Rejected(str(error)) from None
         return Written(made.guid, str(made.version))
 
     def delete(self, record: Record) -> None:
         self._requests += 1
-        try:
+        with _port_errors():
             self.crm.delete(record.ref, by=SYSTEM, expected=int(record.version))
-        except NotFound:
-            raise Gone("not there") from None
-        except Conflict:
-            raise Stale("changed meanwhile") from None
 
     def find(self, key: str, uid: str) -> Record | None:
         self._requests += 1
-        with self.crm.reading() as connection:
+        with _port_errors(), self.crm.reading() as connection:
             guid = connection.execute(select(t.activity.c.guid).where(t.activity.c.key == key)).scalar()
-        found = self.crm.many([guid]) if guid else {}
+            found = activities.load(connection, [guid]) if guid else {}
         return record_of(found[guid]) if guid in found else None
 
     # -- what a CRM adds ----------------------------------------------------------------------------------
 
-    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
+    def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
         self._requests += 1
-        columns = columns_of({n: v for n, v in record.fields.items() if n in ("time", "due")})
-        with self.crm.reading() as connection:
-            a = t.activity.c
-            guids = [g for (g,) in connection.execute(select(a.guid).where(a.uid == record.uid))] if record.uid else []
-            statement = select(a.guid).where(a.kind == record.kind).limit(50)
-            for name in ("starts", "ends", "due"):
-                if columns.get(name):
-                    statement = statement.where(getattr(a, name) == columns[name])
-            if columns.get("starts") or columns.get("due"):
-                guids += [g for (g,) in connection.execute(statement)]
-            found = activities.load(connection, guids)
-        mine = [x for x in found.values() if owner == x.owner_address or owner in x.participants]
-        return [record_of(x) for x in mine if x.kind == record.kind]
+        several = [
+            columns_of({n: v for n, v in r.fields.items() if n in ("time", "due")}) | {"kind": r.kind, "uid": r.uid}
+            for r in records
+        ]
+        with _port_errors(), self.crm.reading() as connection:
+            return [[record_of(x) for x in found] for found in activities.alike(connection, several, owner)]
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
-        return {address: party.type for address, party in self.crm.resolve(addresses).items()}
+        with _port_errors():
+            return {address: party.type for address, party in self.crm.resolve(addresses).items()}
 
     def statuses(self) -> Mapping[str, str]:
         if self._statuses is None:
-            self._statuses = self.crm.statuses()
+            with _port_errors():
+                self._statuses = self.crm.statuses()
         return self._statuses
 
     def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
         self._requests += 1
-        with self.crm.writing() as connection:
+        with _port_errors(), self.crm.writing() as connection:
             if ref in activities.load(connection, [ref]):
                 at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 activities.remember(connection, ref, lines, by=SYSTEM, at=at, key=key)
@@ -163,16 +177,32 @@ class BuiltinCrm:
         if "time" in record.fields and "time" not in kept:
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}
-        try:
-            with self.crm.writing() as connection:
-                at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=int(record.version), at=at)
-                activities.erase_history(connection, record.ref)
-        except NotFound:
-            raise Gone("not there") from None
-        except Conflict:
-            raise Stale("changed meanwhile") from None
+        with _port_errors(), self.crm.writing() as connection:
+            at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=int(record.version), at=at)
+            activities.erase_history(connection, record.ref)
         return Written(made.guid, str(made.version))
+
+
+def _said(error: Exception) -> PortError:
+    """What the CRM says, in the port's words."""
+    if isinstance(error, Duplicate):
+        return Exists("an activity with this key exists")
+    if isinstance(error, NotFound):
+        return Gone("not there")
+    if isinstance(error, Conflict):
+        return Stale("changed meanwhile")
+    if isinstance(error, StoreFault):
+        return Transient(f"the CRM's database: {error}")
+    return Rejected(str(error))
+
+
+@contextmanager
+def _port_errors() -> Iterator[None]:
+    try:
+        yield
+    except (Duplicate, Invalid, NotFound, Conflict, StoreFault) as error:
+        raise _said(error) from None
 
 
 def _change(found: Activity) -> Change:

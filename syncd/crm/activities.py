@@ -15,10 +15,9 @@ from uuid import uuid4
 from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import RowMapping
-from sqlalchemy.exc import IntegrityError
 
 from syncd.crm import tables as t
-from syncd.crm.people import resolve
+from syncd.crm.people import Party, resolve
 from syncd.model.fields import normal_text
 from syncd.model.people import ANSWERS, Participant, People, normal_address
 from syncd.model.span import parse_moment
@@ -119,15 +118,37 @@ def load(connection: Connection, guids: Sequence[str]) -> dict[str, Activity]:
     return {r["guid"]: _activity(r, People(people.get(r["guid"], ()))) for r in rows}
 
 
-def next_seq(connection: Connection) -> int:
-    """The next number of the change feed."""
+def next_seq(connection: Connection, count: int = 1) -> int:
+    """The next number of the change feed; the first, when several are taken."""
     where = t.counter.c.name == "seq"
-    if connection.execute(update(t.counter).where(where).values(value=t.counter.c.value + 1)).rowcount == 0:
-        connection.execute(insert(t.counter).values(name="seq", value=1))
-    return int(connection.execute(select(t.counter.c.value).where(where)).scalar_one())
+    if connection.execute(update(t.counter).where(where).values(value=t.counter.c.value + count)).rowcount == 0:
+        connection.execute(insert(t.counter).values(name="seq", value=count))
+    return int(connection.execute(select(t.counter.c.value).where(where)).scalar_one()) - count + 1
 
 
-def checked(connection: Connection, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
+_REFERS = {"owner": t.employee, "account": t.account, "contact": t.contact}
+
+
+@dataclass(frozen=True)
+class Lists:
+    """What values may refer to: status codes in their order, and those of the ids asked for that exist."""
+
+    statuses: tuple[str, ...]
+    ids: Mapping[str, frozenset[str]]
+
+
+def lists(connection: Connection, several: Sequence[Mapping[str, Any]]) -> Lists:
+    """Everything that checking these values needs, read at once."""
+    codes = connection.execute(select(t.status.c.code).order_by(t.status.c.position))
+    ids: dict[str, frozenset[str]] = {}
+    for name, table in _REFERS.items():
+        wanted = {v[name] for v in several if v.get(name)}
+        found = connection.execute(select(table.c.id).where(table.c.id.in_(wanted))) if wanted else ()
+        ids[name] = frozenset(f[0] for f in found)
+    return Lists(tuple(c[0] for c in codes), ids)
+
+
+def checked(known: Lists, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as columns. Raises Invalid."""
     made = {k: v for k, v in values.items() if k != "participants"}
     for name in made:
@@ -149,64 +170,102 @@ def checked(connection: Connection, kind: str, values: Mapping[str, Any]) -> dic
                 raise Invalid(f"{name} is no date or time") from None
     if made.get("starts") and made.get("ends") and made["ends"] < made["starts"]:
         raise Invalid("the end lies before the start")
-    for name, table in (("owner", t.employee), ("account", t.account), ("contact", t.contact)):
-        if made.get(name) and connection.execute(select(table.c.id).where(table.c.id == made[name])).first() is None:
+    for name, ids in known.ids.items():
+        if made.get(name) and made[name] not in ids:
             raise Invalid(f"no {name} {made[name]!r}")
-    if (
-        "status" in made
-        and connection.execute(select(t.status).where(t.status.c.code == made["status"])).first() is None
-    ):
-        codes = [r[0] for r in connection.execute(select(t.status.c.code).order_by(t.status.c.position))]
-        raise Invalid(f"status {made['status']!r} is none of {', '.join(codes)}")
+    if "status" in made and made["status"] not in known.statuses:
+        raise Invalid(f"status {made['status']!r} is none of {', '.join(known.statuses)}")
+    people = values.get("participants")
+    if isinstance(people, People) and any(p.answer not in ANSWERS for p in people.values()):
+        raise Invalid(f"an answer is one of {', '.join(ANSWERS)}")
     for name in _LISTS:
         if name in made:
             made[name] = json.dumps(sorted(made[name]), ensure_ascii=False)
     return made
 
 
-def create(
-    connection: Connection, kind: str, values: Mapping[str, Any], *, by: str, key: str | None, at: str
-) -> Activity:
-    """A new activity; the account and contact are found by the participants' addresses."""
-    made = checked(connection, kind, values)
-    if key is not None and connection.execute(select(t.activity.c.guid).where(t.activity.c.key == key)).first():
-        raise Duplicate(key)
-    guid = str(uuid4())
-    people = values.get("participants") or People()
-    made = {"account": None, "contact": None, **made}
-    if made["account"] is None and made["contact"] is None:
-        made |= _customer(connection, people)
-    elif made["account"] is None:
-        made["account"] = connection.execute(
-            select(t.contact.c.account).where(t.contact.c.id == made["contact"])
-        ).scalar()
-    own = {"guid": guid, "kind": kind, "key": key, "version": 1, "created": at, "changed": at}
-    try:
-        connection.execute(insert(t.activity).values(**made, **own, seq=next_seq(connection)))
-    except IntegrityError:
-        raise Duplicate(key) from None
-    _set_people(connection, guid, people)
-    return load(connection, [guid])[guid]
+@dataclass(frozen=True)
+class New:
+    """An activity to be made."""
+
+    kind: str
+    values: Mapping[str, Any]
+    key: str | None = None
 
 
-def _customer(connection: Connection, people: People) -> dict[str, str | None]:
-    known = resolve(connection, people)
-    contact = next((p for p in known.values() if p.type == "contact"), None)
-    account = next((p for p in known.values() if p.type == "account"), None)
+def create_all(connection: Connection, several: Sequence[New], *, by: str, at: str) -> list[str | Duplicate | Invalid]:
+    """New activities in their order: each one's GUID, or why it was not made.
+
+    Raises IntegrityError when somebody takes one of the keys at the same moment.
+    """
+    known = lists(connection, [n.values for n in several])
+    keys = [n.key for n in several if n.key is not None]
+    taken = {k for (k,) in connection.execute(select(t.activity.c.key).where(t.activity.c.key.in_(keys)))}
+    customers = resolve(connection, {a for n in several for a in n.values.get("participants") or ()})
+    made: list[str | Duplicate | Invalid] = []
+    rows: list[dict[str, Any]] = []
+    people: list[dict[str, Any]] = []
+    for new in several:
+        if new.key is not None and new.key in taken:
+            made.append(Duplicate(new.key))
+            continue
+        try:
+            values = checked(known, new.kind, new.values)
+        except Invalid as error:
+            made.append(error)
+            continue
+        if new.key is not None:
+            taken.add(new.key)
+        guid = str(uuid4())
+        participants = new.values.get("participants") or People()
+        values = _NOTHING | values | _customer(connection, values, participants, customers)
+        rows.append({**values, "guid": guid, "kind": new.kind, "key": new.key, "created": at, "changed": at})
+        people += _participants(guid, participants)
+        made.append(guid)
+    if rows:
+        first = next_seq(connection, len(rows))
+        connection.execute(insert(t.activity), [{**row, "seq": first + n} for n, row in enumerate(rows)])
+    if people:
+        connection.execute(insert(t.participant), people)
+    return made
+
+
+#: What stands in a new activity where nothing is said; all rows of one INSERT name the same columns.
+_NOTHING: dict[str, Any] = {
+    c.name: c.default.arg  # type: ignore[attr-defined]
+    for c in t.activity.columns
+    if c.default is not None and not callable(c.default.arg)  # type: ignore[attr-defined]
+} | {"version": 1, "owner": None, "account": None, "contact": None}
+
+
+def _customer(
+    connection: Connection, values: Mapping[str, Any], people: Iterable[str], known: Mapping[str, Party]
+) -> dict[str, str | None]:
+    """The account and contact of a new activity: as said, else found among its people."""
+    if values.get("account"):
+        return {}
+    if values.get("contact"):
+        account = select(t.contact.c.account).where(t.contact.c.id == values["contact"])
+        return {"account": connection.execute(account).scalar()}
+    parties = [known[a] for a in sorted(people) if a in known]
+    contact = next((p for p in parties if p.type == "contact"), None)
+    account_ = next((p for p in parties if p.type == "account"), None)
     return {
         "contact": contact.id if contact else None,
-        "account": contact.account if contact else account.id if account else None,
+        "account": contact.account if contact else account_.id if account_ else None,
     }
+
+
+def _participants(guid: str, people: Iterable[str] | People) -> list[dict[str, Any]]:
+    return [
+        {"activity": guid, "address": normal_address(p.address), "name": p.name, "answer": p.answer}
+        for p in (people.values() if isinstance(people, People) else [Participant(a) for a in people])
+    ]
 
 
 def _set_people(connection: Connection, guid: str, people: Iterable[str] | People) -> None:
     connection.execute(sql_delete(t.participant).where(t.participant.c.activity == guid))
-    rows = [
-        {"activity": guid, "address": normal_address(p.address), "name": p.name, "answer": p.answer}
-        for p in (people.values() if isinstance(people, People) else [Participant(a) for a in people])
-    ]
-    if any(r["answer"] not in ANSWERS for r in rows):
-        raise Invalid(f"an answer is one of {', '.join(ANSWERS)}")
+    rows = _participants(guid, people)
     if rows:
         connection.execute(insert(t.participant), rows)
 
@@ -220,7 +279,7 @@ def edit(
         raise NotFound(guid)
     if expected is not None and old.version != expected:
         raise Conflict(guid)
-    made = checked(connection, old.kind, values)
+    made = checked(lists(connection, [values]), old.kind, values)
     if ("starts" in made or "ends" in made) and made.get("ends", old.ends) < made.get("starts", old.starts):
         raise Invalid("the end lies before the start")
     for name in values:
@@ -289,6 +348,35 @@ def feed(connection: Connection, since: int, limit: int, *, listing: bool) -> li
         there = select(g.seq, g.guid).where(g.seq > since).order_by(g.seq).limit(limit)
         found += [(int(s), str(guid), True) for s, guid in connection.execute(there)]
     return sorted(found)[:limit]
+
+
+def alike(connection: Connection, several: Sequence[Mapping[str, Any]], address: str) -> list[list[Activity]]:
+    """For each of these values (kind, uid, starts, ends, due) the activities of the employee or
+    participant that have the same UID, or the same kind and times."""
+    a = t.activity.c
+    names = ("uid", "starts", "due")
+    wanted = {name: {v[name] for v in several if v.get(name)} for name in names}
+    mine = or_(
+        a.owner.in_(select(t.employee.c.id).where(t.employee.c.address == address)),
+        a.guid.in_(select(t.participant.c.activity).where(t.participant.c.address == address)),
+    )
+    any_of = [getattr(a, name).in_(values) for name, values in wanted.items() if values]
+    if not any_of:
+        return [[] for _ in several]
+    found = load(connection, [g for (g,) in connection.execute(select(a.guid).where(mine, or_(*any_of)))])
+    by: dict[tuple[str, str], list[Activity]] = {}
+    for activity in found.values():
+        for name in names:
+            if getattr(activity, name):
+                by.setdefault((name, getattr(activity, name)), []).append(activity)
+    made = []
+    for values in several:
+        same_uid = by.get(("uid", values.get("uid") or ""), [])
+        likely = [*by.get(("starts", values.get("starts") or ""), ()), *by.get(("due", values.get("due") or ""), ())]
+        times = [x for x in likely if all(getattr(x, n) == values.get(n, "") for n in ("starts", "ends", "due"))]
+        both = {x.guid: x for x in [*same_uid, *times] if x.kind == values["kind"]}
+        made.append(list(both.values()))
+    return made
 
 
 def last_seq(connection: Connection) -> int:

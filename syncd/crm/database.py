@@ -7,17 +7,18 @@ older version is refused, so that nobody overwrites what they have not seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from syncd.crm import activities
 from syncd.crm import tables as t
-from syncd.crm.activities import Activity, NotFound
+from syncd.crm.activities import Activity, Duplicate, Invalid, New, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
 from syncd.database import connected, open_engine, upgrade
 
@@ -119,8 +120,28 @@ class Crm:
 
     def create(self, kind: str, values: Mapping[str, Any], *, by: str, key: str | None = None) -> Activity:
         """A new activity. Raises `activities.Duplicate` when the key is taken, Invalid."""
-        with self.writing() as connection:
-            return activities.create(connection, kind, values, by=by, key=key, at=self._stamp)
+        (made,) = self.create_all([New(kind, values, key)], by=by)
+        if isinstance(made, Exception):
+            raise made
+        return self.many([made])[made]
+
+    def create_all(self, several: Sequence[New], *, by: str) -> list[str | Duplicate | Invalid]:
+        """New activities: each one's GUID, or why it was not made."""
+        try:
+            with self.writing() as connection:
+                return activities.create_all(connection, several, by=by, at=self._stamp)
+        except IntegrityError:  # somebody took a key at the same moment: they are known now
+            with self.writing() as connection:
+                return activities.create_all(connection, several, by=by, at=self._stamp)
+
+    def employees(self, addresses: Iterable[str]) -> dict[str, str]:
+        """Address -> id of the employees among them."""
+        wanted = {a for a in addresses if a}
+        if not wanted:
+            return {}
+        columns = select(t.employee.c.address, t.employee.c.id)
+        with self.reading() as connection:
+            return {f.address: f.id for f in connection.execute(columns.where(t.employee.c.address.in_(wanted)))}
 
     def edit(self, guid: str, values: Mapping[str, Any], *, by: str, expected: int | None = None) -> Activity:
         """Changes fields; what stood there goes into the history. Raises NotFound, Conflict, Invalid."""

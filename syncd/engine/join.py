@@ -8,6 +8,8 @@ in the store is the claim that keeps two pairings from making two activities.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -33,6 +35,32 @@ def known_people(ctx: Context, fields: Fields) -> dict[str, str]:
     return dict(ctx.pairing.crm.known(fields.get("attendees") or ()))
 
 
+def outside(ctx: Context, fields: Fields, known: Mapping[str, str]) -> str | None:
+    """None when the item crosses; else the day on which it is to be looked at again ("" for never)."""
+    lens, view = ctx.pairing.lens, item_view(ctx, fields, "own")
+    if not within(ctx, view):
+        day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
+        return day_text(day) if day else ""
+    return None if taken(lens.mapping, fields, known) else ""
+
+
+def as_activity(ctx: Context, record: Record, view: Fields) -> Record:
+    """The item as the activity that it may be."""
+    return Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid)
+
+
+def new_row(ctx: Context, record: Record, occurrence: str, digest: str | None) -> dict[str, Any]:
+    """The row of an activity that an item brings."""
+    return {
+        "crm": ctx.pairing.crm_name,
+        "kind": ctx.pairing.lens.mapping.activity,
+        "key": new_key(ctx, f"item {ctx.pairing.id} {record.ref} {record.uid} {occurrence}"),
+        "uid_digest": digest,
+        "scheduled": bool(record.fields.get("attendees")),
+        "origin": "groupware",
+    }
+
+
 def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> tuple[Link | None, str]:
     """The link of an item, or of an occurrence, that has none yet.
 
@@ -40,12 +68,10 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     `due` ("" for never). Raises Wait, Rejected.
     """
     lens = ctx.pairing.lens
+    due = outside(ctx, fields, known_people(ctx, fields))
+    if due is not None:
+        return None, due
     view = item_view(ctx, fields, "own")
-    if not within(ctx, view):
-        day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
-        return None, day_text(day) if day else ""
-    if not taken(lens.mapping, fields, known_people(ctx, fields)):
-        return None, ""
     digest = uid_digest(ctx.key, record.uid, occurrence) if record.uid else None
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
@@ -59,14 +85,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     try:
         with ctx.store.transaction() as tx:
             if row is None:
-                row = tx.add_row(
-                    crm=ctx.pairing.crm_name,
-                    kind=lens.mapping.activity,
-                    key=new_key(ctx, f"item {ctx.pairing.id} {record.ref} {record.uid} {occurrence}"),
-                    uid_digest=digest,
-                    scheduled=bool(fields.get("attendees")),
-                    origin="groupware",
-                )
+                row = tx.add_row(**new_row(ctx, record, occurrence, digest))
             elif digest and row.uid_digest is None:
                 tx.set_row(row.id, uid_digest=digest)
             return _add(ctx, tx, row, record, occurrence, ours=False), ""
@@ -105,9 +124,7 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
 def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
     """The row of the one activity that is this item, typed by hand on both sides."""
     owner = ctx.pairing.employee.addresses[0]
-    found = ctx.pairing.crm.candidates(
-        Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid), owner
-    )
+    (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
     same_uid = [c for c in found if record.uid and c.uid == record.uid]
     likely = same_uid or [c for c in found if equal_meeting(ctx, view, c)]
     with ctx.store.transaction() as tx:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
+from syncd.engine.fresh import settle_fresh
 from syncd.engine.guard import allows
 from syncd.engine.join import join_activity
 from syncd.engine.parts import Outcome, Unit
@@ -113,6 +114,12 @@ def _units(ctx: Context, units: Sequence[Unit], note: Callable[[Unit, Outcome], 
     ctx.report.read += len(units)
     for unit in units:
         unit.links = links.get(unit.ref or "", [])
+    fresh = [u for u in units if u.ref is not None and not u.links and isinstance(items.get(u.ref), Record)]
+    if len(fresh) > 1:
+        left = {id(u) for u in settle_fresh(ctx, fresh, items)}
+        dealt = {id(u) for u in fresh} - left
+        units = [u for u in units if id(u) not in dealt]
+    for unit in units:
         outcome = _one(ctx, unit, items, activities, deletions=deletions)
         if outcome is not None:
             note(unit, outcome)

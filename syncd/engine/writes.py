@@ -7,8 +7,8 @@ intent that `recover` can ask about: (1) the intent, with the digests of the val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -22,7 +22,20 @@ from syncd.model.fields import Fields, kind_of
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.span import Span
-from syncd.ports import AuthFailed, Exists, Gone, Rejected, Stale, Unsupported, Written
+from syncd.ports import (
+    AuthFailed,
+    Batching,
+    Create,
+    Crm,
+    Exists,
+    Gone,
+    PortError,
+    Rejected,
+    Stale,
+    Transient,
+    Unsupported,
+    Written,
+)
 from syncd.store import Intent, Link, Row, Transaction
 
 Moves = dict[str, Any]
@@ -70,17 +83,24 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
 _IMAGES = 512
 
 
-def journal(
-    ctx: Context, tx: Transaction, link: Link, side: str, op: str, sent: Fields | None = None, **values: Any
-) -> Intent:
-    """The first beat."""
+def intent_of(
+    ctx: Context, link: Link, side: str, op: str, sent: Fields | None = None, **values: Any
+) -> dict[str, Any]:
+    """The first beat's columns."""
     replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
     if sent and not replica.capabilities.exact:
         digester = ctx.digester(link.id)
         texts = {n: one_line(v)[:_IMAGES] for n, v in sent.items() if isinstance(v, str)}
         images = {n: [digester.text(t[:k]) for k in range(1, len(t) + 1)] for n, t in texts.items()}
         values["moves"] = {**values["moves"], "images": images}
-    return tx.journal(pairing=ctx.pairing.id, link=link.id, side=side, op=op, **values)
+    return {"pairing": ctx.pairing.id, "link": link.id, "side": side, "op": op, **values}
+
+
+def journal(
+    ctx: Context, tx: Transaction, link: Link, side: str, op: str, sent: Fields | None = None, **values: Any
+) -> Intent:
+    """The first beat."""
+    return tx.journal(**intent_of(ctx, link, side, op, sent, **values))
 
 
 def confirm(
@@ -165,35 +185,53 @@ def drop(ctx: Context, intents: list[Intent]) -> None:
 # -- the CRM's side --------------------------------------------------------------------------------
 
 
-def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
-    """Makes the activity of a link, under the row's key."""
-    link, view = look.link, look.sides.item
+@dataclass(frozen=True)
+class Meant:
+    """A create of an activity: what is sent, how the bases move, and what stands in the body."""
+
+    #: The item's values that go up.
+    sent: Fields
+    #: The same as the CRM will hold them.
+    fields: Fields
+    body: Fields
+    moves: Moves
+
+
+def meant_for_crm(ctx: Context, look: Look) -> Meant:
+    """What a new activity of this link is to hold."""
+    view = look.sides.item
     up = {n: v for n, v in view.items() if look.sides.directions[n] in ("both", "to-crm")}
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
-    base = {n: digester.of(n, fields.get(n, kind_of(n).empty)) for n in view}
     moves: Moves = {
         "item": digester.base(view),
-        "crm": base,
+        "crm": {n: digester.of(n, fields.get(n, kind_of(n).empty)) for n in view},
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted(fields),
         "unconfirmed": ["crm", sorted(fields)],
     }
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
+    return Meant(up, fields, body, moves)
+
+
+def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
+    """Makes the activity of a link, under the row's key."""
+    link, meant = look.link, meant_for_crm(ctx, look)
     with ctx.store.transaction() as tx:
         current = tx.row(row.id)
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
-        intent = journal(ctx, tx, link, "crm", "create", up, key=row.key, uid=uid, moves=moves)
+        intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
     owner = ctx.pairing.employee.addresses[0]
-    written = _created(ctx, intent, lambda: ctx.pairing.crm.create(body, row.key, kind=row.kind, uid=uid, owner=owner))
-    intent, written = confirm(ctx, "crm", written, intent, up, lambda found: crm_view(ctx, found))
+    crm = ctx.pairing.crm
+    written = _created(ctx, intent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner))
+    intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found))
     with ctx.store.transaction() as tx:
         tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
         link = finish(ctx, tx, intent, written)
-        ctx.crossed(tx, link, "to-crm", sorted(fields))
+        ctx.crossed(tx, link, "to-crm", sorted(meant.fields))
         for other in tx.links_of_row(row.id):
             if other.id != link.id:
                 tx.announce(other.pairing, "crm", [written.ref])
@@ -207,12 +245,40 @@ def _created(ctx: Context, intent: Intent, call: Callable[[], Written]) -> Writt
     try:
         return attempt(ctx, [intent], call)  # type: ignore[no-any-return]
     except Exists:
-        replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
-        found = replica.find(intent.key, intent.uid)
+        found = _arrived(ctx, intent)
         if found is None:
             drop(ctx, [intent])
-            raise Rejected("the server says that this exists already, but does not show it") from None
-        return Written(found.ref, None)
+            raise Rejected(_HIDDEN) from None
+        return found
+
+
+_HIDDEN = "the server says that this exists already, but does not show it"
+
+
+def _arrived(ctx: Context, intent: Intent) -> Written | None:
+    """A create that was refused because its key exists is one that has arrived before."""
+    replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
+    found = replica.find(intent.key, intent.uid)
+    return Written(found.ref, None) if found is not None else None
+
+
+def created_all(ctx: Context, creates: Sequence[Create], intents: Sequence[Intent]) -> list[Written | PortError]:
+    """The second beat of many: each one's answer. Raises Transient, AuthFailed; the intents stay."""
+    crm = ctx.pairing.crm
+    answers = list(crm.create_all(creates)) if isinstance(crm, Batching) else [_made(crm, c) for c in creates]
+    for n, answer in enumerate(answers):
+        if isinstance(answer, Exists):
+            answers[n] = _arrived(ctx, intents[n]) or Rejected(_HIDDEN)
+    return answers
+
+
+def _made(crm: Crm, new: Create) -> Written | PortError:
+    try:
+        return crm.create(new.fields, new.key, kind=new.kind, uid=new.uid, owner=new.owner)
+    except (Transient, AuthFailed):
+        raise
+    except PortError as error:
+        return error
 
 
 def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> Link:

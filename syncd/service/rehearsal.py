@@ -100,9 +100,16 @@ class RehearsedCrm(RehearsedReplica):
     def __init__(self, real: Crm) -> None:
         super().__init__(real, "crm")
 
-    def candidates(self, record: Record, owner: str) -> Sequence[Record]:
-        made = [r for r in self._made.values() if r is not None and record.uid and r.uid == record.uid]
-        return [*made, *(r for r in self.real.candidates(record, owner) if r.ref not in self._made)]
+    def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
+        made: dict[str, list[Record]] = {}
+        for r in self._made.values():
+            if r is not None and r.uid:
+                made.setdefault(r.uid, []).append(r)
+        real = self.real.candidates(records, owner)
+        return [
+            [*made.get(record.uid, ()), *(r for r in found if r.ref not in self._made)]
+            for record, found in zip(records, real, strict=True)
+        ]
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         return self.real.known(addresses)

@@ -6,14 +6,14 @@ Functions on a `Transaction`, apart from the engine's own bookkeeping.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from syncd.store import tables as t
 from syncd.store.lease import lease_name
-from syncd.store.rows import Conflict, Parked
+from syncd.store.rows import Conflict, Parked, Pending
 from syncd.store.transaction import Transaction, pack, unpack
 
 _EXPLAIN, _LEDGER = insert(t.explain), insert(t.ledger)
@@ -55,6 +55,16 @@ def note_crossing(
     tx.connection.execute(_LEDGER, values)
 
 
+def note_crossings(
+    tx: Transaction, *, at: str, pairing: str, way: str, rule: str, crossed: Sequence[tuple[int, Iterable[str]]]
+) -> None:
+    """The ledger's lines for many: (link, fields)."""
+    same = {"at": at, "pairing": pairing, "way": way, "rule": rule}
+    rows = [{**same, "link": link, "fields": ",".join(sorted(names))} for link, names in crossed]
+    if rows:
+        tx.connection.execute(_LEDGER, rows)
+
+
 def crossings(tx: Transaction, links: Iterable[int]) -> list[dict[str, Any]]:
     """The ledger's lines for these links, oldest first."""
     statement = select(t.ledger).where(t.ledger.c.link.in_(list(links))).order_by(t.ledger.c.id)
@@ -71,6 +81,13 @@ def park(tx: Transaction, entry: Parked) -> None:
 def unpark(tx: Transaction, pairing: str, side: str, ref: str) -> None:
     """It went on."""
     tx.connection.execute(_UNPARK, {"b_pairing": pairing, "b_side": side, "b_ref": ref})
+
+
+def unpark_all(tx: Transaction, pairing: str, entries: Iterable[Pending]) -> None:
+    """They went on."""
+    rows = [{"b_pairing": pairing, "b_side": e.side, "b_ref": e.ref} for e in entries]
+    if rows:
+        tx.connection.execute(_UNPARK, rows)
 
 
 def parked(tx: Transaction, pairing: str | None = None) -> list[Parked]:

@@ -76,6 +76,9 @@ _LINKS_OF_ROWS = (
     .where(t.link.c.pairing == bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True)))
     .order_by(t.link.c.id)
 )
+_LINKS_ELSEWHERE = select(*_LINK).where(
+    t.link.c.pairing != bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True))
+)
 _ADD_LINKS = insert(t.link).returning(*_LINK, sort_by_parameter_order=True)
 _SET_LINK = update(t.link).where(t.link.c.id == bindparam("b_id"))
 _SET_LINK_AND_SHOW = _SET_LINK.returning(*_LINK)
@@ -266,6 +269,12 @@ class Transaction:
         if not rows:
             return []
         return [_link(f) for f in self.connection.execute(_LINKS_OF_ROWS, {"pairing": pairing, "rows": rows})]
+
+    def links_elsewhere(self, pairing: str, rows: Sequence[int]) -> list[Link]:
+        """Other pairings' links on these activities."""
+        if not rows:
+            return []
+        return [_link(f) for f in self.connection.execute(_LINKS_ELSEWHERE, {"pairing": pairing, "rows": rows})]
 
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""

@@ -1,0 +1,221 @@
+"""Items that nobody knows yet, many at a time: a first run, or a morning's new appointments.
+
+The same three beats as for one (see `writes`), each of them once for a batch: (1) rows, links and
+intents, (2) the creates, (3) the book-keeping. Whatever is not plainly new (a known UID, a possible
+twin in the CRM, a series that the CRM does not hold, a claim lost to another pairing) is left to
+`unit.settle_unit`, which knows every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError
+
+from syncd.engine.context import Context
+from syncd.engine.digest import uid_digest
+from syncd.engine.join import as_activity, new_row, outside
+from syncd.engine.look import Look, crm_view, item_view, look
+from syncd.engine.parts import Unit
+from syncd.engine.plan import Rule, decide
+from syncd.engine.roles import role_of
+from syncd.engine.writes import Meant, confirm, created_all, drop, intent_of, meant_for_crm, moved
+from syncd.mapping.conditions import needs_people
+from syncd.model.people import People
+from syncd.model.record import Record
+from syncd.ports import Create, PortError, Written
+from syncd.privacy import Admission, admit
+from syncd.store import Intent, Link, Pending, Row, Transaction
+from syncd.store.journal import note_crossings, unpark_all
+
+
+@dataclass
+class _New:
+    """One item on its way."""
+
+    unit: Unit
+    admission: Admission
+    record: Record
+    digest: str | None
+    row: Row | None = None
+    look: Look | None = None
+    meant: Meant | None = None
+    intent: Intent | None = None
+
+    @property
+    def link(self) -> Link:
+        assert self.look is not None
+        return self.look.link
+
+
+def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]) -> list[Unit]:
+    """Settles the units that are plainly new, or plainly none of our business; returns the others.
+
+    Raises Transient and AuthFailed; the intents stay then, for `recover`.
+    """
+    admitted, left, closed = _admitted(ctx, units, items)
+    new = _unknown(ctx, admitted, left)
+    if new:
+        try:
+            with ctx.store.transaction() as tx:
+                _first_beat(ctx, tx, new)
+        except IntegrityError:  # another pairing has claimed one of the meetings: each for itself
+            left += [n.unit for n in new]
+            new = []
+    making = [n for n in new if n.intent is not None]
+    left += [n.unit for n in new if n.intent is None]
+    written = _second_beat(ctx, making)
+    refused = [n for n, answer in zip(making, written, strict=True) if isinstance(answer, PortError)]
+    done = [(n, answer) for n, answer in zip(making, written, strict=True) if isinstance(answer, Written)]
+    if done or closed:
+        with ctx.store.transaction() as tx:
+            _third_beat(ctx, tx, done)
+            _closed(ctx, tx, closed)
+    if refused:
+        drop(ctx, [n.intent for n in refused if n.intent is not None])
+        left += [n.unit for n in refused]
+    return left
+
+
+def _admitted(
+    ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]
+) -> tuple[list[_New], list[Unit], list[tuple[Pending, str]]]:
+    """What may be new; what is for others to settle; and announcements of what does not cross."""
+    mapping = ctx.pairing.lens.mapping
+    maybe: list[tuple[Unit, Admission, Record]] = []
+    left: list[Unit] = []
+    closed: list[tuple[Pending, str]] = []
+    for unit in units:
+        record = items.get(unit.ref or "")
+        if unit.links or not isinstance(record, Record):
+            left.append(unit)
+            continue
+        admission = admit(record, mapping.privacy)
+        if admission.verdict == "withheld":
+            ctx.report.withheld += 1
+            closed += [(entry, "") for entry in unit.entries]
+        elif admission.record is None or admission.read_only or _expanded(ctx, record):
+            left.append(unit)
+        else:
+            maybe.append((unit, admission, admission.record))
+    known: Mapping[str, str] = {}
+    if maybe and needs_people(mapping):
+        people = {a for _, _, record in maybe for a in record.fields.get("attendees") or People()}
+        known = ctx.pairing.crm.known(people)
+    made = []
+    for unit, admission, record in maybe:
+        due = outside(ctx, record.fields, known)
+        if due is not None:
+            closed += [(entry, due) for entry in unit.entries]
+            continue
+        digest = uid_digest(ctx.key, record.uid, "") if record.uid else None
+        made.append(_New(unit, admission, record, digest))
+    return made, left, closed
+
+
+def _expanded(ctx: Context, record: Record) -> bool:
+    recurrence = record.fields.get("recurrence")
+    return ctx.pairing.expands and recurrence is not None and not recurrence.empty
+
+
+def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New]:
+    """Those whose UID nobody has, here or in the store, and that have no twin in the CRM."""
+    mapping = ctx.pairing.lens.mapping
+    digests = [n.digest for n in maybe if n.digest]
+    uids = [n.record.uid for n in maybe if n.record.uid]
+    with ctx.store.reading() as tx:
+        keys = tx.rows_by_key(uids)
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, digests)
+    plain: list[_New] = []
+    for n in maybe:
+        known = n.record.uid in keys or n.digest in rows
+        twice = n.digest is not None and digests.count(n.digest) > 1
+        stays = mapping.direction == "to-groupware" or n.record.fields.get("status") == "cancelled"
+        if known or twice or stays:
+            left.append(n.unit)
+        else:
+            plain.append(n)
+    if not plain:
+        return []
+    records = [as_activity(ctx, n.record, item_view(ctx, n.record.fields, "own")) for n in plain]
+    found = ctx.pairing.crm.candidates(records, ctx.pairing.employee.addresses[0])
+    left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
+    return [n for n, twins in zip(plain, found, strict=True) if not twins]
+
+
+def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
+    """Rows, links, and an intent for each create that the table asks for."""
+    rows = tx.add_rows([new_row(ctx, n.record, "", n.digest) for n in new])
+    links = tx.add_links(
+        [
+            {
+                "pairing": ctx.pairing.id,
+                "activity": row.id,
+                "item_ref": n.record.ref,
+                "role": role_of(n.record, ctx.pairing.employee, None, ()),
+            }
+            for n, row in zip(new, rows, strict=True)
+        ]
+    )
+    ctx.report.linked += len(links)
+    values: list[dict[str, Any]] = []
+    making: list[_New] = []
+    for n, row, link in zip(new, rows, links, strict=True):
+        n.row, n.look = row, look(ctx, link, n.admission, n.record.fields, None, {}, {})
+        n.unit.links = [link]
+        if decide(n.look.situation, ctx.pairing.lens.mapping.deletions).rule is not Rule.CREATE_CRM:
+            continue
+        n.meant = meant_for_crm(ctx, n.look)
+        uid = n.record.uid
+        values.append(intent_of(ctx, link, "crm", "create", n.meant.sent, key=row.key, uid=uid, moves=n.meant.moves))
+        making.append(n)
+    for n, intent in zip(making, tx.journal_all(values) if values else (), strict=True):
+        n.intent = intent
+
+
+def _second_beat(ctx: Context, making: Sequence[_New]) -> list[Written | PortError]:
+    owner = ctx.pairing.employee.addresses[0]
+    creates, intents = [], []
+    for n in making:
+        assert n.row is not None and n.meant is not None and n.intent is not None
+        creates.append(Create(n.meant.body, n.row.key, n.row.kind, n.record.uid, owner))
+        intents.append(n.intent)
+    answers = created_all(ctx, creates, intents) if creates else []
+    for position, (n, answer) in enumerate(zip(making, answers, strict=True)):
+        if isinstance(answer, Written) and n.intent is not None and n.meant is not None:
+            view = lambda found: crm_view(ctx, found)  # noqa: E731
+            n.intent, answers[position] = confirm(ctx, "crm", answer, n.intent, n.meant.sent, view)
+    return answers
+
+
+def _third_beat(ctx: Context, tx: Transaction, done: Sequence[tuple[_New, Written]]) -> None:
+    """The bases hold what was meant, the intents are closed, the announcements are dealt with."""
+    links: list[dict[str, Any]] = []
+    rows: list[dict[str, Any]] = []
+    for n, written in done:
+        assert n.row is not None and n.intent is not None
+        values = {"texts": {}, "brought": frozenset(), "unconfirmed": {}} | moved(n.link, n.intent.moves)
+        versions = {"item_version": n.record.version, "crm_version": written.version or ""}
+        links.append({"id": n.link.id, **values, **versions})
+        rows.append({"id": n.row.id, "crm_ref": written.ref, "maker": n.link.id})
+    tx.set_rows(rows)
+    tx.set_links(links)
+    tx.close_intents([n.intent.id for n, _ in done if n.intent is not None])
+    refs = {n.row.id: written.ref for n, written in done if n.row is not None}
+    for other in tx.links_elsewhere(ctx.pairing.id, list(refs)):
+        tx.announce(other.pairing, "crm", [refs[other.activity]])
+    tx.announce(ctx.pairing.id, "crm", [written.ref for _, written in done if written.version is None])
+    crossed = [(n.link.id, sorted(n.meant.fields)) for n, _ in done if n.meant is not None]
+    note_crossings(tx, at=ctx.moment.text, pairing=ctx.pairing.id, way="to-crm", rule="full", crossed=crossed)
+    _closed(ctx, tx, [(entry, "") for n, _ in done for entry in n.unit.entries])
+    ctx.report.created_crm += len(done)
+
+
+def _closed(ctx: Context, tx: Transaction, closed: Sequence[tuple[Pending, str]]) -> None:
+    tx.clear(ctx.pairing.id, [entry for entry, due in closed if not due])
+    for entry, due in closed:
+        if due:
+            tx.postpone(ctx.pairing.id, entry, due)
+    unpark_all(tx, ctx.pairing.id, [entry for entry, _ in closed])
