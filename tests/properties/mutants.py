@@ -28,8 +28,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a change that came meanwhile is cleared with the old one (2)": (
         "store/transaction.py",
-        "p.ref == entry.ref, p.seq == entry.seq]",
-        "p.ref == entry.ref]",
+        '    t.pending.c.seq == bindparam("p_seq"),\n',
+        '    t.pending.c.seq >= 0 * bindparam("p_seq"),\n',
     ),
     "the base is what a read-back shows (3)": (
         "engine/writes.py",
@@ -65,7 +65,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a create of an activity does not wait for another's": (
         "store/transaction.py",
-        'return [f["link"] for f in self._all(select(t.intent.c.link).where(where))]',
+        'return [f[0] for f in self.connection.execute(_OPEN_CREATES, {"row": row})]',
         "return []",
     ),
     "what leaves the window counts as deleted": (
