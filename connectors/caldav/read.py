@@ -87,7 +87,7 @@ def moment_of(root: Component, line: Line, text: str | None = None) -> tuple[Mom
     except ValueError:
         raise BadCalendar(f"{line.name} is no date or time") from None
     if isinstance(moment, datetime) and moment.tzinfo is None and tzid:
-        return moment.replace(tzinfo=zone_of(root, tzid)), tzid
+        return moment.replace(tzinfo=zone_of(root, tzid, moment.year)), tzid
     return moment, tzid if isinstance(moment, datetime) and not value.endswith("Z") else ""
 
 

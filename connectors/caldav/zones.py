@@ -6,10 +6,9 @@ that zone is used for reckoning and the spelling is kept for writing (facts: cal
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
-from io import StringIO
+from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from connectors.caldav.lines import BadCalendar, Component
@@ -32,16 +31,21 @@ _LIKELY = (
     "Australia/Sydney",
 )
 
+#: Decades in which zones are compared; earlier and later times are reckoned by the nearest.
+_FIRST, _LAST = 1970, 2040
 
-def zone_of(root: Component, tzid: str) -> tzinfo:
-    """The zone that a TZID means in this object. Raises BadCalendar when nobody could know."""
-    known = zone_named(tzid) or zone_named("/".join(tzid.rsplit("/", 2)[-2:]) if tzid.startswith("/") else "")
-    if known is not None:
-        return known
+
+def zone_of(root: Component, tzid: str, year: int) -> tzinfo:
+    """The zone that a TZID means in this object, for a time in that year. Raises BadCalendar when
+    nobody could know."""
+    for name in _names_in(tzid):
+        known = zone_named(name)
+        if known is not None:
+            return known
     for component in root.components("VTIMEZONE"):
         line = component.line("TZID")
         if line is not None and line.value.strip('"') == tzid:
-            return _by_rules("\r\n".join(component.walk()))
+            return _by_rules("\r\n".join(component.walk()), min(max(year // 10 * 10, _FIRST), _LAST))
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
     windows = zone_named(WINDOWS_TO_OLSON.get(tzid, ""))
@@ -50,35 +54,70 @@ def zone_of(root: Component, tzid: str) -> tzinfo:
     raise BadCalendar("a time names a zone that the object does not define")
 
 
+def _names_in(tzid: str) -> list[str]:
+    """The TZID, and of a globally unique one ("/registry/Area/Place") its endings."""
+    parts = tzid.split("/") if tzid.startswith("/") else []
+    return [tzid, *("/".join(parts[-n:]) for n in (3, 2) if len(parts) > n)]
+
+
 @lru_cache(maxsize=256)
-def _by_rules(text: str) -> tzinfo:
-    from dateutil.tz import tzical
+def _by_rules(text: str, decade: int) -> tzinfo:
+    from icalendar import Timezone
 
-    clean = re.sub(r'TZID[^:\r\n]*:"?([^"\r\n]*)"?', r"TZID:zone", text)
     try:
-        zones = tzical(StringIO(clean.replace("\r\n", "\n") + "\n"))
-        zone = zones.get()
-    except (ValueError, KeyError, IndexError, AttributeError) as error:
+        read = Timezone.from_ical(text)
+        assert isinstance(read, Timezone)
+        zone = read.to_tz(lookup_tzid=False)
+        return _named_like(zone, decade) or zone
+    except Exception as error:  # the library answers a bad VTIMEZONE with whatever it stumbled over
         raise BadCalendar(f"a VTIMEZONE cannot be read ({type(error).__name__})") from None
-    if zone is None:
-        raise BadCalendar("a VTIMEZONE defines no zone")
-    return _named_like(zone) or zone
 
 
-def _named_like(zone: tzinfo) -> ZoneInfo | None:
-    """The IANA zone with the same offsets in the years around now, if there is one."""
-    year = datetime.now(UTC).year
-    coarse = [datetime(year + y, m, 15, 12, tzinfo=UTC) for y in (-1, 0, 1) for m in range(1, 13)]
-    fine = [datetime(year, 1, 1, tzinfo=UTC) + timedelta(hours=6 * n) for n in range(4 * 365 * 2)]
-    want = [m.astimezone(zone).utcoffset() for m in coarse]
-    names = [*_LIKELY, *sorted(n for n in available_timezones() if "/" in n and not n.startswith(("Etc/", "posix")))]
-    for name in names:
-        candidate = ZoneInfo(name)
-        if [m.astimezone(candidate).utcoffset() for m in coarse] == want and all(
-            m.astimezone(candidate).utcoffset() == m.astimezone(zone).utcoffset() for m in fine
-        ):
+def _named_like(zone: tzinfo, decade: int) -> ZoneInfo | None:
+    """The IANA zone with the same offsets in the eleven years from then, if there is one."""
+    months = _months(decade)
+    offsets = tuple(m.astimezone(zone).utcoffset() for m in months)
+    fine = _around_changes(zone, list(zip(months, offsets, strict=True)))
+    for candidate in _zones_with(decade).get(offsets, ()):
+        if all(m.astimezone(candidate).utcoffset() == offset for m, offset in fine):
             return candidate
     return None
+
+
+_Offsets = tuple[timedelta | None, ...]
+
+
+def _months(decade: int) -> list[datetime]:
+    return [datetime(decade + y, m, 15, 12, tzinfo=UTC) for y in range(11) for m in range(1, 13)]
+
+
+@lru_cache(maxsize=16)
+def _zones_with(decade: int) -> dict[_Offsets, list[ZoneInfo]]:
+    """The offsets of each month -> the zones that have them, the likely ones first."""
+    months, found = _months(decade), dict[_Offsets, list[ZoneInfo]]()
+    others = sorted(n for n in available_timezones() if "/" in n and not n.startswith(("Etc/", "posix")))
+    for name in dict.fromkeys([*_LIKELY, *others]):
+        zone = ZoneInfo(name)
+        found.setdefault(tuple(m.astimezone(zone).utcoffset() for m in months), []).append(zone)
+    return found
+
+
+def _around_changes(
+    zone: tzinfo, offsets: list[tuple[datetime, timedelta | None]]
+) -> list[tuple[datetime, timedelta | None]]:
+    """The offsets in the last minute before each change and in the first one after it."""
+    minute, found = timedelta(minutes=1), []
+    for (before, old), (after, new) in pairwise(offsets):
+        if old == new:
+            continue
+        while after - before > minute:
+            middle = before + (after - before) // minute // 2 * minute
+            if middle.astimezone(zone).utcoffset() == old:
+                before = middle
+            else:
+                after = middle
+        found += [(m, m.astimezone(zone).utcoffset()) for m in (before, after)]
+    return found
 
 
 def vtimezone(name: str) -> Component:
