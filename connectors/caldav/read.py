@@ -27,6 +27,10 @@ _STATUS = {
 COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
 
 
+class NoEntry(BadCalendar):
+    """A calendar object of another kind: a journal, free and busy times, zones alone."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """What was read of an object."""
@@ -46,7 +50,7 @@ def read(text: str) -> Entry:
     root = parse(text)
     entries = root.components(*COMPONENTS)
     if not entries:
-        raise BadCalendar("the object holds neither an event nor a to-do")
+        raise NoEntry("the object holds neither an event nor a to-do")
     uids = {_value(c, "UID") for c in entries}
     if len(uids) > 1:
         raise BadCalendar("the object holds entries with different UIDs")

@@ -7,16 +7,17 @@ so that a retry finds its own item.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape as xml
 
 from connectors.caldav.dav import Dav, Resource
 from connectors.caldav.lines import BadCalendar, parse, written
-from connectors.caldav.read import Entry, read
+from connectors.caldav.read import Entry, NoEntry, read
 from connectors.caldav.write import apply, new_object
 from syncd.model.fields import Fields
 from syncd.model.record import Record
@@ -66,6 +67,8 @@ class CaldavReplica:
         self.kind = kind
         self._capabilities = Capabilities(kinds=frozenset({kind}), writable=not read_only)
         self._schedules: bool | None = None
+        #: Stands in each cursor, so that another calendar's is never taken for this one's.
+        self._here = hashlib.blake2b(urljoin(dav.url, self.path).encode(), digest_size=6).hexdigest()
 
     @property
     def capabilities(self) -> Capabilities:
@@ -82,10 +85,13 @@ class CaldavReplica:
     # -- following ---------------------------------------------------------------------------------------
 
     def changes(self, cursor: str) -> Iterator[Page]:
-        if cursor.startswith("ctag "):
-            yield from self._unless_changed(cursor)
+        how, here, token = ("", self._here, "") if not cursor else cursor.split(" ", 2)
+        if here != self._here:
+            raise CursorExpired("this is another calendar than the one that was read")
+        if how == "ctag":
+            yield from self._unless_changed(token)
             return
-        token, first = cursor.removeprefix("sync "), True
+        first = True
         while True:
             body = _SYNC.format(ns=_XMLNS, token=xml(token))
             try:
@@ -102,7 +108,7 @@ class CaldavReplica:
                 return
             truncated = any(r.status == 507 for r in found)
             changes = [self._change(r) for r in found if self._is_item(r)]
-            yield Page(changes, f"sync {following}", complete=not cursor and not truncated)
+            yield Page(changes, f"sync {self._here} {following}", complete=not cursor and not truncated)
             if not truncated:
                 return
             if following == token:
@@ -122,13 +128,13 @@ class CaldavReplica:
         tag = self._ctag()
         found, _ = self.dav.multistatus("PROPFIND", quote(self.path), _ETAGS.format(ns=_XMLNS), "1")
         changes = [self._change(r) for r in found if self._is_item(r) and r.status == 200]
-        yield Page(changes, f"ctag {tag}", complete=True)
+        yield Page(changes, f"ctag {self._here} {tag}", complete=True)
 
-    def _unless_changed(self, cursor: str) -> Iterator[Page]:
+    def _unless_changed(self, known: str) -> Iterator[Page]:
         tag = self._ctag()
-        if not tag or cursor != f"ctag {tag}":
+        if not tag or tag != known:
             raise CursorExpired("the calendar has changed; its server keeps no list of changes")
-        yield Page([], cursor)
+        yield Page([], f"ctag {self._here} {tag}")
 
     def _ctag(self) -> str:
         found, _ = self.dav.multistatus("PROPFIND", quote(self.path), _CTAG.format(ns=_XMLNS), "0")
@@ -156,6 +162,8 @@ class CaldavReplica:
             return Rejected("the server shows no content")
         try:
             entry = read(data)
+        except NoEntry:
+            return Gone(f"no {self.kind}")
         except BadCalendar as error:
             return Rejected(f"{ref}: {error}")
         except (ValueError, OverflowError, RecursionError) as error:

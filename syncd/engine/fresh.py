@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy.exc import IntegrityError
-
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.join import as_activity, new_row, outside
@@ -53,17 +51,14 @@ class _New:
 def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]) -> list[Unit]:
     """Settles the units that are plainly new, or plainly none of our business; returns the others.
 
-    Raises Transient and AuthFailed; the intents stay then, for `recover`.
+    Raises Transient and AuthFailed; the intents stay then, for `recover`. Whatever else it raises
+    (another pairing has claimed one of the meetings; an item that nobody foresaw): each for itself.
     """
     admitted, left, closed = _admitted(ctx, units, items)
     new = _unknown(ctx, admitted, left)
     if new:
-        try:
-            with ctx.store.transaction() as tx:
-                _first_beat(ctx, tx, new)
-        except IntegrityError:  # another pairing has claimed one of the meetings: each for itself
-            left += [n.unit for n in new]
-            new = []
+        with ctx.store.transaction() as tx:
+            _first_beat(ctx, tx, new)
     making = [n for n in new if n.intent is not None]
     left += [n.unit for n in new if n.intent is None]
     written = _second_beat(ctx, making)

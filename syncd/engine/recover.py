@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from syncd.engine.context import Context
 from syncd.engine.look import crm_view, item_view
+from syncd.engine.redact import forget_agreement
 from syncd.engine.writes import finish, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -76,9 +77,21 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
     with ctx.store.transaction() as tx:
         if record is None and intent.op == "delete":
             finish(ctx, tx, intent, None)
+        elif intent.op == "redact" and _redacted(ctx, intent, link, record):
+            tx.close_intent(intent.id)
+            forget_agreement(tx, link, block=bool(intent.moves.get("block")))
         else:
             tx.close_intent(intent.id)
         _look_again(ctx, tx, link, row)
+
+
+def _redacted(ctx: Context, intent: Intent, link: Link, record: Record | None) -> bool:
+    """True when the redaction has arrived: one of the fields that it takes back is as it was to be."""
+    if record is None or record.version == intent.expected:
+        return record is None
+    view, digester = {**record.fields, **_view(ctx, "crm", link, record)}, ctx.digester(link.id)
+    check = intent.moves.get("check", {})
+    return not check or any(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
 
 
 def _source(ctx: Context, intent: Intent, link: Link, row: Row) -> Fields:

@@ -12,8 +12,8 @@ from syncd.engine.context import Context
 from syncd.engine.look import Look
 from syncd.engine.plan import Activity
 from syncd.engine.writes import attempt, journal
-from syncd.model.fields import Value, kind_of, normal_text
-from syncd.store import Row
+from syncd.model.fields import Fields, Value, kind_of, normal_text
+from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
 
 _TIMES = frozenset({"time", "recurrence", "due"})
@@ -29,21 +29,21 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
         with ctx.store.transaction() as tx:
-            intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version)
+            moves = {"check": _check(at, kept), "block": becomes_block}
+            intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
         attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, kept))
         with ctx.store.transaction() as tx:
             tx.close_intent(intent.id)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
         ctx.report.redacted += 1
     with ctx.store.transaction() as tx:
-        values = _empty(ctx, at, block=becomes_block)
-        tx.set_link(link.id, **values)
-        close_conflicts(tx, link.id, ())
+        forget_agreement(tx, link, block=becomes_block)
         if becomes_block:
             ctx.touch(tx, link, row)
 
 
-def _empty(ctx: Context, at: Look, *, block: bool) -> dict[str, object]:
+def forget_agreement(tx: Transaction, link: Link, *, block: bool) -> None:
+    """The link of a redacted activity remembers nothing of it; it wakes as if adopted."""
     values: dict[str, object] = {
         "item_base": {},
         "crm_base": {},
@@ -54,7 +54,15 @@ def _empty(ctx: Context, at: Look, *, block: bool) -> dict[str, object]:
     }
     if block:
         values["role"] = "block"
-    return values
+    tx.set_link(link.id, **values)
+    close_conflicts(tx, link.id, ())
+
+
+def _check(at: Look, kept: Fields) -> dict[str, object]:
+    """By which `recover` sees that the redaction has arrived: what it changes, in digests."""
+    fields, digester = at.activity.fields if at.activity is not None else {}, at.sides.digester
+    meant = {n: digester.of(n, kept.get(n, kind_of(n).empty)) for n in at.link.brought & fields.keys() - {"time"}}
+    return {n: digest for n, digest in meant.items() if digest != digester.of(n, fields[n])}
 
 
 def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:

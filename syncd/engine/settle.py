@@ -116,13 +116,27 @@ def _units(ctx: Context, units: Sequence[Unit], note: Callable[[Unit, Outcome], 
         unit.links = links.get(unit.ref or "", [])
     fresh = [u for u in units if u.ref is not None and not u.links and isinstance(items.get(u.ref), Record)]
     if len(fresh) > 1:
-        left = {id(u) for u in settle_fresh(ctx, fresh, items)}
+        left = {id(u) for u in _fresh(ctx, fresh, items)}
         dealt = {id(u) for u in fresh} - left
         units = [u for u in units if id(u) not in dealt]
     for unit in units:
         outcome = _one(ctx, unit, items, activities, deletions=deletions)
         if outcome is not None:
             note(unit, outcome)
+
+
+def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]) -> Sequence[Unit]:
+    """The units that are left for one at a time: all of them, when one spoils the batch."""
+    try:
+        return settle_fresh(ctx, units, items)
+    except (Transient, AuthFailed, StoreFault, Fenced):
+        raise
+    except Exception:
+        with ctx.store.reading() as tx:
+            links = tx.links_by_item(ctx.pairing.id, [u.ref for u in units if u.ref is not None])
+        for unit in units:
+            unit.links = [link for link in links if link.item_ref == unit.ref]
+        return units
 
 
 def _one(

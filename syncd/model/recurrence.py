@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -17,8 +17,12 @@ from dateutil.rrule import rrulestr
 
 from syncd.model.span import Moment, Span, as_instant, like, moment_key, parse_moment
 
-#: No expansion looks at more starts than this: a rule by the second is a fault, not a calendar.
+#: No window holds more starts than this: a rule by the minute is a fault, not a calendar.
 MOST_OCCURRENCES = 5000
+#: Nor does an expansion look at more starts before its window.
+MOST_BEFORE = 100_000
+#: Days, over which the dates of every rule repeat often enough to see whether it ever occurs.
+_LONG = [date(2000, 1, 1) + timedelta(days=n) for n in range(366 * 9)]
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def normal_rule(rule: str) -> str:
     for part in rule.strip().split(";"):
         name, _, value = part.partition("=")
         if value:
-            parts[name.strip().upper()] = value.strip().upper()
+            parts[name.strip().upper()] = value.replace(" ", "").upper()
     if parts.get("INTERVAL") == "1":
         del parts["INTERVAL"]
     if parts.get("WKST") == "MO":
@@ -88,18 +92,60 @@ def _by_rule(start: Moment, rule: str, after: datetime, before: datetime) -> Ite
     timed = isinstance(start, datetime)
     zone = start.tzinfo if isinstance(start, datetime) else None
     first = start if isinstance(start, datetime) else datetime(start.year, start.month, start.day)  # noqa: DTZ001
+    _check(rule)
     try:
         parsed = rrulestr(_until_like(rule, first), dtstart=first)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
         raise BadRule("the recurrence rule cannot be read") from error
     lower = after.astimezone(zone) if zone else after.astimezone(UTC).replace(tzinfo=None)
     upper = before.astimezone(zone) if zone else before.astimezone(UTC).replace(tzinfo=None)
-    for number, moment in enumerate(parsed.xafter(lower - timedelta(seconds=1), inc=False)):
+    inside = 0
+    for number, moment in enumerate(parsed):
         if moment >= upper:
             return
-        if number >= MOST_OCCURRENCES:
-            raise BadRule(f"the series has more than {MOST_OCCURRENCES} occurrences in its window")
-        yield moment if timed else moment.date()
+        if number >= MOST_BEFORE or inside >= MOST_OCCURRENCES:
+            raise BadRule(
+                f"the series has more than {MOST_OCCURRENCES} occurrences in its window, or began too long ago"
+            )
+        if moment >= lower:
+            inside += 1
+            yield moment if timed else moment.date()
+
+
+def _check(rule: str) -> None:
+    """Raises BadRule for what would be looked for without end: a rule by the minute, or one whose
+    days no year has."""
+    parts = dict(part.split("=", 1) for part in rule.upper().split(";") if "=" in part)
+    if parts.get("FREQ") in ("SECONDLY", "MINUTELY"):
+        raise BadRule("the series repeats by the minute")
+    try:
+        if int(parts.get("INTERVAL", "1")) < 1:
+            raise BadRule("the series repeats without an interval")
+        months = [int(n) for n in parts["BYMONTH"].split(",")] if "BYMONTH" in parts else []
+        days = [int(n) for n in parts["BYMONTHDAY"].split(",")] if "BYMONTHDAY" in parts else []
+        yeardays = [int(n) for n in parts["BYYEARDAY"].split(",")] if "BYYEARDAY" in parts else []
+        positions = [abs(int(n)) for n in parts["BYSETPOS"].split(",")] if "BYSETPOS" in parts else []
+    except ValueError:
+        raise BadRule("the recurrence rule cannot be read") from None
+    if not any(_on(day, months, days, yeardays) for day in _LONG):
+        raise BadRule("the series never occurs")
+    times = 1
+    for name in ("BYHOUR", "BYMINUTE", "BYSECOND"):
+        times *= parts[name].count(",") + 1 if name in parts else 1
+    most = {"HOURLY": times, "DAILY": times, "WEEKLY": 7 * times}.get(parts.get("FREQ", ""), 366 * times)
+    if positions and min(positions) > most:
+        raise BadRule("the series never occurs")
+
+
+def _on(day: date, months: list[int], days: list[int], yeardays: list[int]) -> bool:
+    if months and day.month not in months:
+        return False
+    length = (day.replace(day=28) + timedelta(days=4)).replace(day=1) - timedelta(days=1)
+    if days and day.day not in days and day.day - length.day - 1 not in days:
+        return False
+    number = day.timetuple().tm_yday
+    total = date(day.year, 12, 31).timetuple().tm_yday
+    return not yeardays or number in yeardays or number - total - 1 in yeardays
 
 
 def _until_like(rule: str, first: datetime) -> str:

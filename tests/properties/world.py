@@ -20,7 +20,7 @@ from syncd.engine.passes import run_pass
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import digest_of
 from syncd.mapping.schema import MappingFile
-from syncd.model.fields import Limit, kind_of, with_answer
+from syncd.model.fields import Fields, Limit, kind_of, with_answer
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
@@ -584,11 +584,18 @@ class World:
                 raise Broken(f"{name}: something was written into somebody else's meeting {write.ref}")
 
     def _check_whole(self, name: str, write: Write) -> None:
+        self._check_texts(name, write, write.before, write.after)
+        was, now = (fields.get("recurrence") or Recurrence() for fields in (write.before, write.after))
+        for key, fields in now.overrides.items():
+            self._check_texts(name, write, was.overrides.get(key, {}), fields)
+
+    def _check_texts(self, name: str, write: Write, before: Fields, after: Fields) -> None:
+        """No text that stood in full comes back cut; one that comes in from the CRM may be."""
         for field_ in TEXTS:
-            for line in str(write.after.get(field_) or "").split("\n"):
+            for line in str(after.get(field_) or "").split("\n"):
                 mark = TOKEN.match(line)
-                stood = mark and self.full_values.get(mark[0]) in str(write.before.get(field_) or "").split("\n")
-                if mark and not stood and line not in str(write.before.get(field_) or "").split("\n"):
+                stood = mark and self.full_values.get(mark[0]) in str(before.get(field_) or "").split("\n")
+                if mark and not stood and line not in str(before.get(field_) or "").split("\n"):
                     self.contested.add(mark[0])
                 if mark and stood and self.full_values[mark[0]] != line:
                     raise Broken(f"{name}: {mark[0]} of {write.ref} came back cut")

@@ -21,6 +21,7 @@ from syncd.database import open_engine
 from tests.conftest import need
 from tests.servers.postgres import fresh_database
 
+ROOT = Path(__file__).resolve().parents[2]
 USERS = {name: name for name in ("ann", "bob", "cid", "dora", "eve")}
 MONDAY = (datetime.now(UTC) + timedelta(days=7)).replace(hour=10, minute=0, second=0, microsecond=0)
 
@@ -54,13 +55,16 @@ class Desk:
     paths: dict[str, str] = field(default_factory=dict)
     #: PostgreSQL's URL; "" for SQLite files in the folder.
     database: str = ""
+    #: On which day commands are typed, counted from today.
+    days: float = 0
 
     def run(self, *words: str, status: int | tuple[int, ...] | None = 0, stdin: str = "", **env: str) -> Done:
         """Types a command in the folder."""
+        program = ["tests.scenarios.later", str(self.days)] if self.days else ["syncd.cli.command"]
         done = subprocess.run(
-            [sys.executable, "-m", "syncd.cli.command", *words],
+            [sys.executable, "-m", *program, *words],
             cwd=self.folder,
-            env={**os.environ, "SYNCD_EMPLOYEE": "ann", **env},
+            env={**os.environ, "PYTHONPATH": str(ROOT), "SYNCD_EMPLOYEE": "ann", **env},
             input=stdin,
             capture_output=True,
             text=True,
@@ -69,7 +73,7 @@ class Desk:
         )
         allowed = (status,) if isinstance(status, int) else status
         if allowed is not None:
-            assert done.returncode in allowed, (words, done.returncode, done.stdout, done.stderr)
+            assert done.returncode in allowed, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
         return Done(done.returncode, done.stdout, done.stderr)
 
     def sync(self, *words: str, status: int | tuple[int, ...] = (0, 1)) -> dict[str, Any]:
