@@ -68,7 +68,8 @@ def _forward(
 ) -> tuple[int, dict[str, str], bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
-        kept = {k: v for k, v in headers.items() if k.lower() not in ("host", "connection", "accept-encoding", "content-length")}
+        own = ("host", "connection", "accept-encoding", "content-length")
+        kept = {k: v for k, v in headers.items() if k.lower() not in own}
         connection.request(method, path, body or None, kept)
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
