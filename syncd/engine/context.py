@@ -67,6 +67,9 @@ class Context:
     progress: Callable[[int], None] = lambda done: None
     #: An administrator let this many deletions through.
     approved: int = 0
+    #: Links whose write may or may not have arrived: nothing is planned for them before `recover` has
+    #: asked, or our own write, read back, would look like a person's edit.
+    unsure: set[int] = field(default_factory=set)
 
     def digester(self, link: int) -> Digester:
         """Digests in the scope of a link."""
@@ -89,6 +92,11 @@ class Context:
     def crossed(self, tx: Transaction, link: Link, way: str, fields: Sequence[str], rule: str = "full") -> None:
         """Writes the ledger's line."""
         note_crossing(tx, at=self.moment.text, pairing=self.pairing.id, link=link.id, way=way, fields=fields, rule=rule)
+
+    def doubt(self) -> None:
+        """Something went wrong: takes note of the links whose intents are still open."""
+        with self.store.reading() as tx:
+            self.unsure |= {intent.link for intent in tx.intents(self.pairing.id)}
 
     def touch(self, tx: Transaction, link: Link, row: Row | None) -> None:
         """Both sides of the link are looked at again in the next settlement."""

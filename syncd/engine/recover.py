@@ -14,7 +14,7 @@ from syncd.engine.redact import forget_agreement
 from syncd.engine.writes import finish, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
-from syncd.ports import Gone, PortError, Rejected, Written
+from syncd.ports import AuthFailed, Gone, PortError, Rejected, Transient, Written
 from syncd.privacy import admit
 from syncd.store import Intent, Link, Row, Transaction
 
@@ -30,12 +30,13 @@ def recover(ctx: Context) -> int:
         if link is None or row is None:
             with ctx.store.transaction() as tx:
                 tx.close_intent(intent.id)
-        elif intent.op == "create":
-            _create(ctx, intent, link, row)
-        elif intent.op == "update":
-            _update(ctx, intent, link, row)
-        else:
-            _delete(ctx, intent, link, row)
+            continue
+        try:
+            _BY_OP[intent.op](ctx, intent, link, row)
+        except (Transient, AuthFailed):
+            raise
+        except PortError:
+            ctx.unsure.add(link.id)  # asked again in the next pass; the others go on
     return len(intents)
 
 
@@ -83,6 +84,9 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
         else:
             tx.close_intent(intent.id)
         _look_again(ctx, tx, link, row)
+
+
+_BY_OP = {"create": _create, "update": _update, "delete": _delete, "redact": _delete}
 
 
 def _redacted(ctx: Context, intent: Intent, link: Link, record: Record | None) -> bool:

@@ -132,6 +132,7 @@ def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | Por
     except (Transient, AuthFailed, StoreFault, Fenced):
         raise
     except Exception:
+        ctx.doubt()
         with ctx.store.reading() as tx:
             links = tx.links_by_item(ctx.pairing.id, [u.ref for u in units if u.ref is not None])
         for unit in units:
@@ -158,13 +159,16 @@ def _one(
         except (Wait, IntegrityError):
             return None
         except (Stale, Gone):
+            ctx.doubt()
             if attempt == TRIES - 1:
                 return None  # it keeps moving: the announcement stays for the next pass
             items, activities = _again(ctx, unit), {}
         except (PortError, BadRule) as error:
+            ctx.doubt()
             _park(ctx, unit, str(error))
             return None
         except Exception as error:
+            ctx.doubt()
             _park(ctx, unit, f"unexpected {type(error).__name__}")
             return None
     return None

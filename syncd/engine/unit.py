@@ -45,6 +45,8 @@ def settle_unit(
 
     Raises PortErrors, BadRule, Wait; nothing is lost by that, the announcements stay.
     """
+    if any(link.id in ctx.unsure for link in unit.links):
+        raise Wait
     outcome = Outcome()
     record = _record(result)
     links = unit.links
