@@ -225,6 +225,8 @@ class MemoryCrm(MemoryReplica):
     people: dict[str, str] = field(default_factory=dict)
     #: ref -> [(key, field, text)]
     history: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
+    #: Every line that ever stood there; a redaction takes the history along.
+    remembered: list[str] = field(default_factory=list)
 
     def _change(self, ref: str) -> Change:
         record = self.records.get(ref)
@@ -251,11 +253,16 @@ class MemoryCrm(MemoryReplica):
     def statuses(self) -> Mapping[str, str]:
         return {"open": "open", "in-process": "open", "completed": "completed", "rejected": "rejected"}
 
+    def remove(self, ref: str) -> None:
+        super().remove(ref)
+        self.history.pop(ref, None)
+
     def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
         self._call("remember")
         held = self.history.setdefault(ref, [])
         if not any(k == key for k, _, _ in held):
             held += [(key, n, t) for n, t in lines.items()]
+            self.remembered += lines.values()
         self.gate("after", "remember")
 
     def redact(self, record: Record, kept: Fields) -> Written | None:

@@ -21,13 +21,22 @@ from syncd.store import Link
 
 
 def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
-    """Losers are kept before anything replaces them: where a value lost, the CRM's side is written
-    before the item's."""
+    """Losers are kept before anything replaces them: where a value lost, and where an occurrence goes
+    whose words are still to cross, the CRM's side is written before the item's."""
     for part in parts:
-        if part.merge.losers and part.look.activity is not None:
+        goes = _goes(part)
+        if goes:  # nobody can be asked about an occurrence that is no longer there: the CRM's word holds
+            part.merge.losers |= {name: item for name, (item, _) in part.merge.asks.items()}
+            part.merge.asks.clear()
+        if part.look.activity is not None and (part.merge.losers or (goes and part.merge.to_crm)):
             part.link = update_activity(ctx, part.look, part.merge, part.decision.rest)
             part.kept_first = True
             part.crm_written = bool(part.merge.to_crm) or not ctx.pairing.crm.capabilities.history
+
+
+def _goes(part: Part) -> bool:
+    """True for an occurrence that the CRM has rejected: its series is to lose it."""
+    return bool(part.look.link.occurrence) and "status" in part.merge.to_item and part.look.situation.rejected
 
 
 def write_item(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
@@ -90,7 +99,7 @@ def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
             edited[key] = lens.to_item(part.merge.to_item)
             restored.append(key)
             writing.append((part, part.merge, ""))
-        elif "status" in part.merge.to_item and part.look.situation.rejected:
+        elif _goes(part):
             removed.add(key)
             writing.append((part, part.merge, "taken-back"))
         elif part.merge.to_item:

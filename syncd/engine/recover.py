@@ -7,8 +7,10 @@ print 4 and 5). It did not: drop the intent. Either way both sides are looked at
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from syncd.engine.context import Context
+from syncd.engine.digest import apply_moves
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.redact import forget_agreement
 from syncd.engine.writes import finish, shaped_moves
@@ -70,7 +72,29 @@ def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             finish(ctx, tx, intent, Written(record.ref, None))
         else:
             tx.close_intent(intent.id)
+            if record is not None and record.version != intent.expected:
+                _partly(ctx, tx, intent, link, record)
         _look_again(ctx, tx, link, row)
+
+
+def _partly(ctx: Context, tx: Transaction, intent: Intent, link: Link, record: Record) -> None:
+    """The record does not hold all that was meant: somebody has edited since, or it never arrived.
+    The elements that it does hold are ours all the same, and must not count as that person's."""
+    digester, view = ctx.digester(link.id), _view(ctx, intent.side, link, record)
+    arrived: dict[str, set[str]] = {}
+    for name, move in intent.moves.get(intent.side, {}).items():
+        if isinstance(move, dict) and name in view:
+            held = digester.of(name, view[name])
+            assert isinstance(held, dict)
+            arrived[name] = {e for e, content in move.items() if content is not None and held.get(e) == content}
+    names = {name for name, elements in arrived.items() if elements}
+    values: dict[str, Any] = {"brought": link.brought | names} if intent.side == "crm" else {}
+    for side, base in (("item", link.item_base), ("crm", link.crm_base)):
+        moves = intent.moves.get(side, {})
+        ours = {n: {e: c for e, c in moves.get(n, {}).items() if e in arrived[n]} for n in names}
+        values[f"{side}_base"] = apply_moves(base, ours)
+    if names:
+        tx.set_link(link.id, **values)
 
 
 def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:

@@ -550,7 +550,7 @@ class World:
 
     def check_writes(self, marks: dict[int, int]) -> None:
         """Each write that arrived since the marks, judged by what people did."""
-        kept = {t for lines in self.crm.history.values() for _, _, text in lines for t in TOKEN.findall(text)}
+        kept = {t for text in self.crm.remembered for t in TOKEN.findall(text)}
         kept |= {t for r in self.crm.records.values() for t in TOKEN.findall(str(r.fields.get("notes") or ""))}
         self.remembered |= kept
         for name, replica in {"crm": self.crm, **self.calendars}.items():
