@@ -111,6 +111,11 @@ class Desk:
         """A CRM user makes an activity; returns its id."""
         return self.run("crm", "create", kind, "--as", as_, *words).out.strip()
 
+    def through(self, server: Server) -> None:
+        """From now on syncd reaches its calendars by way of that server."""
+        file = self.folder / "syncd.yaml"
+        file.write_text(file.read_text().replace(self.server.url, server.url))
+
     # -- calendars ------------------------------------------------------------------------------------
 
     def put(self, user: str, name: str, *lines: str, component: str = "VEVENT", start: datetime = MONDAY) -> str:

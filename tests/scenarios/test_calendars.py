@@ -221,8 +221,7 @@ def test_every_calendar_of_the_corpus_crosses_and_comes_back_line_for_line(make_
             held.keep("ann", f"{desk.paths['ann']}{path.stem}-{n}.ics", one)
     before = dict(held.texts)
     with proxy(desk.server, held.rule) as server:
-        file = desk.folder / "syncd.yaml"
-        file.write_text(file.read_text().replace(desk.server.url, server.url))
+        desk.through(server)
         desk.sync()
         desk.quiet()
         assert held.texts == before  # reading writes nothing

@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,6 +17,7 @@ from sqlalchemy import Engine, text
 
 from syncd.database import open_engine
 from tests.scenarios.conftest import MONDAY, Desk
+from tests.servers.proxy import proxy
 
 MakeDesk = Callable[..., Desk]
 
@@ -80,50 +82,35 @@ def test_f5_two_syncd_on_one_store_share_the_work_and_a_paused_one_cannot_write(
     desk = make_desk("ann")
     for n in range(30):
         desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", start=MONDAY + timedelta(hours=2 * n))
-    engine = open_engine(desk.database or f"sqlite:///{desk.folder / 'crm.db'}")
-    first = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "sync"], cwd=desk.folder,
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    end = time.monotonic() + 60
-    while time.monotonic() < end and _made(engine) < 1:
-        time.sleep(0.002)
-    first.send_signal(signal.SIGSTOP)
-    engine.dispose()
-    try:
-        if not desk.database:  # SQLite has one writer at a time: where it stopped inside a transaction, all wait
-            end = time.monotonic() + 60
-            while _locked(desk) and time.monotonic() < end:
-                first.send_signal(signal.SIGCONT)
-                time.sleep(0.003)
-                first.send_signal(signal.SIGSTOP)
-        told = desk.run("sync", "--json").json["pairings"][0]
-        assert told["outcome"] == "busy" and "another syncd" in told["error"]
-        _expire_leases(desk)  # as if it had been paused for longer than its lease
-        desk.sync(status=0)
-        assert len(desk.activities()) == 30
-        before = desk.store_bytes() if desk.database else b""
-    finally:
-        first.send_signal(signal.SIGCONT)
-        out, err = first.communicate(timeout=60)
-    assert "busy" in err or "created" in out, (out, err)
-    assert len(desk.activities()) == 30
-    if before and "busy" in err:
-        assert desk.store_bytes() == before
-    desk.quiet()
+    reached, go_on = threading.Event(), threading.Event()
 
+    def slow_once(method: str, _path: str, _headers: dict[str, str], body: bytes) -> None:
+        if method == "REPORT" and b"calendar-multiget" in body and not reached.is_set():
+            reached.set()
+            go_on.wait(60)
 
-def _locked(desk: Desk) -> bool:
-    import sqlite3
-
-    for name in ("store.db", "crm.db"):
-        db = sqlite3.connect(desk.folder / name, timeout=0.2, isolation_level=None)
+    with proxy(desk.server, slow_once) as server:
+        desk.through(server)
+        first = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "sync"], cwd=desk.folder,
+                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        assert reached.wait(60)
+        first.send_signal(signal.SIGSTOP)
         try:
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
-        except sqlite3.OperationalError:
-            return True
+            told = desk.run("sync", "--json").json["pairings"][0]
+            assert told["outcome"] == "busy" and "another syncd" in told["error"]
+            _expire_leases(desk)  # as if it had been paused for longer than its lease
+            desk.sync(status=0)
+            assert len(desk.activities()) == 30
+            before = desk.store_bytes() if desk.database else b""
         finally:
-            db.close()
-    return False
+            go_on.set()
+            first.send_signal(signal.SIGCONT)
+            _, err = first.communicate(timeout=60)
+        assert "busy" in err
+        assert len(desk.activities()) == 30
+        if before:
+            assert desk.store_bytes() == before
+        desk.quiet()
 
 
 def _expire_leases(desk: Desk) -> None:
