@@ -67,6 +67,10 @@ class Context:
     progress: Callable[[int], None] = lambda done: None
     #: An administrator let this many deletions through.
     approved: int = 0
+    #: The CRM's feed was read a moment ago, in another pass: what it said is announced already.
+    crm_just_read: bool = False
+    #: Done in the transaction that ends the pass.
+    at_end: Callable[[Transaction], None] = lambda tx: None
     #: Links whose write may or may not have arrived: nothing is planned for them before `recover` has
     #: asked, or our own write, read back, would look like a person's edit.
     unsure: set[int] = field(default_factory=set)

@@ -7,7 +7,7 @@ complete (design §4, CursorExpired).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.pairing import Pairing
@@ -56,6 +56,8 @@ def feed_items(ctx: Context) -> None:
 def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
     pairing, seen = ctx.pairing, 0
     for page in ctx.pairing.replica.changes(cursor):
+        if not listing and not page.changes and page.cursor == cursor:
+            continue  # nothing happened: nothing is written
         with ctx.store.transaction() as tx:
             refs = [c.ref for c in page.changes]
             links: dict[str, list[Link]] = {}
@@ -86,11 +88,10 @@ def _echo(change: Change, links: Sequence[Link]) -> bool:
 def feed_crm(ctx: Context) -> None:
     """Announces what happened in the CRM, to every pairing that shares it."""
     pairing = ctx.pairing
-    everyone = [p for p in ctx.everyone if p.crm_name == pairing.crm_name] or [pairing]
     name = crm_feed(pairing.crm_name)
     with ctx.store.reading() as tx:
         place = tx.feed(name)
-        unseeded = [p for p in everyone if not _seeded(tx, p)]
+        unseeded = [] if _seeded(tx, pairing) else _all_unseeded(tx, _sharers(ctx))
     generation = place["generation"] if place else 0
     listing = "all" if place is None else place["listing"]
     if not listing and ctx.full:
@@ -101,12 +102,14 @@ def feed_crm(ctx: Context) -> None:
                 _route(ctx, tx, page, unseeded, echoes=True)
                 if page.complete:
                     _mark_seeded(tx, unseeded)
+    elif ctx.crm_just_read and not listing:
+        return
     cursor = place["cursor"] if place else ""
     if listing:
         generation, cursor = generation + 1, ""
     for attempt in (1, 2):
         try:
-            _read_crm(ctx, name, pairing.crm.changes(cursor), everyone, listing, generation)
+            _read_crm(ctx, name, cursor, listing, generation)
             return
         except CursorExpired:
             if attempt == 2 or cursor == "":
@@ -114,11 +117,17 @@ def feed_crm(ctx: Context) -> None:
             listing, generation, cursor = "compare", generation + 1, ""
 
 
-def _read_crm(
-    ctx: Context, name: str, pages: Iterator[Page], everyone: Sequence[Pairing], listing: str, generation: int
-) -> None:
+def _sharers(ctx: Context) -> list[Pairing]:
+    """The pairings that share this one's CRM, itself among them."""
+    return [p for p in ctx.everyone if p.crm_name == ctx.pairing.crm_name] or [ctx.pairing]
+
+
+def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
     crm = ctx.pairing.crm_name
-    for page in pages:
+    for page in ctx.pairing.crm.changes(cursor):
+        if not listing and not page.changes and page.cursor == cursor:
+            continue
+        everyone = _sharers(ctx)
         with ctx.store.transaction() as tx:
             _route(ctx, tx, page, everyone, echoes=listing == "all")
             done = listing
@@ -165,6 +174,12 @@ def _seeded(tx: Transaction, pairing: Pairing) -> bool:
     return place is not None and place["mapping"] == pairing.lens.digest
 
 
+def _all_unseeded(tx: Transaction, pairings: Sequence[Pairing]) -> list[Pairing]:
+    """Those that have not seen all of the CRM yet, or not under their present mapping."""
+    crm = pairings[0].crm_name
+    seen = tx.feed_mappings(seed_feed(crm, ""))
+    return [p for p in pairings if seen.get(seed_feed(crm, p.id)) != p.lens.digest]
+
+
 def _mark_seeded(tx: Transaction, pairings: Sequence[Pairing]) -> None:
-    for pairing in pairings:
-        tx.set_feed(seed_feed(pairing.crm_name, pairing.id), mapping=pairing.lens.digest)
+    tx.set_feeds([{"name": seed_feed(p.crm_name, p.id), "mapping": p.lens.digest} for p in pairings])

@@ -7,7 +7,7 @@ from syncd.engine.feed import feed_crm, feed_items
 from syncd.engine.recover import recover
 from syncd.engine.settle import settle
 from syncd.ports import AuthFailed, PortError, Transient
-from syncd.store.journal import approve, approved, begin_run, conflicts, end_run, parked
+from syncd.store.journal import approve, approved, conflicts, end_run, parked
 
 
 def run_pass(ctx: Context) -> Report:
@@ -17,8 +17,7 @@ def run_pass(ctx: Context) -> Report:
     the feeds; what was done until then is done, and the rest is still announced.
     """
     pairing = ctx.pairing.id
-    with ctx.store.transaction() as tx:
-        begin_run(tx, pairing, ctx.moment.text)
+    with ctx.store.reading() as tx:
         ctx.approved = approved(tx, pairing)
     outcome = "failed"
     try:
@@ -51,3 +50,4 @@ def _end(ctx: Context, outcome: str) -> None:
         if ctx.approved and outcome in ("ok", "parked"):
             approve(tx, ctx.pairing.id, 0)
         end_run(tx, ctx.pairing.id, ctx.moment.text, "ok" if outcome == "parked" else outcome, ctx.report.numbers())
+        ctx.at_end(tx)

@@ -14,7 +14,7 @@ from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.passes import run_pass
 from syncd.logs import logger
 from syncd.ports import AuthFailed, PortError, Transient
-from syncd.store import Fenced, Store, StoreFault, lease
+from syncd.store import Fenced, Store, StoreFault, Transaction, lease
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,10 @@ def run_one(
     *,
     full: bool = False,
     progress: Callable[[int], None] = lambda done: None,
+    crm_just_read: bool = False,
 ) -> Result:
     """One pass, under the pairing's lease. Raises nothing: what went wrong stands in the result."""
-    ctx = Context(pairing, store, Moment(now), key, everyone, full=full, progress=progress)
+    ctx = Context(pairing, store, Moment(now), key, everyone, full, progress=progress, crm_just_read=crm_just_read)
     before = (pairing.replica.requests, pairing.crm.requests)
     outcome, error, retry = "ok", "", None
     log = logger(pairing=pairing.id)
@@ -107,19 +108,24 @@ def _leased(ctx: Context) -> Iterator[str]:
     if isinstance(held, str):
         yield held
         return
-    told = ctx.progress
+    told, back = ctx.progress, list[bool]()
 
     def progress(done: int) -> None:
         with store.transaction() as tx:
             lease.renew(tx, held, ctx.moment.now + timedelta(seconds=monotonic() - began))
         told(done)
 
-    ctx.store, ctx.progress = store.fenced(held), progress
+    def at_end(tx: Transaction) -> None:
+        lease.give_back(tx, held)
+        back.append(True)
+
+    ctx.store, ctx.progress, ctx.at_end = store.fenced(held), progress, at_end
     try:
         yield ""
     finally:
-        with suppress(StoreFault), store.transaction() as tx:
-            lease.give_back(tx, held)
+        if not back:
+            with suppress(StoreFault), store.transaction() as tx:
+                lease.give_back(tx, held)
 
 
 def run_all(

@@ -131,17 +131,13 @@ def decide(tx: Transaction, conflict: int, word: str) -> None:
     tx.connection.execute(update(t.conflict).where(t.conflict.c.id == conflict).values(word=word))
 
 
-def begin_run(tx: Transaction, pairing: str, at: str) -> None:
-    """A pass begins."""
-    tx.upsert(t.run, [{"pairing": pairing, "started": at, "ended": ""}])
-
-
 def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mapping[str, Any]) -> None:
-    """A pass ended; outcome "ok" means both sides agree."""
-    values: dict[str, Any] = {"ended": at, "outcome": outcome, "counts": json.dumps(counts, sort_keys=True)}
+    """A pass that began then has ended; outcome "ok" means both sides agree."""
+    values: dict[str, Any] = {"started": at, "ended": at, "outcome": outcome}
+    values["counts"] = json.dumps(counts, sort_keys=True)
     if outcome == "ok":
         values["agreed"] = at
-    tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(**values))
+    tx.upsert(t.run, [{"pairing": pairing, **values}])
 
 
 def runs(tx: Transaction) -> dict[str, dict[str, Any]]:

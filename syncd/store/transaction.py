@@ -146,7 +146,16 @@ class Transaction:
 
     def set_feed(self, name: str, **values: Any) -> None:
         """Moves the feed's place."""
-        self.upsert(t.feed, [{"name": name, **values}])
+        self.set_feeds([{"name": name, **values}])
+
+    def set_feeds(self, places: Sequence[Mapping[str, Any]]) -> None:
+        """Moves several feeds' places."""
+        self.upsert(t.feed, places)
+
+    def feed_mappings(self, prefix: str) -> dict[str, str]:
+        """Of the feeds whose names begin so: name -> the mapping under which they were read."""
+        statement = select(t.feed.c.name, t.feed.c.mapping).where(t.feed.c.name.startswith(prefix, autoescape=True))
+        return {found[0]: found[1] for found in self.connection.execute(statement)}
 
     # -- pending ------------------------------------------------------------------------------------
 
