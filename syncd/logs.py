@@ -7,10 +7,28 @@ import sys
 from typing import Any
 
 
+class _Withheld(logging.Handler):
+    """Libraries log what they stumble over, which may be content: only who and where is kept."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        where = f"{record.module}:{record.lineno}"
+        logger().warning("a library's warning, its words withheld", library=record.name, where=where)
+
+
+def silent() -> None:
+    """For a command whose own lines say enough: only errors are logged, and no library's words."""
+    import structlog
+
+    logging.getLogger().handlers = [logging.NullHandler()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+
 def set_up(*, json: bool, verbose: bool) -> None:
     """Configures structlog; everything goes to standard error."""
     import structlog
 
+    withheld = _Withheld(logging.WARNING)
+    logging.getLogger().handlers = [withheld]
     renderer: Any = structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
         processors=[

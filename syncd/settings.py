@@ -114,12 +114,39 @@ class EmployeeEntry(Strict):
         return [value] if isinstance(value, str) else value
 
 
+def _listen(value: str) -> str:
+    host, colon, port = value.rpartition(":")
+    if value and (not colon or not host or not port.isdigit() or int(port) > 65535):
+        raise ValueError("where to listen is given as HOST:PORT, e.g. 127.0.0.1:9464")
+    return value
+
+
+def _hour(value: str) -> str:
+    hour, _, minute = value.partition(":")
+    if not (hour.isdigit() and minute.isdigit() and int(hour) < 24 and int(minute) < 60):
+        raise ValueError('a time of day (UTC) is given as "HH:MM", in quotes')
+    return value
+
+
 class Service(Strict):
     """How the service runs."""
 
-    #: Seconds between two passes over a pairing.
+    #: Seconds between two passes over a pairing in which something happens.
     interval: int = Field(60, ge=1, le=86400)
+    #: A pairing in which nothing happens is looked at less often, up to this; seconds.
+    quiet_interval: int = Field(300, alias="quiet-interval", ge=1, le=86400)
     workers: int = Field(4, ge=1, le=64)
+    #: No more passes than this at one server at a time.
+    per_server: int = Field(4, alias="per-server", ge=1, le=64)
+    #: HOST:PORT for /health and /metrics; empty for neither.
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:9464"
+    #: A pairing that has not agreed for so many seconds is late: /health goes red.
+    late: int = Field(3600, ge=1)
+    #: When everything is compared in full and old records go; UTC.
+    nightly: Annotated[str, AfterValidator(_hour)] = "02:30"
+    #: Days for which explain records, and the privacy ledger, are kept.
+    keep_decisions: int = Field(90, alias="keep-decisions", ge=1)
+    keep_ledger: int = Field(400, alias="keep-ledger", ge=1)
 
 
 class Settings(Strict):

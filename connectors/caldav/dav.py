@@ -23,6 +23,10 @@ TIMEOUT = 60.0
 NS = {"D": "DAV:", "C": "urn:ietf:params:xml:ns:caldav", "CS": "http://calendarserver.org/ns/"}
 
 
+class InternalError(Transient):
+    """The server answers 500: it may be out of order, or not able to do just this."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """A server's answer that was not an error."""
@@ -202,7 +206,9 @@ def error_for(status: int, headers: Mapping[str, str]) -> PortError:
         return Gone(f"not there ({status})")
     if status == 412:
         return Stale("changed meanwhile (412)")
-    if status in (408, 423, 425, 429, 500, 502, 503, 504, 507):
+    if status == 500:
+        return InternalError("the server is not ready (500)", _retry_after(headers))
+    if status in (408, 423, 425, 429, 502, 503, 504, 507):
         return Transient(f"the server is not ready ({status})", _retry_after(headers))
     return Rejected(f"the server refuses ({status})")
 

@@ -16,7 +16,7 @@ from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_l
 from connectors.caldav.zones import zone_of
 from syncd.model.fields import same
 from syncd.model.people import ANSWERS, Participant, People, normal_address
-from syncd.model.recurrence import Recurrence, normal_rule
+from syncd.model.recurrence import BadRule, Recurrence, normal_rule, parsed_rule
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 
 _DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
@@ -191,6 +191,11 @@ def _series(root: Component, master: Component | None, overrides: list[Component
         if len(rules) > 1:
             raise BadCalendar("an event has more than one RRULE")
         rule = normal_rule(rules[0].value) if rules else ""
+        if rules:
+            try:
+                parsed_rule(span.start, rule)
+            except BadRule as error:
+                raise BadCalendar(str(error)) from None
         rdates = {moment_key(m) for m in moments_of(root, master, "RDATE", span)}
         exdates = {moment_key(m) for m in moments_of(root, master, "EXDATE", span)}
     if not rule and rdates:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape as xml
 
-from connectors.caldav.dav import Dav, Resource
+from connectors.caldav.dav import Dav, InternalError, Resource
 from connectors.caldav.lines import BadCalendar, parse, written
 from connectors.caldav.read import Entry, NoEntry, read
 from connectors.caldav.write import apply, new_object
@@ -96,8 +96,8 @@ class CaldavReplica:
             body = _SYNC.format(ns=_XMLNS, token=xml(token))
             try:
                 found, following = self.dav.multistatus("REPORT", quote(self.path), body, "1")
-            except (Rejected, Gone, Transient) as error:
-                if not first or (cursor and not isinstance(error, Rejected)):
+            except (Rejected, Gone, InternalError) as error:
+                if not first or (cursor and isinstance(error, Gone)):
                     raise
                 if cursor:
                     raise CursorExpired("the server refuses its own sync-token") from None

@@ -65,10 +65,11 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
     """Show what sync would do, without doing any of it."""
     from dataclasses import replace
 
+    from syncd.logs import silent
     from syncd.service.rehearsal import planned, rehearsed
     from syncd.service.runner import exit_status, run_one
 
-    _quiet_logs()
+    silent()
     with house(config, only) as opened:
         copy = opened.store.copy()
         pretending = rehearsed(opened.pairings)
@@ -91,14 +92,6 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
                 where = "CRM" if write.side == "crm" else "calendar"
                 typer.echo(f"  {write.op:7} in the {where:8} {write.title}{what}")
     raise typer.Exit(exit_status(results))
-
-
-def _quiet_logs() -> None:
-    import logging
-
-    import structlog
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def summary(result: Any, *, future: bool = False) -> str:
@@ -132,13 +125,13 @@ def sync(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log each pass.")] = False,
 ) -> None:
     """Bring every pairing into step, once."""
-    from syncd.logs import set_up
+    from syncd.logs import set_up, silent
     from syncd.service.runner import exit_status, run_one
 
     if verbose:
         set_up(json=False, verbose=True)
     else:
-        _quiet_logs()
+        silent()
     results = []
     with house(config, only) as opened, _progress(json) as note:
         for pairing in opened.pairings:
@@ -195,13 +188,23 @@ class _progress:
 def run(
     config: ConfigOption = None,
     json_logs: Annotated[bool, typer.Option("--json-logs", help="Log lines as JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log quiet passes too.")] = False,
 ) -> None:
-    """Run as a service until SIGTERM; the link in hand is finished first."""
+    """Run as a service until SIGTERM; the batch in hand is finished first. SIGHUP reloads."""
     from syncd.logs import set_up
+    from syncd.service.assemble import open_house
     from syncd.service.daemon import Daemon
+    from syncd.settings import load_configuration
 
-    set_up(json=json_logs, verbose=False)
-    with house(config) as opened:
-        if not opened.pairings:
-            raise fail("there is nobody to sync: add employees to the configuration")
-        Daemon(opened).run()
+    set_up(json=json_logs, verbose=verbose)
+    opened = house(config)
+    if not opened.pairings:
+        opened.close()
+        raise fail("there is nobody to sync: add employees to the configuration")
+    path = opened.configuration.path
+    try:
+        Daemon(opened, lambda: open_house(load_configuration(path))).run()
+    except OSError as error:
+        opened.close()
+        listen = opened.configuration.settings.service.listen
+        raise fail(f"cannot listen on {listen}: {error.strerror} (service: listen in {path})", 3) from None

@@ -7,7 +7,7 @@ the start, as RFC 5545 wants it; dateutil does the calendar arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -88,15 +88,20 @@ def starts(span: Span, recurrence: Recurrence, after: datetime, before: datetime
             yield found[key]
 
 
-def _by_rule(start: Moment, rule: str, after: datetime, before: datetime) -> Iterator[Moment]:
-    timed = isinstance(start, datetime)
-    zone = start.tzinfo if isinstance(start, datetime) else None
+def parsed_rule(start: Moment, rule: str) -> Iterable[datetime]:
+    """The rule's starts, without end if it has none; of dates their midnights. Raises BadRule."""
     first = start if isinstance(start, datetime) else datetime(start.year, start.month, start.day)  # noqa: DTZ001
     _check(rule)
     try:
-        parsed = rrulestr(_until_like(rule, first), dtstart=first)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError) as error:
-        raise BadRule("the recurrence rule cannot be read") from error
+        return rrulestr(_until_like(rule, first), dtstart=first)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError):
+        raise BadRule("the recurrence rule cannot be read") from None
+
+
+def _by_rule(start: Moment, rule: str, after: datetime, before: datetime) -> Iterator[Moment]:
+    timed = isinstance(start, datetime)
+    zone = start.tzinfo if isinstance(start, datetime) else None
+    parsed = parsed_rule(start, rule)
     lower = after.astimezone(zone) if zone else after.astimezone(UTC).replace(tzinfo=None)
     upper = before.astimezone(zone) if zone else before.astimezone(UTC).replace(tzinfo=None)
     inside = 0

@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from syncd.engine.digest import Digester
 from syncd.engine.pairing import Employee, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, locate
-from syncd.ports import Crm, Replica
-from syncd.secrets import digest_key, resolve
+from syncd.ports import AuthFailed, Capabilities, Crm, Replica
+from syncd.secrets import SecretFault, digest_key, resolve
 from syncd.settings import Account, Configuration, EmployeeEntry
 from syncd.store import Store
 
@@ -45,6 +46,26 @@ class House:
     key: bytes
     crm: Crm
     pairings: list[Pairing] = field(default_factory=list)
+    #: Pairing -> its account, and the host that it is kept at.
+    accounts: dict[str, Account] = field(default_factory=dict)
+    servers: dict[str, str] = field(default_factory=dict)
+
+    def replica(self, pairing: str) -> Replica:
+        """The pairing's collection, with its secret read anew; one whose secret cannot be had says so
+        whenever it is asked."""
+        account = self.accounts[pairing]
+        profile = self.configuration.settings.profiles[account.profile]
+        item = load(locate(profile.mapping, self.configuration.folder)).mapping.item
+        return _replica(self.configuration, account, item)
+
+    def secret_mark(self, pairing: str) -> str:
+        """A keyed digest of the pairing's secret as it is now, to see that it was replaced."""
+        reference = self.accounts[pairing].password
+        try:
+            secret = resolve(reference, self.configuration.folder) if reference else ""
+        except SecretFault:
+            secret = ""
+        return Digester(self.key, "secret").text(secret)
 
     def close(self) -> None:
         """Gives everything back."""
@@ -75,7 +96,7 @@ def key_path(configuration: Configuration) -> Path:
 def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     """Opens store, CRM and the pairings (only those of the employees or ids named, if any).
 
-    Raises SecretFault, StoreFault, NoConnector.
+    Raises SecretFault (for the store's own key), StoreFault, NoConnector.
     """
     settings = configuration.settings
     key = digest_key(key_path(configuration))
@@ -97,9 +118,32 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             if account.profile not in lenses:
                 lenses[account.profile] = load(locate(profile.mapping, configuration.folder))
             lens = lenses[account.profile]
-            replica = open_replica(configuration, account, lens.mapping.item)
+            replica = _replica(configuration, account, lens.mapping.item)
+            house.accounts[name], house.servers[name] = account, urlsplit(profile.url).netloc
             house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens))
     return house
+
+
+class NoSecret:
+    """An account whose secret cannot be had: every call says so, and the others go on."""
+
+    requests = 0
+
+    def __init__(self, kind: str, why: str) -> None:
+        self.capabilities = Capabilities(kinds=frozenset({kind}))
+        self._why = why
+
+    def _fail(self, *_: object, **__: object) -> Any:
+        raise AuthFailed(self._why)
+
+    changes = fetch = create = update = delete = find = _fail
+
+
+def _replica(configuration: Configuration, account: Account, kind: str) -> Replica:
+    try:
+        return open_replica(configuration, account, kind)
+    except SecretFault as error:
+        return NoSecret(kind, str(error))
 
 
 def person(employee: EmployeeEntry) -> Employee:
@@ -115,7 +159,7 @@ def crm_options(configuration: Configuration) -> dict[str, Any]:
 
 
 def open_replica(configuration: Configuration, account: Account, kind: str) -> Replica:
-    """One account's collection."""
+    """One account's collection. Raises SecretFault."""
     profile = configuration.settings.profiles[account.profile]
     options: dict[str, Any] = {
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),

@@ -95,7 +95,8 @@ def run_one(
     if error:
         log.warning("pass failed" if outcome != "busy" else "left alone", outcome=outcome, error=error)
     else:
-        log.info("pass", **{k: v for k, v in ctx.report.numbers().items() if v})
+        counts = {k: v for k, v in ctx.report.numbers().items() if v}
+        (log.info if counts else log.debug)("pass", **counts)
     return Result(pairing.id, ctx.report, outcome, requests, error, retry)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
@@ -156,6 +157,15 @@ def approve(tx: Transaction, pairing: str, number: int) -> None:
 def approved(tx: Transaction, pairing: str) -> int:
     """How many deletions an administrator has let through."""
     return int(tx.connection.execute(select(t.run.c.approved).where(t.run.c.pairing == pairing)).scalar() or 0)
+
+
+def retire(tx: Transaction, *, decisions: datetime, ledger: datetime) -> tuple[int, int]:
+    """Removes explain records and lines of the ledger that are older; returns how many of each."""
+    gone = []
+    for table, before in ((t.explain, decisions), (t.ledger, ledger)):
+        text = before.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        gone.append(tx.connection.execute(delete(table).where(table.c.at < text)).rowcount)
+    return gone[0], gone[1]
 
 
 def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> int:

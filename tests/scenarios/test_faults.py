@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -56,26 +55,6 @@ def _made(engine: Engine) -> int:
         return int(
             connection.execute(text("SELECT count(*) FROM crm_activity WHERE subject LIKE 'Event%'")).scalar_one()
         )
-
-
-def test_the_service_syncs_and_ends_cleanly_on_sigterm(make_desk: MakeDesk) -> None:
-    desk = make_desk("ann")
-    lines = (desk.folder / "syncd.yaml").read_text() + "service: {interval: 1, workers: 2}\n"
-    (desk.folder / "syncd.yaml").write_text(lines)
-    desk.put("ann", "e", "SUMMARY:While it runs")
-    with (desk.folder / "service.log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", "syncd.cli.command", "run", "--json-logs"], cwd=desk.folder,
-                                   stdout=log, stderr=log, env=os.environ.copy())  # fmt: skip
-        try:
-            end = time.monotonic() + 60
-            while time.monotonic() < end and not desk.activities():
-                pass
-            assert desk.only()["subject"] == "While it runs"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            status = process.wait(30)
-    assert status == 0
-    assert "While it runs" not in (desk.folder / "service.log").read_text()
 
 
 def test_f5_two_syncd_on_one_store_share_the_work_and_a_paused_one_cannot_write(make_desk: MakeDesk) -> None:
