@@ -65,8 +65,9 @@ def _refresh_block(ctx: Context, record: Record, part: Part) -> None:
     if blocks.attach(held, participants_lines(at.activity.fields), limit) == held:
         return
     merged.to_item["notes"] = blocks.cut(held)
-    crm = at.sides.crm.get("notes")
-    if at.sides.digester.holds(at.sides.crm_base, "notes", crm):  # else the words wait for their own write
+    crm, item, digester = at.sides.crm.get("notes"), at.sides.item.get("notes"), at.sides.digester
+    agreed = digester.holds(at.sides.crm_base, "notes", crm) and digester.holds(at.sides.item_base, "notes", item)
+    if agreed:  # else the words wait for their own write
         merged.with_item[0]["notes"] = at.sides.digester.of("notes", merged.to_item["notes"])
         merged.with_item[1]["notes"] = at.sides.digester.of("notes", crm)
 

@@ -1,0 +1,142 @@
+"""What becomes of writes whose answer was lost: single cases that the soak of the property test found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from syncd.ports import Rejected, Stale
+from tests.memory import MemoryCrm, crm
+from tests.unit.test_engine import NOW, World, span
+
+
+class Crash(BaseException):
+    """The process ends here."""
+
+
+def once(when: str, call: str, error: BaseException) -> Callable[[str, str], None]:
+    """A gate that fails at the first such call."""
+    left = [error]
+
+    def gate(at: str, name: str) -> None:
+        if (at, name) == (when, call) and left:
+            raise left.pop()
+
+    return gate
+
+
+def crashed(world: World) -> None:
+    with pytest.raises(Crash):
+        world.sync()
+
+
+def everything(world: World) -> str:
+    hub = world.crm
+    return repr([r.fields for r in hub.records.values()]) + repr(hub.history) + repr(world.items("ann"))
+
+
+def test_words_typed_into_a_copy_are_not_lost_when_its_participants_are_brought_up_to_date() -> None:
+    world = World("ann")
+    ref = world.appointment(notes="From the CRM")
+    world.quiet()
+    (item,) = world.calendars["ann"].records
+    text = str(world.calendars["ann"].records[item].fields.get("description") or "")
+    world.calendars["ann"].edit(item, description=text.replace("From the CRM", "Typed by Ann"))
+    world.crm.edit(ref, participants=People([Participant("bob@us.example", "Bob", "needs-action")]))
+    world.crm.gate = once("before", "update", Crash())
+    crashed(world)
+    world.now += timedelta(hours=1)
+    world.crm.edit(ref, notes="Typed in the CRM")
+    world.quiet()
+    assert "Typed by Ann" in everything(world) and "Typed in the CRM" in everything(world)
+
+
+def test_our_own_cut_words_do_not_come_back_after_a_read_back_that_failed() -> None:
+    hub = crm(lambda: NOW)
+    hub.caps = replace(hub.caps, exact=False)
+    hub.secretly = 14
+    world = World("ann", hub=hub)
+    world.event("ann", summary="Short")
+    world.quiet()
+    world.calendars["ann"].edit("e1", summary="A subject that is far too long")
+    fetches = [0]
+
+    def gate(when: str, call: str) -> None:
+        if (when, call) == ("before", "update"):
+            fetches[0] = 1
+        elif (when, call) == ("after", "fetch") and fetches[0] == 1:
+            fetches[0] = 2
+            raise Stale("somebody was faster, it says")
+
+    world.crm.gate = gate
+    world.quiet()
+    assert fetches[0] == 2
+    assert [i["summary"] for i in world.items("ann")] == ["A subject that is far too long"]
+
+
+def test_elements_that_arrived_before_the_crash_are_taken_back_as_ours() -> None:
+    world = World("ann")
+    world.event("ann", categories=frozenset({"Red"}))
+    world.quiet()
+    world.calendars["ann"].edit("e1", categories=frozenset({"Red", "Secret plan"}))
+    world.crm.gate = once("after", "update", Crash())
+    crashed(world)
+    (ref,) = world.crm.records
+    there = world.crm.records[ref].fields["categories"]
+    world.crm.edit(ref, categories=frozenset({*there, "Blue"}))
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    world.quiet()
+    assert "Secret plan" not in repr(world.activities)
+    assert "Blue" in repr(world.activities)
+
+
+def without_series() -> MemoryCrm:
+    return crm(lambda: NOW, series=False)
+
+
+@pytest.mark.parametrize("crash", [True, False])
+def test_an_occurrence_edited_here_and_rejected_there_keeps_its_words(crash: bool) -> None:
+    world = World("ann", hub=without_series())
+    world.event("ann", recurrence=Recurrence("FREQ=WEEKLY;COUNT=3"))
+    world.quiet()
+    item = world.calendars["ann"].records["e1"]
+    second = sorted(world.crm.records.values(), key=lambda r: str(r.fields["time"].start))[1]
+    world.crm.edit(second.ref, status="rejected")
+    key = "20261207T100000Z"
+    overrides = {key: {"summary": "Only this once"}}
+    edited = replace(item.fields["recurrence"], overrides=overrides)
+    world.calendars["ann"].edit("e1", recurrence=edited)
+    if crash:
+        world.calendars["ann"].gate = once("after", "update", Crash())
+        crashed(world)
+    world.quiet()
+    assert key in world.items("ann")[0]["recurrence"].exdates  # type: ignore[attr-defined]
+    assert "Only this once" in repr(world.activities) + repr(world.crm.history)
+
+
+def test_an_intent_that_cannot_be_asked_about_stops_nobody_else() -> None:
+    world = World("ann")
+    world.event("ann", "e1")
+    world.event("ann", "e2", time=span(hours=2))
+    world.quiet()
+    world.calendars["ann"].edit("e1", summary="One")
+    world.crm.gate = once("after", "update", Crash())
+    crashed(world)
+    world.calendars["ann"].edit("e2", summary="Two")
+    refuse = [True]
+
+    def gate(when: str, call: str) -> None:
+        if (when, call) == ("before", "fetch") and refuse:
+            refuse.clear()
+            raise Rejected("not now")
+
+    world.crm.gate = gate
+    world.sync()
+    assert "Two" in {a["subject"] for a in world.activities}
+    world.quiet()
+    assert {a["subject"] for a in world.activities} == {"One", "Two"}
