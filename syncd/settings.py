@@ -85,6 +85,10 @@ class Profile(Strict):
     auth: Literal["", "basic", "digest", "bearer"] = ""
     #: File with the certificate authority of a server of your own.
     ca: str | None = None
+    #: Other hosts to which the server may redirect; it is signed in to there too.
+    also: list[str] = []
+    #: Seconds without a word of the server before it counts as not answering.
+    timeout: int = Field(60, ge=1, le=600)
 
 
 class Account(Strict):
@@ -153,6 +157,8 @@ class Settings(Strict):
     """A whole configuration file."""
 
     version: Literal[1]
+    #: Folder of the databases below and of the key of the store's digests; counts from this file.
+    state: str = "."
     #: SQLAlchemy URL of syncd's own store.
     store: str = "sqlite:///store.db"
     crm: BuiltinCrm = Field(default_factory=lambda: BuiltinCrm.model_validate({}))
@@ -173,10 +179,15 @@ class Configuration:
         """Relative paths count from here."""
         return self.path.resolve().parent
 
+    @property
+    def state(self) -> Path:
+        """Where databases and the key lie."""
+        return self.folder / Path(self.settings.state).expanduser()
+
     def url(self, url: str) -> str:
         """A database URL with its SQLite path made absolute."""
         if url.startswith("sqlite:///") and not url.startswith("sqlite:////"):
-            return f"sqlite:///{self.folder / url.removeprefix('sqlite:///')}"
+            return f"sqlite:///{self.state / url.removeprefix('sqlite:///')}"
         return url
 
 

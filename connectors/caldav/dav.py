@@ -1,25 +1,29 @@
 """Talks WebDAV: the caldav library's client is the transport and does the sign-in; here its answers
-become the port's errors, with limits on what an answer may cost.
+become the port's errors, with limits on what an answer may cost in bytes and seconds.
 
 Nothing is retried here: the engine decides when to come back.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from lxml import etree
 
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected, Stale, Transient
 
-#: No answer of a server is longer than this, in bytes.
-LARGEST = 64_000_000
-TIMEOUT = 60.0
+#: No answer of a server is longer than this, in bytes; one that is read piece by piece, than that.
+LARGEST, LARGEST_LISTING = 64_000_000, 512_000_000
+#: Seconds without a word of the server; a whole answer may take this many times as long.
+TIMEOUT, WHOLE = 60.0, 5
+#: How many redirects are followed.
+MOST_HOPS = 5
 NS = {"D": "DAV:", "C": "urn:ietf:params:xml:ns:caldav", "CS": "http://calendarserver.org/ns/"}
 
 
@@ -46,6 +50,12 @@ class Resource:
     #: {namespace}name -> element, of propstats with 200.
     props: Mapping[str, Any]
 
+    @property
+    def collection(self) -> bool:
+        """True for a folder."""
+        types = self.props.get(_clark("D:resourcetype"))
+        return isinstance(types, etree._Element) and types.find("D:collection", NS) is not None
+
     def text(self, name: str) -> str:
         """A property's text, e.g. ``D:getetag``."""
         found = self.props.get(_clark(name))
@@ -62,6 +72,10 @@ class Dav:
     #: basic, digest or bearer; "" lets the server choose.
     auth: str = ""
     verify: bool | str = True
+    #: Other hosts to which a redirect may lead.
+    also: tuple[str, ...] = ()
+    #: Seconds without a word of the server.
+    timeout: float = TIMEOUT
     requests: int = 0
     _client: Any = field(default=None, repr=False)
 
@@ -93,91 +107,181 @@ class Dav:
 
     def request(self, method: str, href: str, body: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         """One request. Raises the port's error for every answer that is none."""
+        with self._exchange(method, href, body, headers or {}) as (status, found, chunks):
+            return Answer(status, found, _whole(chunks))
+
+    def multistatus(self, method: str, href: str, body: str, depth: str) -> tuple[list[Resource], str]:
+        """A PROPFIND or REPORT: its responses, and the sync-token if it has one."""
+        listing = Listing()
+        return list(self.listed(listing, method, href, body, depth)), listing.token
+
+    def listed(self, listing: Listing, method: str, href: str, body: str, depth: str) -> Iterator[Resource]:
+        """As `multistatus`, response by response: memory does not grow with the collection. At the
+        end `listing` has the sync-token."""
+        with self._exchange(method, href, body, {"Depth": depth}) as (_, _, chunks):
+            yield from _parsed(chunks, listing)
+
+    @contextmanager
+    def _exchange(
+        self, method: str, href: str, body: str, headers: Mapping[str, str]
+    ) -> Iterator[tuple[int, Mapping[str, str], Iterator[bytes]]]:
+        """The server's answer, after sign-in and redirects: status, headers, and its body in pieces."""
         import niquests
 
         target = urljoin(self.url, href)
-        if urlsplit(target).netloc != urlsplit(self.url).netloc:
-            raise Rejected("the server points to another host")
-        self.requests += 1
-        sent = {"Content-Type": "application/xml; charset=utf-8", **(headers or {})}
         try:
-            with self.client.session.request(
-                method,
-                target,
-                data=body.encode("utf-8", "surrogatepass") if body else None,
-                headers=sent,
-                auth=self.client.auth,
-                timeout=TIMEOUT,
-                verify=self.verify,
-                allow_redirects=False,
-                stream=True,
-            ) as found:
-                content = b""
-                for chunk in found.iter_content(65536):
-                    content += chunk
-                    if len(content) > LARGEST:
-                        raise Rejected(f"an answer is longer than {LARGEST} bytes")
-                answer = Answer(
-                    int(found.status_code or 0), {k.lower(): str(v) for k, v in found.headers.items()}, content
-                )
+            for _ in range(MOST_HOPS + 1):
+                self._check_host(target)
+                with self._send(method, target, body, headers) as found:
+                    status = int(found.status_code or 0)
+                    said = {k.lower(): str(v) for k, v in found.headers.items()}
+                    if status == 401 and self._learn_to_sign_in(said):
+                        continue
+                    if status in (301, 302, 307, 308) and "location" in said and _may_follow(method, status):
+                        target = urljoin(target, said["location"])
+                        continue
+                    chunks = _limited(found, self.timeout)
+                    if status >= 300:
+                        _raise_for(Answer(status, said, _whole(chunks, 1_000_000)))
+                    yield status, said, chunks
+                    return
+            raise Rejected("the server redirects too often")
         except niquests.exceptions.SSLError:
             raise AuthFailed(f"the certificate of {urlsplit(target).hostname} is not trusted") from None
         except niquests.exceptions.RequestException as error:
             raise Transient(f"{urlsplit(target).netloc} does not answer ({type(error).__name__})") from None
-        if answer.status == 401 and self.client.auth is None and self.username and "www-authenticate" in answer.headers:
-            self.client.build_auth_object(self.client.extract_auth_types(answer.headers["www-authenticate"]))
-            return self.request(method, href, body, headers)
-        if answer.status in (301, 302, 307, 308) and "location" in answer.headers and method != "PUT":
-            return self._redirected(method, target, answer.headers["location"], body, headers)
-        _raise_for(answer)
-        return answer
 
-    def _redirected(
-        self, method: str, target: str, location: str, body: str, headers: Mapping[str, str] | None
-    ) -> Answer:
-        there = urljoin(target, location)
-        if there == target:
-            raise Rejected("the server redirects in a circle")
-        if getattr(self, "_hops", 0) > 5:
-            raise Rejected("the server redirects too often")
-        self._hops = getattr(self, "_hops", 0) + 1
-        try:
-            return self.request(method, there, body, headers)
-        finally:
-            self._hops -= 1
+    def _send(self, method: str, target: str, body: str, headers: Mapping[str, str]) -> Any:
+        self.requests += 1
+        return self.client.session.request(
+            method,
+            target,
+            data=body.encode("utf-8", "surrogatepass") if body else None,
+            headers={"Content-Type": "application/xml; charset=utf-8", **headers},
+            auth=self.client.auth,
+            timeout=self.timeout,
+            verify=self.verify,
+            allow_redirects=False,
+            stream=True,
+        )
 
-    def multistatus(self, method: str, href: str, body: str, depth: str) -> tuple[list[Resource], str]:
-        """A PROPFIND or REPORT: its responses, and the sync-token if it has one."""
-        answer = self.request(method, href, body, {"Depth": depth})
-        tree = parse_xml(answer.body)
-        if tree.tag != _clark("D:multistatus"):
-            raise Rejected("this is no CalDAV server: the answer is no multistatus")
-        token = tree.findtext("D:sync-token", default="", namespaces=NS)
-        return list(_resources(tree)), token.strip()
+    def _check_host(self, target: str) -> None:
+        """Credentials go to the configured host, and to hosts that the administrator has named."""
+        here, there = urlsplit(self.url), urlsplit(target)
+        named = there.hostname in self.also and (there.scheme == "https" or here.scheme == "http")
+        if _origin(there) != _origin(here) and not named:
+            raise Rejected(f"the server points to another host ({there.hostname}): allow it with also: [HOST]")
+
+    def _learn_to_sign_in(self, said: Mapping[str, str]) -> bool:
+        """The server says how it wants to be signed in to, when the configuration does not."""
+        if self.client.auth is not None or not self.username or "www-authenticate" not in said:
+            return False
+        self.client.build_auth_object(self.client.extract_auth_types(said["www-authenticate"]))
+        return self.client.auth is not None
 
 
-def parse_xml(body: bytes) -> Any:
-    """The document, without entities from anywhere. Raises Rejected."""
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+@dataclass
+class Listing:
+    """What stands beside the responses of a multistatus."""
+
+    token: str = ""
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
     try:
-        tree = etree.fromstring(body, parser)
+        port = parts.port
+    except ValueError:
+        raise Rejected("the server points to an address that cannot be read") from None
+    return parts.scheme, parts.hostname, port or {"http": 80, "https": 443}.get(parts.scheme)
+
+
+def _may_follow(method: str, status: int) -> bool:
+    """301 and 302 may turn a write into a GET (RFC 9110 §15.4): only reading follows them."""
+    return status in (307, 308) or method in ("GET", "OPTIONS", "PROPFIND", "REPORT")
+
+
+def _limited(found: Any, timeout: float) -> Iterator[bytes]:
+    """The body in pieces. Raises Transient for one that trickles without end."""
+    end = time.monotonic() + WHOLE * timeout
+    for chunk in found.iter_content(65536):
+        if time.monotonic() > end:
+            raise Transient(f"an answer takes longer than {WHOLE * timeout:.0f} seconds")
+        yield chunk
+
+
+def _whole(chunks: Iterator[bytes], most: int = LARGEST) -> bytes:
+    content = bytearray()
+    for chunk in chunks:
+        content += chunk
+        if len(content) > most:
+            raise Rejected(f"an answer is longer than {most} bytes")
+    return bytes(content)
+
+
+def _parsed(chunks: Iterator[bytes], listing: Listing) -> Iterator[Resource]:
+    """The responses of a multistatus as they arrive. Raises Rejected: no entity is ever resolved,
+    nothing is fetched, and a text of more than 10 MB is refused by the parser."""
+    response, token, root = _clark("D:response"), _clark("D:sync-token"), _clark("D:multistatus")
+    parser: Any = etree.XMLPullParser(
+        events=("start", "end"), resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False
+    )
+    depth, size, began = 0, 0, False
+    try:
+        for chunk in chunks:
+            size += len(chunk)
+            if size > LARGEST_LISTING:
+                raise Rejected(f"an answer is longer than {LARGEST_LISTING} bytes")
+            parser.feed(chunk)
+            for event, element in parser.read_events():
+                depth += 1 if event == "start" else -1
+                if not began:
+                    began = True
+                    _check_root(element, root)
+                if event == "end" and depth == 1:
+                    if element.tag == response:
+                        yield _resource(element)
+                    elif element.tag == token:
+                        listing.token = (element.text or "").strip()
+                    element.clear()
+                    while element.getprevious() is not None:
+                        del element.getparent()[0]
+        parser.close()
     except (etree.XMLSyntaxError, ValueError):
-        raise Rejected("the server's answer is no XML: is the address right?") from None
-    if b"<!DOCTYPE" in body[:2000]:
-        raise Rejected("the server's answer has a DOCTYPE")
-    return tree
+        raise _broken(began) from None
+    if not began:
+        raise Rejected("the server's answer is empty: is the address right?")
 
 
-def _resources(tree: Any) -> Iterator[Resource]:
-    for response in tree.findall("D:response", NS):
-        href = unquote(urlsplit((response.findtext("D:href", default="", namespaces=NS)).strip()).path)
-        status = _status(response.findtext("D:status", default="", namespaces=NS))
-        props: dict[str, Any] = {}
-        for propstat in response.findall("D:propstat", NS):
-            if _status(propstat.findtext("D:status", default="HTTP/1.1 200", namespaces=NS)) == 200:
-                for prop in propstat.findall("D:prop/*", NS):
-                    props[prop.tag] = prop
-        yield Resource(href, status or 200, props)
+def _broken(began: bool) -> PortError:
+    """Cut off in the middle: it may come whole the next time."""
+    if began:
+        return Transient("the server's answer breaks off or is no XML")
+    return Rejected("the server's answer is no XML: is the address right?")
+
+
+def _check_root(element: Any, root: str) -> None:
+    if element.getroottree().docinfo.doctype:
+        raise Rejected("the server's answer has a DOCTYPE: is the address right?")
+    if element.tag != root:
+        raise Rejected("this is no CalDAV server: the answer is no multistatus")
+
+
+def _resource(response: Any) -> Resource:
+    href = unquote(urlsplit((response.findtext("D:href", default="", namespaces=NS)).strip()).path)
+    status = _status(response.findtext("D:status", default="", namespaces=NS))
+    props: dict[str, Any] = {}
+    for propstat in response.findall("D:propstat", NS):
+        if _status(propstat.findtext("D:status", default="HTTP/1.1 200", namespaces=NS)) == 200:
+            for prop in propstat.findall("D:prop/*", NS):
+                props[prop.tag] = prop if len(prop) else _Text(prop.text)
+    return Resource(href, status or 200, props)
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A property without elements of its own: its text outlives the tree that it stood in."""
+
+    text: str | None
 
 
 def _status(line: str) -> int:
@@ -191,8 +295,6 @@ def _clark(name: str) -> str:
 
 
 def _raise_for(answer: Answer) -> None:
-    if answer.status < 400:
-        return
     if b"valid-sync-token" in answer.body[:20000]:
         raise CursorExpired("the server no longer knows the sync-token")
     raise error_for(answer.status, answer.headers)
@@ -210,6 +312,8 @@ def error_for(status: int, headers: Mapping[str, str]) -> PortError:
         return InternalError("the server is not ready (500)", _retry_after(headers))
     if status in (408, 423, 425, 429, 502, 503, 504, 507):
         return Transient(f"the server is not ready ({status})", _retry_after(headers))
+    if status < 400:
+        return Rejected(f"the server redirects what cannot be redirected ({status})")
     return Rejected(f"the server refuses ({status})")
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape as xml
 
-from connectors.caldav.dav import Dav, InternalError, Resource
+from connectors.caldav.dav import TIMEOUT, Dav, InternalError, Listing, Resource
 from connectors.caldav.lines import BadCalendar, parse, written
 from connectors.caldav.read import Entry, NoEntry, read
 from connectors.caldav.write import apply, new_object
@@ -37,6 +37,8 @@ from syncd.ports import (
 
 #: How many objects one multiget asks for.
 BATCH = 50
+#: How many changes one page of a feed holds.
+PAGE = 1000
 _XMLNS = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
 _SYNC = (
     '<?xml version="1.0" encoding="utf-8"?><D:sync-collection {ns}><D:sync-token>{token}</D:sync-token>'
@@ -91,11 +93,19 @@ class CaldavReplica:
         if how == "ctag":
             yield from self._unless_changed(token)
             return
-        first = True
+        first, whole = True, not cursor
         while True:
+            following, truncated = Listing(), False
             body = _SYNC.format(ns=_XMLNS, token=xml(token))
+            part: list[Change] = []
             try:
-                found, following = self.dav.multistatus("REPORT", quote(self.path), body, "1")
+                for resource in self.dav.listed(following, "REPORT", quote(self.path), body, "1"):
+                    truncated |= resource.status == 507
+                    if self._is_item(resource):
+                        part.append(self._change(resource))
+                    if len(part) >= PAGE:  # what has come is announced; the place is kept until the token comes
+                        yield Page(part, cursor)
+                        part, first = [], False
             except (Rejected, Gone, InternalError) as error:
                 if not first or (cursor and isinstance(error, Gone)):
                     raise
@@ -103,17 +113,18 @@ class CaldavReplica:
                     raise CursorExpired("the server refuses its own sync-token") from None
                 yield from self._all_etags()
                 return
-            if not following:
+            if not following.token:
+                if cursor:
+                    raise CursorExpired("the server gives no new sync-token")
                 yield from self._all_etags()
                 return
-            truncated = any(r.status == 507 for r in found)
-            changes = [self._change(r) for r in found if self._is_item(r)]
-            yield Page(changes, f"sync {self._here} {following}", complete=not cursor and not truncated)
+            place = f"sync {self._here} {following.token}"
+            yield Page(part, place, complete=whole and not truncated)
             if not truncated:
                 return
-            if following == token:
+            if following.token == token:
                 raise Transient("the server cuts its answer and gives no way on")
-            token, first = following, False
+            token, cursor, first = following.token, place, False
 
     def _is_item(self, resource: Resource) -> bool:
         return resource.status != 507 and resource.href.startswith(self.path) and resource.href != self.path
@@ -121,14 +132,19 @@ class CaldavReplica:
     def _change(self, resource: Resource) -> Change:
         if resource.status in (404, 410):
             return Change(resource.href, gone=True)
-        return Change(resource.href, resource.text("D:getetag"), kind=self.kind)
+        etag = resource.text("D:getetag")
+        return Change(resource.href, etag if _strong(etag) else "", kind=self.kind)
 
     def _all_etags(self) -> Iterator[Page]:
         """A server without sync-collection: all ETags, and the CTag that says when to ask again."""
-        tag = self._ctag()
-        found, _ = self.dav.multistatus("PROPFIND", quote(self.path), _ETAGS.format(ns=_XMLNS), "1")
-        changes = [self._change(r) for r in found if self._is_item(r) and r.status == 200]
-        yield Page(changes, f"ctag {self._here} {tag}", complete=True)
+        tag, part = self._ctag(), list[Change]()
+        for resource in self.dav.listed(Listing(), "PROPFIND", quote(self.path), _ETAGS.format(ns=_XMLNS), "1"):
+            if self._is_item(resource) and resource.status == 200 and not resource.collection:
+                part.append(self._change(resource))
+            if len(part) >= PAGE:
+                yield Page(part, "")
+                part = []
+        yield Page(part, f"ctag {self._here} {tag}", complete=True)
 
     def _unless_changed(self, known: str) -> Iterator[Page]:
         tag = self._ctag()
@@ -173,6 +189,7 @@ class CaldavReplica:
         return self._as_record(ref, resource, entry, data)
 
     def _as_record(self, ref: str, resource: Resource, entry: Entry, data: str) -> Record:
+        version = resource.text("D:getetag")
         modified = entry.modified
         if resource.text("D:getlastmodified"):
             try:
@@ -182,7 +199,7 @@ class CaldavReplica:
         stem = ref.removeprefix(self.path).removesuffix(".ics")
         return Record(
             ref=ref,
-            version=resource.text("D:getetag"),
+            version=version if _strong(version) else _hashed(data),
             kind=entry.kind,
             fields=entry.fields,
             uid=entry.uid,
@@ -230,18 +247,30 @@ class CaldavReplica:
         root = parse(str(record.native))
         apply(root, record.fields, changes, datetime.now(UTC))
         self._keep_from_scheduling(root)
-        headers = {"If-Match": record.version} if record.version else {}
+        headers = self._expecting(record)
         return Written(record.ref, self._put(record.ref, written(root), headers))
 
     def _put(self, ref: str, text: str, headers: Mapping[str, str]) -> str | None:
         """Writes the object; None when the server changed what it was given (RFC 4791 §5.3.4)."""
         sent = {"Content-Type": "text/calendar; charset=utf-8", **headers}
-        answer = self.dav.request("PUT", quote(ref), text, sent)
-        return answer.headers.get("etag")
+        etag = self.dav.request("PUT", quote(ref), text, sent).headers.get("etag", "")
+        return etag if _strong(etag) else None
 
     def delete(self, record: Record) -> None:
-        headers = {"If-Match": record.version} if record.version else {}
+        headers = self._expecting(record)
         self.dav.request("DELETE", quote(record.ref), "", {**headers, "Schedule-Reply": "F"})
+
+    def _expecting(self, record: Record) -> dict[str, str]:
+        """The condition of a write. A server without ETags, or with weak ones that no condition can
+        name (RFC 9110 §13.1.1), is asked for the content once more, so that little can come between."""
+        if _strong(record.version):
+            return {"If-Match": record.version}
+        found = self.fetch([record.ref])[record.ref]
+        if isinstance(found, PortError):
+            raise found
+        if found.version != record.version:
+            raise Stale("changed meanwhile")
+        return {}
 
     def _keep_from_scheduling(self, root: Any) -> None:
         """A server that schedules (RFC 6638) would mail the attendees of what we write: tell it that
@@ -262,8 +291,19 @@ class CaldavReplica:
         return self._schedules
 
 
+def _strong(version: str) -> bool:
+    """True for an ETag that a condition can name."""
+    return version.startswith('"')
+
+
+def _hashed(text: str) -> str:
+    """What stands for the version of an object without one."""
+    return f"content {hashlib.blake2b(text.encode('utf-8', 'surrogatepass'), digest_size=12).hexdigest()}"
+
+
 def connector(options: Mapping[str, Any]) -> CaldavReplica:
-    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca."""
+    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca,
+    also, timeout."""
     url = str(options["url"])
     dav = Dav(
         url,
@@ -271,6 +311,8 @@ def connector(options: Mapping[str, Any]) -> CaldavReplica:
         password=str(options.get("password", "")),
         auth=str(options.get("auth", "")),
         verify=options.get("ca") or options.get("verify", True),
+        also=tuple(options.get("also") or ()),
+        timeout=float(options.get("timeout") or TIMEOUT),
     )
     path = str(options.get("calendar") or urlsplit(url).path)
     return CaldavReplica(dav, path, kind=str(options.get("kind", "event")), read_only=bool(options.get("read-only")))

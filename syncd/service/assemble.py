@@ -90,7 +90,7 @@ def forgotten_mark(key: bytes, employee: str) -> str:
 
 def key_path(configuration: Configuration) -> Path:
     """Where the key of the store's digests lies."""
-    return configuration.folder / "syncd.key"
+    return configuration.state / "syncd.key"
 
 
 def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
