@@ -23,12 +23,13 @@ def open_engine(url: str) -> Engine:
     if url == "sqlite://":
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     elif url.startswith("sqlite:///"):
-        folder = Path(url.removeprefix("sqlite:///")).parent
+        folder = Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreFault(f"the database's folder cannot be made ({error.strerror}): {folder}") from None
-        engine = create_engine(url)
+        wait = {} if "timeout=" in url else {"timeout": 30.0}
+        engine = create_engine(url, connect_args=wait)
     else:
         engine = _server_engine(url)
     if url.startswith("sqlite"):
@@ -55,13 +56,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
         assert isinstance(connection, sqlite3.Connection)
         connection.isolation_level = None
-        pragmas = (
-            "journal_mode=WAL",
-            "synchronous=NORMAL",
-            "secure_delete=ON",
-            "busy_timeout=30000",
-            "foreign_keys=ON",
-        )
+        pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "foreign_keys=ON")
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
@@ -123,6 +118,8 @@ def upgrade(engine: Engine, migrations: Path, version_table: str, head: str) -> 
     config.attributes["version_table"] = version_table
     try:
         with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":  # all of it or nothing, and one process at a time
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()

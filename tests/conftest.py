@@ -30,6 +30,14 @@ def need(module: str, what: str) -> None:
         pytest.skip(f"{what} is not installed")
 
 
+def need_program(there: bool, what: str) -> None:
+    """Skips, or in CI fails, when a program of Debian's is not installed."""
+    if not there:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{what} is not installed")
+        pytest.skip(f"{what} is not installed")
+
+
 @pytest.fixture(autouse=True)
 def _stores_are_closed() -> Iterator[None]:
     yield

@@ -34,6 +34,8 @@ FAULTS = (BadDocument, SecretFault, StoreFault, NoConnector, FileNotFoundError)
 #: For how long an account whose sign-in was refused is left alone, unless its secret changes: servers
 #: lock accounts that try too often.
 REFUSED = 1800.0
+#: Seconds after which the store is tried again: it is ours, and nobody minds.
+STORE_AGAIN = 2.0
 
 
 class Stopping(BaseException):
@@ -205,7 +207,8 @@ class Daemon:
             self._refused[pairing.id] = (ended, self.house.secret_mark(pairing.id))
             self.schedule.done(pairing.id, ended, news=False)
             return
-        wait = self.schedule.done(pairing.id, ended, news=news, failed=result.failed, retry_after=result.retry_after)
+        retry = STORE_AGAIN if result.outcome == "store not ready" else result.retry_after
+        wait = self.schedule.done(pairing.id, ended, news=news, failed=result.failed, retry_after=retry)
         if result.failed:
             logger(pairing=pairing.id).info("left alone", seconds=round(wait))
 

@@ -98,7 +98,7 @@ class Schedule:
             if failed:
                 entry.strikes += 1
                 entry.full |= entry.comparing
-                wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(entry.strikes, 10))
+                wait = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(entry.strikes - 1, 10))
                 wait = retry_after if retry_after else wait
             else:
                 entry.strikes = 0

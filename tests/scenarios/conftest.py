@@ -190,11 +190,16 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
     """Makes a desk for some employees; `crm` and `mapping` are lines of YAML."""
 
     def make(
-        *users: str, crm: str = "", mapping: str = "appointments", component: str = "VEVENT", **edits: str
+        *users: str,
+        crm: str = "",
+        mapping: str = "appointments",
+        component: str = "VEVENT",
+        database: str = "",
+        **edits: str,
     ) -> Desk:
         folder = tmp_path / uuid.uuid4().hex[:8]
         (folder / "secrets").mkdir(parents=True, mode=0o700)
-        desk = Desk(folder, server, database=fresh_database())
+        desk = Desk(folder, server, database=database or fresh_database())
         if edits:
             from syncd.mapping.loader import shipped
 

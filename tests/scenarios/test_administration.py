@@ -158,4 +158,4 @@ def test_a_wrong_password_stops_only_that_account(make_desk: MakeDesk) -> None:
     assert done["ann"]["outcome"] == "sign-in failed"
     assert done["bob"]["created"]["crm"] == 1
     (desk.folder / "secrets" / "ann").chmod(0o644)
-    assert "chmod 600" in desk.run("sync", status=2).err
+    assert "chmod 600" in desk.run("sync", status=3).err

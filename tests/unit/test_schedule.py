@@ -63,7 +63,7 @@ def test_failures_wait_longer_each_time_or_as_long_as_the_server_says() -> None:
         taken(schedule, now)
         waits.append(schedule.done("p", now, news=False, failed=True))
         now += waits[-1]
-    assert waits[:3] == [30, 60, 120] and waits[-1] == 3600
+    assert waits[:3] == [15, 30, 60] and waits[-1] == 3600
     taken(schedule, now)
     assert schedule.done("p", now, news=False, failed=True, retry_after=7) == 7
     schedule.wake("p", now + 1)
