@@ -106,7 +106,7 @@ class CaldavReplica:
                     if len(part) >= PAGE:  # what has come is announced; the place is kept until the token comes
                         yield Page(part, cursor)
                         part, first = [], False
-            except (Rejected, Gone, InternalError) as error:
+            except (Rejected, Gone, Stale, InternalError) as error:
                 if not first or (cursor and isinstance(error, Gone)):
                     raise
                 if cursor:

@@ -80,8 +80,8 @@ def merge(sides: Sides) -> Merge:
 
 def _whole(sides: Sides, made: Merge, name: str) -> None:
     item, crm = sides.item.get(name), sides.crm.get(name)
-    item_changed = name in sides.item and not sides.digester.holds(sides.item_base, name, item)
-    crm_changed = name in sides.crm and not sides.digester.holds(sides.crm_base, name, crm)
+    item_changed = name in sides.item and _changed(sides, sides.item_base, name, item)
+    crm_changed = name in sides.crm and _changed(sides, sides.crm_base, name, crm)
     if not item_changed and not crm_changed:
         return
     rule = sides.lens.rules[name]
@@ -106,6 +106,14 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
         _to_item(sides, made, name, crm)
     else:  # the direction forbids it: it stays where it was made and only its base moves
         _stay(sides, made, name, item_changed, crm_changed)
+
+
+def _changed(sides: Sides, base: Mapping[str, Any], name: str, value: Value) -> bool:
+    """True when a side's value is not what it held when both agreed. Where they never did, nothing is
+    no change: it does not replace what the other side has."""
+    if name not in base:
+        return not same(name, value, kind_of(name).empty)
+    return not sides.digester.holds(base, name, value)
 
 
 def _one_is_cut(item: Value, crm: Value) -> bool:

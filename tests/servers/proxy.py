@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import base64
 import http.client
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
@@ -19,12 +20,15 @@ from lxml import etree
 
 from syncd.cli.radicale import Server
 
-#: (method, path, headers, body) -> None to pass it on, or (status, headers, body) to answer.
-Rule = Callable[[str, str, dict[str, str], bytes], tuple[int, dict[str, str], bytes] | None]
+#: What is answered: status, headers, body. A header "X-Cut: N" ends the connection after N bytes of the
+#: body, "X-Drip: S" sends a byte every S seconds.
+Reply = tuple[int, dict[str, str], bytes]
+#: (method, path, headers, body) -> None to pass it on, or what to answer.
+Rule = Callable[[str, str, dict[str, str], bytes], Reply | None]
 
 
 @contextmanager
-def proxy(server: Server, rule: Rule) -> Iterator[Server]:
+def proxy(server: Server, rule: Rule, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
     """A server that answers as `server` does, but for the rule."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,7 +39,7 @@ def proxy(server: Server, rule: Rule) -> Iterator[Server]:
             headers = dict(self.headers.items())
             answer = rule(self.command, self.path, headers, body)
             if answer is None:
-                answer = _forward(server, self.command, self.path, headers, body)
+                answer = forward(server, self.command, self.path, headers, body)
             status, sent, content = answer
             self.send_response(status)
             for name, value in sent.items():
@@ -43,7 +47,15 @@ def proxy(server: Server, rule: Rule) -> Iterator[Server]:
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            with suppress(OSError):  # whoever asked may have had enough
+                for n, byte in enumerate(content if "X-Drip" in sent else (content,)):
+                    if "X-Drip" in sent:
+                        time.sleep(float(sent["X-Drip"]))
+                        self.wfile.write(content[n : n + 1])
+                    elif isinstance(byte, bytes):
+                        self.wfile.write(byte[: int(sent.get("X-Cut", len(byte)))])
+            if "X-Cut" in sent or "X-Drip" in sent:
+                self.close_connection = True
 
         do_GET = do_PUT = do_DELETE = do_OPTIONS = do_PROPFIND = do_REPORT = do_MKCALENDAR = _any
 
@@ -52,20 +64,21 @@ def proxy(server: Server, rule: Rule) -> Iterator[Server]:
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.daemon_threads = True
+    if tls is not None:
+        httpd.socket = tls.wrap_socket(httpd.socket, server_side=True)
     thread = threading.Thread(target=httpd.serve_forever, daemon=True)
     thread.start()
     port = int(httpd.server_address[1])
     try:
-        yield Server(f"http://127.0.0.1:{port}/", port)
+        yield Server(f"{'https' if tls else 'http'}://127.0.0.1:{port}/", port)
     finally:
         httpd.shutdown()
         httpd.server_close()
         thread.join(10)
 
 
-def _forward(
-    server: Server, method: str, path: str, headers: dict[str, str], body: bytes
-) -> tuple[int, dict[str, str], bytes]:
+def forward(server: Server, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply:
+    """What the real server answers."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         own = ("host", "connection", "accept-encoding", "content-length")
@@ -77,9 +90,7 @@ def _forward(
         connection.close()
 
 
-def without_sync_collection(
-    method: str, _path: str, _headers: dict[str, str], body: bytes
-) -> tuple[int, dict[str, str], bytes] | None:
+def without_sync_collection(method: str, _path: str, _headers: dict[str, str], body: bytes) -> Reply | None:
     """A server that knows no sync-collection (lesson 25: GMX, Posteo, Zimbra)."""
     if method == "REPORT" and b"sync-collection" in body:
         return (
@@ -93,9 +104,7 @@ def without_sync_collection(
 def with_token_only(user: str, token: str) -> Rule:
     """A server that takes a bearer token and no password."""
 
-    def rule(
-        _method: str, _path: str, headers: dict[str, str], _body: bytes
-    ) -> tuple[int, dict[str, str], bytes] | None:
+    def rule(_method: str, _path: str, headers: dict[str, str], _body: bytes) -> Reply | None:
         if headers.get("Authorization") != f"Bearer {token}":
             return 401, {"WWW-Authenticate": "Bearer"}, b""
         headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{user}".encode()).decode()
@@ -112,18 +121,16 @@ class Verbatim:
     server: Server
     texts: dict[str, str] = field(default_factory=dict)
 
-    def rule(
-        self, method: str, path: str, headers: dict[str, str], body: bytes
-    ) -> tuple[int, dict[str, str], bytes] | None:
+    def rule(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
         """See `Rule`."""
         ref = unquote(path)
         if method == "PUT" and ref in self.texts:
-            status, sent, content = _forward(self.server, method, path, headers, _plain(ref, len(body)).encode())
+            status, sent, content = forward(self.server, method, path, headers, _plain(ref, len(body)).encode())
             if status in (201, 204):
                 self.texts[ref] = body.decode()
             return status, sent, content
         if method == "REPORT" and b"calendar-multiget" in body:
-            status, sent, content = _forward(self.server, method, path, headers, body)
+            status, sent, content = forward(self.server, method, path, headers, body)
             return status, sent, self._shown(content)
         return None
 
