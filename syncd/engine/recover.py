@@ -79,22 +79,31 @@ def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
 
 def _partly(ctx: Context, tx: Transaction, intent: Intent, link: Link, record: Record) -> None:
     """The record does not hold all that was meant: somebody has edited since, or it never arrived.
-    The elements that it does hold are ours all the same, and must not count as that person's."""
+    The fields and elements that it does hold are ours all the same, and must not count as that
+    person's."""
     digester, view = ctx.digester(link.id), _view(ctx, intent.side, link, record)
-    arrived: dict[str, set[str]] = {}
+    bases = {"item": link.item_base, "crm": link.crm_base}
+    ours: dict[str, dict[str, Any]] = {"item": {}, "crm": {}}
     for name, move in intent.moves.get(intent.side, {}).items():
-        if isinstance(move, dict) and name in view:
-            held = digester.of(name, view[name])
-            assert isinstance(held, dict)
-            arrived[name] = {e for e, content in move.items() if content is not None and held.get(e) == content}
-    names = {name for name, elements in arrived.items() if elements}
-    values: dict[str, Any] = {"brought": link.brought | names} if intent.side == "crm" else {}
-    for side, base in (("item", link.item_base), ("crm", link.crm_base)):
-        moves = intent.moves.get(side, {})
-        ours = {n: {e: c for e, c in moves.get(n, {}).items() if e in arrived[n]} for n in names}
-        values[f"{side}_base"] = apply_moves(base, ours)
-    if names:
-        tx.set_link(link.id, **values)
+        held = digester.of(name, view[name]) if name in view else None
+        if isinstance(move, dict) and isinstance(held, dict):
+            arrived = {e for e, content in move.items() if content is not None and held.get(e) == content}
+            for side in ours:
+                elements = intent.moves.get(side, {}).get(name, {})
+                if arrived & elements.keys():
+                    ours[side][name] = {e: elements[e] for e in arrived & elements.keys()}
+        elif held == move and held != bases[intent.side].get(name):
+            for side in ours:
+                if name in intent.moves.get(side, {}):
+                    ours[side][name] = intent.moves[side][name]
+    names = ours[intent.side].keys()
+    if not names:
+        return
+    values: dict[str, Any] = {f"{side}_base": apply_moves(bases[side], moves) for side, moves in ours.items()}
+    if intent.side == "crm":
+        values["brought"] = link.brought | names
+    texts = {n: t for n, t in intent.moves.get("texts", {}).items() if n in names}
+    tx.set_link(link.id, **values, texts={**link.texts, **texts})
 
 
 def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
@@ -135,7 +144,9 @@ def _source(ctx: Context, intent: Intent, link: Link, row: Row) -> Fields:
 
 def _shaped(ctx: Context, intent: Intent, link: Link, record: Record, source: Fields) -> Intent:
     """The intent with the bases of what the server cut: an image of what was sent arrived too."""
-    moves, _ = shaped_moves(ctx, intent, intent.side, _view(ctx, intent.side, link, record), source)
+    before = link.crm_base if intent.side == "crm" else link.item_base
+    view = _view(ctx, intent.side, link, record)
+    moves, _ = shaped_moves(ctx, intent, intent.side, view, source, before=None if intent.op == "create" else before)
     check = {n: moves.get(intent.side, {}).get(n, d) for n, d in moves.get("check", {}).items() if isinstance(d, str)}
     return replace(intent, moves={**moves, "check": {**moves.get("check", {}), **check}})
 

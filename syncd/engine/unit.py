@@ -19,7 +19,7 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, Decision, Item, Rule, decide
 from syncd.engine.roles import role_of
-from syncd.engine.window import wakes
+from syncd.engine.window import enters, wakes
 from syncd.engine.writes import (
     Wait,
 )
@@ -109,8 +109,7 @@ def _shown(
         present = dict(expand(seen.fields, bounds))
         following = next_start(seen.fields, bounds[1])
         if following is not None:
-            outcome.due = day_text((ctx.moment.now + (following - bounds[1])).date())
-            outcome.due = max(outcome.due, day_text(ctx.moment.now.date().fromordinal(ctx.moment.now.toordinal() + 1)))
+            outcome.due = day_text(enters(following, bounds, ctx.moment.now))
         links = _rekey(ctx, links, list(present), moment_key(seen.fields["time"].start), bounds)
     else:
         present = {"": seen.fields}

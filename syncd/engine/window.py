@@ -5,7 +5,7 @@ A link rests outside its window and nothing is deleted because time passes (desi
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from syncd.model.fields import Fields
 from syncd.model.recurrence import Recurrence, starts
@@ -37,9 +37,12 @@ def wakes(fields: Fields, bounds: tuple[datetime, datetime], now: datetime, zone
     if begins is None:
         return None
     start = as_instant(begins, zone)
-    if start < bounds[1]:
-        return None
-    return (now + (start - bounds[1])).date() + timedelta(days=1)
+    return enters(start, bounds, now) if start >= bounds[1] else None
+
+
+def enters(start: datetime, bounds: tuple[datetime, datetime], now: datetime) -> date:
+    """The day on which the window, which moves at midnight UTC, reaches a start that lies ahead."""
+    return now.astimezone(UTC).date() + timedelta(days=(start - bounds[1]).days + 1)
 
 
 def over(fields: Fields, now: datetime, zone: tzinfo) -> bool:

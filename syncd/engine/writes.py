@@ -130,9 +130,21 @@ def confirm(
 
 
 def shaped_moves(
-    ctx: Context, intent: Intent, side: str, held: Fields, sent: Fields, *, ours: bool = False
+    ctx: Context,
+    intent: Intent,
+    side: str,
+    held: Fields,
+    sent: Fields,
+    *,
+    ours: bool = False,
+    before: Mapping[str, Any] | None = None,
 ) -> tuple[Mapping[str, Any], bool]:
-    """The intent's moves with the bases of what the server shaped; and whether somebody edited."""
+    """The intent's moves with the bases of what the server shaped; and whether somebody edited.
+
+    Args:
+        before: the base before the write, when it may never have arrived: what is as it was then is
+            no beginning of what was sent, but what was there.
+    """
     digester = ctx.digester(intent.link)
     base = dict(intent.moves.get(side, {}))
     edited = False
@@ -141,6 +153,8 @@ def shaped_moves(
         if name not in held or name not in base or digester.of(name, held[name]) == base[name]:
             continue
         if kind_of(name).keyed:
+            continue
+        if before is not None and digester.of(name, held[name]) == before.get(name):
             continue
         known = digester.text(one_line(held[name])) in images.get(name, ())
         if ours or known or image(held[name], sent.get(name)):
