@@ -25,6 +25,8 @@ from syncd.ports import AuthFailed, Gone, PortError, Rejected, Transient
 from tests.servers.odd import DAV, MONDAY, Desk, multiget, odd, rewriting, sync_collection
 from tests.servers.proxy import Reply, Verbatim, forward, proxy
 
+pytestmark = pytest.mark.either
+
 
 @pytest.fixture
 def real(radicale_server: Server) -> Server:

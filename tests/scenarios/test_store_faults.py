@@ -34,10 +34,8 @@ from tests.servers.postgres import fresh_database, postgres, programs
 MakeDesk = Callable[..., Desk]
 
 
-def on_sqlite(desk: Desk) -> Desk:
-    if desk.database:
-        pytest.skip("about SQLite's file")
-    return desk
+#: About SQLite's file.
+on_sqlite = pytest.mark.either
 
 
 def full_disk() -> None:
@@ -46,8 +44,9 @@ def full_disk() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
 
 
+@on_sqlite
 def test_f2_a_full_disk_stops_the_pass_and_loses_nothing(make_desk: MakeDesk) -> None:
-    desk = on_sqlite(make_desk("ann"))
+    desk = make_desk("ann")
     for n in range(120):
         desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", "DESCRIPTION:" + "x" * 2000, start=MONDAY + timedelta(hours=n))
     done = subprocess.run([sys.executable, "-m", "syncd.cli.command", "sync"], cwd=desk.folder, capture_output=True,
@@ -59,8 +58,9 @@ def test_f2_a_full_disk_stops_the_pass_and_loses_nothing(make_desk: MakeDesk) ->
     desk.quiet()
 
 
+@on_sqlite
 def test_f2_a_locked_store_says_so_and_goes_on_when_it_is_free(make_desk: MakeDesk) -> None:
-    desk = on_sqlite(make_desk("ann"))
+    desk = make_desk("ann")
     file = desk.folder / "syncd.yaml"
     file.write_text(file.read_text() + "store: sqlite:///store.db?timeout=0.3\n")
     desk.sync()
@@ -75,9 +75,10 @@ def test_f2_a_locked_store_says_so_and_goes_on_when_it_is_free(make_desk: MakeDe
     assert desk.only()["subject"] == "Later"
 
 
+@on_sqlite
 @pytest.mark.parametrize("damage", ["no database", "in the middle", "empty"])
 def test_f2_a_damaged_store_is_named_and_nothing_is_deleted(make_desk: MakeDesk, damage: str) -> None:
-    desk = on_sqlite(make_desk("ann"))
+    desk = make_desk("ann")
     for n in range(20):
         desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", start=MONDAY + timedelta(hours=2 * n))
     desk.sync()
@@ -105,8 +106,9 @@ def test_f2_a_damaged_store_is_named_and_nothing_is_deleted(make_desk: MakeDesk,
     desk.quiet()
 
 
+@on_sqlite
 def test_f3_a_store_put_back_from_an_older_backup_doubles_and_deletes_nothing(make_desk: MakeDesk) -> None:
-    desk = on_sqlite(make_desk("ann"))
+    desk = make_desk("ann")
     for n in range(10):
         desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", start=MONDAY + timedelta(hours=2 * n))
     desk.sync()
@@ -174,6 +176,7 @@ def test_f7_a_store_of_a_newer_release_is_refused(tmp_path: Path) -> None:
         Store.open(url)
 
 
+@on_sqlite
 def test_f7_postgresql_restarts_under_load(make_desk: MakeDesk) -> None:
     need_program(programs() is not None, "PostgreSQL (apt-get install postgresql)")
     with postgres() as server:

@@ -21,6 +21,8 @@ from syncd.ports import Unsupported
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "ics"
 
+pytestmark = pytest.mark.either
+
 
 def event(*lines: str) -> str:
     body = ["BEGIN:VCALENDAR", "VERSION:2.0", "BEGIN:VEVENT", "UID:x", *lines, "END:VEVENT", "END:VCALENDAR"]

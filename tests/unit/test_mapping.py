@@ -18,6 +18,8 @@ from syncd.strict_yaml import BadDocument, parse
 CALENDAR = Capabilities(frozenset({"event"}))
 SAP = Capabilities(frozenset({"appointment"}), limits={"subject": Limit(length=40)}, series="none")
 
+pytestmark = pytest.mark.either
+
 
 def mapping(tmp_path: Path, text: str) -> Path:
     path = tmp_path / "m.yaml"

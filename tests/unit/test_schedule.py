@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from syncd.service.schedule import Schedule
+
+pytestmark = pytest.mark.either
 
 
 def made(*pairings: tuple[str, str], interval: float = 60, quiet: float = 300, per_server: int = 2) -> Schedule:

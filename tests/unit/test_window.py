@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from syncd.model.span import Span
 
 LENS = load(shipped()["appointments"])
 minutes = st.integers(0, 60 * 24 * 800)
+
+pytestmark = pytest.mark.either
 
 
 @given(minutes, minutes)
