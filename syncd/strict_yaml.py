@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 M = TypeVar("M", bound=BaseModel)
-Path_ = tuple[str | int, ...]
+#: Where in a document: keys and positions in lists.
+Place = tuple[str | int, ...]
 MOST_BYTES = 1_000_000
 
 
@@ -48,7 +49,7 @@ def nearest(word: str, valid: Sequence[str]) -> str:
     return f" (one of: {', '.join(valid)})" if 0 < len(valid) <= 25 else ""
 
 
-def read(path: Path) -> tuple[Any, Callable[[Path_], tuple[int, int]]]:
+def read(path: Path) -> tuple[Any, Callable[[Place], tuple[int, int]]]:
     """The document, and a function from a path in it to (line, column), both from 1.
 
     Raises BadDocument when it is no YAML, or more YAML than configuration needs.
@@ -69,7 +70,7 @@ def read(path: Path) -> tuple[Any, Callable[[Path_], tuple[int, int]]]:
     return parse(text, name)
 
 
-def parse(text: str, name: str) -> tuple[Any, Callable[[Path_], tuple[int, int]]]:
+def parse(text: str, name: str) -> tuple[Any, Callable[[Place], tuple[int, int]]]:
     """As `read`, from text."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -101,7 +102,7 @@ def parse(text: str, name: str) -> tuple[Any, Callable[[Path_], tuple[int, int]]
     return document, lambda where: _position(document, where)
 
 
-def _position(document: Any, where: Path_) -> tuple[int, int]:
+def _position(document: Any, where: Place) -> tuple[int, int]:
     """Line and column of the deepest part of `where` that stands in the document."""
     node, line, column = document, 0, 0
     for part in where:
@@ -134,7 +135,7 @@ def plain(node: Any) -> Any:
     return float(node) if isinstance(node, float) else node
 
 
-def validated(model: type[M], document: Any, position: Callable[[Path_], tuple[int, int]], name: str) -> M:
+def validated(model: type[M], document: Any, position: Callable[[Place], tuple[int, int]], name: str) -> M:
     """The document as `model`. Raises BadDocument with every fault, each with its place."""
     try:
         return model.model_validate(plain(document))
@@ -147,7 +148,7 @@ def validated(model: type[M], document: Any, position: Callable[[Path_], tuple[i
         raise BadDocument(sorted(set(problems), key=lambda p: (p.line, p.column))) from None
 
 
-def _said(model: type[BaseModel], fault: Any, where: Path_) -> str:
+def _said(model: type[BaseModel], fault: Any, where: Place) -> str:
     key = str(where[-1]) if where else ""
     kind = fault["type"]
     if kind == "extra_forbidden":
@@ -161,7 +162,7 @@ def _said(model: type[BaseModel], fault: Any, where: Path_) -> str:
     return f"{key}: {message}" if key else message
 
 
-def _keys_at(model: type[BaseModel], where: Path_) -> list[str]:
+def _keys_at(model: type[BaseModel], where: Place) -> list[str]:
     """Valid keys of the model that stands at `where`."""
     current: list[type[BaseModel]] = [model]
     for part in where:

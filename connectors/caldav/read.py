@@ -45,6 +45,13 @@ class Entry:
 
 def read(text: str) -> Entry:
     """The item in the text. Raises BadCalendar."""
+    try:
+        return _read(text)
+    except OverflowError:
+        raise BadCalendar("a date lies beyond the years 1 to 9999") from None
+
+
+def _read(text: str) -> Entry:
     if "\x00" in text:
         raise BadCalendar("the object holds NUL characters")
     root = parse(text)
@@ -90,6 +97,8 @@ def moment_of(root: Component, line: Line, text: str | None = None) -> tuple[Mom
         moment = parse_moment(value)
     except ValueError:
         raise BadCalendar(f"{line.name} is no date or time") from None
+    if not 2 <= moment.year <= 9997:
+        raise BadCalendar(f"{line.name} lies beyond the years that can be reckoned with")
     if isinstance(moment, datetime) and moment.tzinfo is None and tzid:
         return moment.replace(tzinfo=zone_of(root, tzid, moment.year)), tzid
     return moment, tzid if isinstance(moment, datetime) and not value.endswith("Z") else ""

@@ -12,6 +12,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
 from connectors.caldav.lines import BadCalendar, Component
+from syncd.model.recurrence import BadRule, normal_rule, parsed_rule
 from syncd.model.span import zone_named
 
 #: Tried first, so that a VTIMEZONE without a place's name gets the name that people expect.
@@ -31,6 +32,8 @@ _LIKELY = (
     "Australia/Sydney",
 )
 
+#: No zone's rule names more days or months than this.
+MOST_CHANGES = 12
 #: Decades in which zones are compared; earlier and later times are reckoned by the nearest.
 _FIRST, _LAST = 1970, 2040
 
@@ -45,6 +48,7 @@ def zone_of(root: Component, tzid: str, year: int) -> tzinfo:
     for component in root.components("VTIMEZONE"):
         line = component.line("TZID")
         if line is not None and line.value.strip('"') == tzid:
+            _check(component)
             return _by_rules("\r\n".join(component.walk()), min(max(year // 10 * 10, _FIRST), _LAST))
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON
 
@@ -52,6 +56,19 @@ def zone_of(root: Component, tzid: str, year: int) -> tzinfo:
     if windows is not None:
         return windows
     raise BadCalendar("a time names a zone that the object does not define")
+
+
+def _check(component: Component) -> None:
+    """Zones change a few times a year; rules that repeat more often would be walked for ever."""
+    for part in component.components("STANDARD", "DAYLIGHT"):
+        for line in part.lines("RRULE"):
+            rule = normal_rule(line.value)
+            if not rule.startswith(("FREQ=YEARLY", "FREQ=MONTHLY")) or rule.count(",") > MOST_CHANGES:
+                raise BadCalendar("a VTIMEZONE changes too often")
+            try:
+                parsed_rule(datetime(1970, 1, 1), rule)  # noqa: DTZ001 - local time by definition
+            except BadRule:
+                raise BadCalendar("a VTIMEZONE has a rule that cannot be read") from None
 
 
 def _names_in(tzid: str) -> list[str]:

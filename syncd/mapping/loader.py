@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from syncd.mapping.lens import Lens
 from syncd.mapping.schema import MappingFile, problems_of, warnings_of
-from syncd.strict_yaml import BadDocument, Problem, nearest, read, validated
+from syncd.strict_yaml import BadDocument, Place, Problem, nearest, parse, read, validated
 
 
 def shipped_folder() -> Path:
@@ -44,9 +44,17 @@ def locate(name: str, folder: Path) -> Path:
 
 def load(path: Path) -> Lens:
     """The mapping in the file, compiled. Raises BadDocument."""
-    document, position = read(path)
-    mapping = validated(MappingFile, document, position, str(path))
-    faults = [Problem(str(path), *position(where), message) for where, message in problems_of(mapping)]
+    return _compiled(*read(path), str(path))
+
+
+def load_text(text: str, name: str) -> Lens:
+    """As `load`, from text; `name` stands in the faults. Raises BadDocument."""
+    return _compiled(*parse(text, name), name)
+
+
+def _compiled(document: Any, position: Callable[[Place], tuple[int, int]], name: str) -> Lens:
+    mapping = validated(MappingFile, document, position, name)
+    faults = [Problem(name, *position(where), message) for where, message in problems_of(mapping)]
     if faults:
         raise BadDocument(faults)
     return Lens(mapping, digest_of(mapping))

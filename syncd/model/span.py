@@ -17,10 +17,15 @@ def moment_key(moment: Moment) -> str:
     """The moment as sortable text: ``20261124`` (a date), ``20261124T100000Z`` (an instant),
     ``20261124T100000`` (floating). Two spellings of one instant give the same key."""
     if not isinstance(moment, datetime):
-        return moment.strftime("%Y%m%d")
+        return moment.isoformat().replace("-", "")
     if moment.tzinfo is None:
-        return moment.strftime("%Y%m%dT%H%M%S")
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+        return _basic(moment)
+    return _basic(moment.astimezone(UTC)) + "Z"
+
+
+def _basic(moment: datetime) -> str:
+    """20261124T120000; strftime does not fill up the years before 1000."""
+    return moment.replace(tzinfo=None, microsecond=0).isoformat().replace("-", "").replace(":", "")
 
 
 def parse_moment(key: str) -> Moment:
