@@ -6,7 +6,7 @@ start. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -53,14 +53,17 @@ def inside_key(key: str, bounds: tuple[datetime, datetime]) -> bool:
     return bounds[0] <= as_instant(parse_moment(key)) < bounds[1]
 
 
-def rekeyed(known: Iterable[str], present: Sequence[str], bounds: tuple[datetime, datetime]) -> dict[str, str]:
+def rekeyed(
+    known: Iterable[str], present: Sequence[str], removed: Collection[str], bounds: tuple[datetime, datetime]
+) -> dict[str, str]:
     """Old key -> new key, where the series as a whole was moved.
 
     Known occurrences that are no longer there and new ones that nobody knows are matched: first by
     date, then, when there are as many of one as of the other, in their order. So moving a series
-    moves its activities instead of cancelling them all (scenario A7).
+    moves its activities instead of cancelling them all (scenario A7). An occurrence that was removed
+    by name (an EXDATE) was not moved, whatever comes into the window on the same day.
     """
-    lost = sorted(k for k in known if k and k not in set(present) and inside_key(k, bounds))
+    lost = sorted(k for k in known if k and k not in set(present) and k not in removed and inside_key(k, bounds))
     fresh = sorted(k for k in present if k not in set(known))
     matched: dict[str, str] = {}
     for key in list(lost):

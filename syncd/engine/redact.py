@@ -26,17 +26,18 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     with ctx.store.reading() as tx:
         shared = any(k.id != link.id and k.rest not in _ABSENT for k in tx.links_of_row(row.id))
     becomes_block = at.item_fields is not None
+    intent = None
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
         with ctx.store.transaction() as tx:
             moves = {"check": _check(at, kept), "block": becomes_block}
             intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
         attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, kept))
-        with ctx.store.transaction() as tx:
+        ctx.report.redacted += 1
+    with ctx.store.transaction() as tx:  # one step: what was taken back must not look like an edit
+        if intent is not None:
             tx.close_intent(intent.id)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
-        ctx.report.redacted += 1
-    with ctx.store.transaction() as tx:
         forget_agreement(tx, link, block=becomes_block)
         if becomes_block:
             ctx.touch(tx, link, row)

@@ -20,9 +20,7 @@ from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, Decision, Item, Rule, decide
 from syncd.engine.roles import role_of
 from syncd.engine.window import enters, wakes
-from syncd.engine.writes import (
-    Wait,
-)
+from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
@@ -110,7 +108,7 @@ def _shown(
         following = next_start(seen.fields, bounds[1])
         if following is not None:
             outcome.due = day_text(enters(following, bounds, ctx.moment.now))
-        links = _rekey(ctx, links, list(present), moment_key(seen.fields["time"].start), bounds)
+        links = _rekey(ctx, links, list(present), seen.fields, bounds)
     else:
         present = {"": seen.fields}
         links = _single(ctx, links, seen.fields)
@@ -130,11 +128,11 @@ def _shown(
     return made, present
 
 
-def _rekey(ctx: Context, links: Sequence[Link], present: list[str], first: str, bounds: Any) -> list[Link]:
+def _rekey(ctx: Context, links: Sequence[Link], present: list[str], series: Fields, bounds: Any) -> list[Link]:
     """Links of a series that was moved as a whole follow their occurrences."""
-    change = rekeyed([k.occurrence for k in links], present, bounds)
+    change = rekeyed([k.occurrence for k in links], present, series["recurrence"].exdates, bounds)
     if any(not k.occurrence for k in links):  # what was a single event has become a series
-        change[""] = first
+        change[""] = moment_key(series["time"].start)
     return _renamed(ctx, links, change)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -35,7 +35,9 @@ class World:
         self.now = NOW
         self.crm = hub or crm(lambda: self.now)
         self.crm.clock = lambda: self.now
-        self.store = new_store()
+        #: Called before and after each commit.
+        self.watch: Callable[[str], None] = lambda moment: None
+        self.store = new_store(lambda moment: self.watch(moment))
         self.calendars: dict[str, MemoryReplica] = {}
         self.pairings: list[Pairing] = []
         self._uids = count(1)

@@ -140,3 +140,46 @@ def test_an_intent_that_cannot_be_asked_about_stops_nobody_else() -> None:
     assert "Two" in {a["subject"] for a in world.activities}
     world.quiet()
     assert {a["subject"] for a in world.activities} == {"One", "Two"}
+
+
+@pytest.mark.parametrize("commit", [1, 2, 3])
+def test_a_crash_right_after_taking_back_does_not_empty_the_calendar(commit: int) -> None:
+    world = World("ann")
+    world.event("ann", summary="Dentist")
+    world.quiet()
+    (ref,) = world.crm.records
+    world.crm.edit(ref, location="Room 7")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+
+    commits = [0]
+
+    def watch(moment: str) -> None:
+        commits[0] += moment == "before commit" and any(w.op == "redact" for w in world.crm.log)
+        if commits[0] == commit:
+            world.watch = lambda moment: None
+            raise Crash
+
+    world.watch = watch
+    crashed(world)
+    world.calendars["ann"].edit("e1", sensitivity="public")
+    world.crm.edit(ref, location="Room 8")
+    world.quiet()
+    assert world.items("ann")[0]["summary"] == "Dentist"
+    assert world.activities[0]["subject"] == "Dentist" and world.activities[0]["status"] == "open"
+
+
+def test_next_weeks_occurrence_is_no_successor_of_a_rejected_one() -> None:
+    world = World("ann", hub=crm(lambda: NOW, series=False))
+    world.event("ann", time=span(NOW), recurrence=Recurrence("FREQ=WEEKLY"))
+    world.quiet()
+    before = set(world.crm.records)
+    last = max(before, key=lambda ref: world.crm.records[ref].fields["time"].start)
+    when = world.crm.records[last].fields["time"]
+    world.crm.edit(last, status="rejected", notes="Typed in the CRM")
+    world.calendars["ann"].gate = once("after", "update", Crash())
+    crashed(world)
+    world.now += timedelta(days=7)
+    world.quiet()
+    assert world.crm.records[last].fields["time"] == when
+    assert world.crm.records[last].fields["notes"] == "Typed in the CRM"
+    assert set(world.crm.records) > before
