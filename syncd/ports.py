@@ -79,6 +79,8 @@ class Capabilities:
     #: A write that answers with a version is held as the limits predict (RFC 4791 §5.3.4 promises it
     #: for an ETag). False: every write is read back, as the server may shape it without saying so.
     exact: bool = True
+    #: Field -> the only words that it takes (a CRM's status list).
+    words: Mapping[str, Sequence[str]] = field(default_factory=lambda: MappingProxyType({}))
 
     def limit(self, name: str) -> Limit:
         """The limit of a field; without one, a limit that changes nothing."""

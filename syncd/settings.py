@@ -53,6 +53,19 @@ def _http(value: str) -> str:
     return value
 
 
+def _database(value: str) -> str:
+    scheme, colon, rest = value.partition("://")
+    if not colon or scheme.partition("+")[0] not in ("sqlite", "postgresql", "postgres") or not rest:
+        raise ValueError("a database is given as sqlite:///FILE or postgresql://USER@HOST/NAME")
+    return value
+
+
+def _host(value: str) -> str:
+    if urlsplit(f"//{value}").hostname != value.lower():
+        raise ValueError("another host is given by its name alone, such as dav2.example.com")
+    return value.lower()
+
+
 def _address(value: str) -> str:
     if "@" not in value:
         raise ValueError("this is no e-mail address")
@@ -63,6 +76,8 @@ Secret = Annotated[str, AfterValidator(_reference)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_http)]
 Address = Annotated[str, AfterValidator(_address)]
+Database = Annotated[str, AfterValidator(_database)]
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class BuiltinCrm(Strict):
@@ -70,7 +85,7 @@ class BuiltinCrm(Strict):
 
     connector: Literal["builtin"] = "builtin"
     #: SQLAlchemy URL; a relative SQLite path counts from the configuration file.
-    url: str = "sqlite:///crm.db"
+    url: Database = "sqlite:///crm.db"
     #: Rehearse another CRM's limits: SAP CRM holds 40 characters and no series.
     subject_length: int | None = Field(None, alias="subject-length", ge=1)
     series: bool = True
@@ -86,7 +101,7 @@ class Profile(Strict):
     #: File with the certificate authority of a server of your own.
     ca: str | None = None
     #: Other hosts to which the server may redirect; it is signed in to there too.
-    also: list[str] = []
+    also: list[Host] = []
     #: Seconds without a word of the server before it counts as not answering.
     timeout: int = Field(60, ge=1, le=600)
 
@@ -160,7 +175,7 @@ class Settings(Strict):
     #: Folder of the databases below and of the key of the store's digests; counts from this file.
     state: str = "."
     #: SQLAlchemy URL of syncd's own store.
-    store: str = "sqlite:///store.db"
+    store: Database = "sqlite:///store.db"
     crm: BuiltinCrm = Field(default_factory=lambda: BuiltinCrm.model_validate({}))
     profiles: dict[str, Profile]
     employees: list[EmployeeEntry] = []
@@ -223,6 +238,8 @@ def load_configuration(path: Path) -> Configuration:
             fault(("profiles", name, "mapping"), str(error))
         except BadDocument as error:
             problems += error.problems
+        if profile.ca is not None and not (path.resolve().parent / Path(profile.ca).expanduser()).is_file():
+            fault(("profiles", name, "ca"), f'there is no file "{profile.ca}"')
     ids: set[str] = set()
     for number, employee in enumerate(settings.employees):
         if employee.id in ids:

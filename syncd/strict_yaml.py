@@ -93,6 +93,8 @@ def parse(text: str, name: str) -> tuple[Any, Callable[[Place], tuple[int, int]]
         if "duplicate key" in problem:
             problem = problem.split(" with value")[0].replace("found ", "")
         raise fail(error.problem_mark or error.context_mark, problem) from None
+    except RecursionError:
+        raise fail(None, "nested too deeply") from None
     except (YAMLError, ValueError) as error:
         raise fail(None, f"not YAML ({type(error).__name__})") from None
     if document is None:
@@ -158,8 +160,23 @@ def _said(model: type[BaseModel], fault: Any, where: Place) -> str:
     if kind in ("literal_error", "enum"):
         valid = [w.strip("'") for w in fault["ctx"]["expected"].replace(" or ", ", ").split(", ")]
         return f'"{fault["input"]}" is no valid value of "{key}"{nearest(str(fault["input"]), valid)}'
-    message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = _PLAIN.get(kind) or fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     return f"{key}: {message}" if key else message
+
+
+#: What pydantic's errors mean to someone who edits YAML.
+_PLAIN = {
+    "string_type": "expected text (in quotes, if it looks like a number)",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "list_type": "expected a list: [one, two]",
+    "dict_type": "expected keys and values (key: value)",
+    "model_type": "expected keys and values (key: value)",
+    "model_attributes_type": "expected keys and values (key: value)",
+}
 
 
 def _keys_at(model: type[BaseModel], where: Place) -> list[str]:

@@ -111,6 +111,12 @@ class MemoryReplica:
         self.number += 1
         self._announce(ref)
 
+    def bring_back(self, record: Record, *, same_version: bool) -> None:
+        """A person takes the record out of the trash; a server may make versions of the content alone."""
+        self.number += 1
+        self.records[record.ref] = record if same_version else replace(record, version=str(self.number))
+        self._announce(record.ref)
+
     def expire(self) -> None:
         """The server forgets every cursor."""
         self.oldest = self.number + 1

@@ -52,6 +52,7 @@ class BuiltinCrm:
             limits=MappingProxyType(limits),
             series="series" if series else "none",
             history=True,
+            words=MappingProxyType({"status": tuple(crm.statuses())}),
         )
         self._statuses: dict[str, str] | None = None
         self._requests = 0

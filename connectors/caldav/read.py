@@ -14,16 +14,12 @@ from typing import Any
 
 from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_list, unescape
 from connectors.caldav.zones import zone_of
-from syncd.model.fields import same
+from syncd.model.fields import ITEM_WORDS, same
 from syncd.model.people import ANSWERS, Participant, People, normal_address
 from syncd.model.recurrence import BadRule, Recurrence, normal_rule, parsed_rule
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 
 _DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
-_STATUS = {
-    "event": ("confirmed", "tentative", "cancelled"),
-    "todo": ("needs-action", "in-process", "completed", "cancelled"),
-}
 COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
 
 
@@ -158,7 +154,8 @@ def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
         ),
     }
     status = _value(component, "STATUS").lower()
-    fields["status"] = status if status in _STATUS[kind] else _STATUS[kind][0]
+    words = ITEM_WORDS[kind]["status"]
+    fields["status"] = status if status in words else words[0]
     if kind == "todo":
         due = component.line("DUE")
         fields["due"] = moment_of(root, due)[0] if due is not None else None

@@ -87,6 +87,12 @@ class CaldavReplica:
     # -- following ---------------------------------------------------------------------------------------
 
     def changes(self, cursor: str) -> Iterator[Page]:
+        try:
+            yield from self._changes(cursor)
+        except Gone as error:
+            raise Gone(f"there is no calendar {self.path}: {error}") from None
+
+    def _changes(self, cursor: str) -> Iterator[Page]:
         how, here, token = ("", self._here, "") if not cursor else cursor.split(" ", 2)
         if here != self._here:
             raise CursorExpired("this is another calendar than the one that was read")
@@ -181,9 +187,9 @@ class CaldavReplica:
         except NoEntry:
             return Gone(f"no {self.kind}")
         except BadCalendar as error:
-            return Rejected(f"{ref}: {error}")
+            return Rejected(str(error))
         except (ValueError, OverflowError, RecursionError) as error:
-            return Rejected(f"{ref}: cannot be read ({type(error).__name__})")
+            return Rejected(f"cannot be read ({type(error).__name__})")
         if entry.kind != self.kind:
             return Gone(f"no {self.kind}")
         return self._as_record(ref, resource, entry, data)

@@ -45,9 +45,14 @@ def configuration(given: Path | None) -> Any:
     try:
         return load_configuration(find(given))
     except BadDocument as error:
-        for problem in error.problems:
-            typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
+        raise unfit(error) from None
+
+
+def unfit(error: Any) -> typer.Exit:
+    """Says each fault of a document with its place, and ends with status 2."""
+    for problem in error.problems:
+        typer.echo(str(problem), err=True)
+    return typer.Exit(2)
 
 
 def house(given: Path | None, only: list[str] | None = None) -> Any:
@@ -55,13 +60,16 @@ def house(given: Path | None, only: list[str] | None = None) -> Any:
     from syncd.database import StoreFault
     from syncd.secrets import SecretFault
     from syncd.service.assemble import NoConnector, open_house
+    from syncd.strict_yaml import BadDocument
 
     found = configuration(given)
     try:
         made = open_house(found, only or ())
+    except BadDocument as error:
+        raise unfit(error) from None
     except (SecretFault, StoreFault, NoConnector) as error:
         raise fail(str(error)) from None
-    if only and not made.pairings:
+    if only and not made.chosen:
         made.close()
         raise fail(f"no employee or pairing is called {', '.join(only)}")
     return made

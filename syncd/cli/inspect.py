@@ -105,7 +105,7 @@ def approve(pairing: str, config: ConfigOption = None) -> None:
     from syncd.store import journal
 
     with house(config, [pairing]) as opened:
-        for each in opened.pairings:
+        for each in opened.chosen:
             with opened.store.transaction() as tx:
                 run = journal.runs(tx).get(each.id, {})
                 number = max(tx.held(each.id), int(run.get("counts", {}).get("held", 0)) if tx.held(each.id) else 0)

@@ -74,7 +74,10 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
         copy = opened.store.copy()
         pretending = rehearsed(opened.pairings)
         results, writes = [], {}
+        chosen = {p.id for p in opened.chosen}
         for pairing in pretending:
+            if pairing.id not in chosen:
+                continue
             results.append(run_one(pairing, pretending, copy, opened.key, _now()))
             writes[pairing.id] = planned(pairing)
         copy.close()
@@ -134,7 +137,7 @@ def sync(
         silent()
     results = []
     with house(config, only) as opened, _progress(json) as note:
-        for pairing in opened.pairings:
+        for pairing in opened.chosen:
             result = run_one(
                 pairing,
                 opened.pairings,

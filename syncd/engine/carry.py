@@ -146,7 +146,8 @@ def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
         part.link = update_activity(ctx, at, part.merge, part.decision.rest)
         part.crm_written = True
     elif rule is Rule.CREATE_CRM:
-        part.link = create_activity(ctx, at, part.row, seen.uid if seen and not at.link.occurrence else "")
+        uid = seen.uid if seen and not at.link.occurrence else ""
+        part.link = create_activity(ctx, at, part.row, uid, seen.owner if seen else "")
         part.crm_written = True
     elif rule is Rule.CREATE_ITEM and not part.item_written and not at.link.occurrence:
         part.link = create_item(ctx, at, part.row)

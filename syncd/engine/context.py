@@ -75,6 +75,15 @@ class Context:
     #: asked, or our own write, read back, would look like a person's edit.
     unsure: set[int] = field(default_factory=set)
 
+    def responsible(self, organizer: str, role: str) -> str:
+        """Whose a new activity is: the employee's in whose calendar it stands; but what was read from
+        an attendee's copy is the organizer's, where that is one of ours (lesson 15)."""
+        if role == "stand-in":
+            for other in self.everyone:
+                if organizer in other.employee.addresses:
+                    return other.employee.addresses[0]
+        return self.pairing.employee.addresses[0]
+
     def digester(self, link: int) -> Digester:
         """Digests in the scope of a link."""
         return Digester(self.key, f"link {link}")

@@ -80,9 +80,12 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
 
 
 def _echo(change: Change, links: Sequence[Link]) -> bool:
+    """True when the links know it. An item that was brought back may have the version that it had."""
+    known_gone = [link.rest in ("item-gone", "declined", "taken-back") for link in links]
     if change.gone:
-        return bool(links) and all(link.rest in ("item-gone", "declined", "taken-back") for link in links)
-    return bool(links) and bool(change.version) and all(link.item_version == change.version for link in links)
+        return bool(links) and all(known_gone)
+    same = bool(change.version) and all(link.item_version == change.version for link in links)
+    return bool(links) and same and not any(known_gone)
 
 
 def feed_crm(ctx: Context) -> None:

@@ -171,10 +171,10 @@ def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
 
 
 def _second_beat(ctx: Context, making: Sequence[_New]) -> list[Written | PortError]:
-    owner = ctx.pairing.employee.addresses[0]
     creates, intents = [], []
     for n in making:
         assert n.row is not None and n.meant is not None and n.intent is not None
+        owner = ctx.responsible(n.record.owner, n.link.role)
         creates.append(Create(n.meant.body, n.row.key, n.row.kind, n.record.uid, owner))
         intents.append(n.intent)
     answers = created_all(ctx, creates, intents) if creates else []

@@ -102,7 +102,8 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
     if link is not None and link.item_ref not in (None, record.ref):
         there = ctx.pairing.replica.fetch([link.item_ref or ""]).get(link.item_ref or "")
         if isinstance(there, Record):
-            raise Rejected(f"another entry of this calendar has the same UID: {link.item_ref}")
+            same = "has the same UID" if there.uid == record.uid else "is the same meeting"
+            raise Rejected(f"another entry of this calendar {same}: {link.item_ref}: delete one of the two")
         if there is not None and not isinstance(there, Gone):
             raise there
     with ctx.store.transaction() as tx:

@@ -130,6 +130,9 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
 def _asleep(at: Situation) -> Decision | None:
     """What a link does that settled a deletion earlier; None when it is awake."""
     both = at.item is _I.GONE and at.activity is _A.GONE
+    back = at.item in (_I.SAME, _I.CHANGED)
+    if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
+        return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
     if at.rest in ("item-gone", "declined") and at.item is _I.GONE:
         return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
     if at.rest == "activity-gone" and at.activity is _A.GONE:

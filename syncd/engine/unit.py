@@ -212,21 +212,24 @@ def _new_role(ctx: Context, link: Link, role: str) -> Link:
 
 
 def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:
-    """The item is gone: the activity is cancelled, or the employee's answer is "declined"."""
+    """The item is gone: the activity is cancelled, or the employee's answer is "declined". The item's
+    base moves along, as if it had said so itself: one that is brought back says something new."""
     made = Merge()
     if at.activity is None:
         return made
+    digester = at.sides.digester
     if rule is Rule.CANCEL:
         status = ctx.pairing.lens.rules.get("status")
-        made.to_crm["status"] = (status.forward("cancelled") if status else None) or "rejected"
+        name, value = "status", (status.forward("cancelled") if status else None) or "rejected"
+        moves: Any = digester.of(name, value)
     else:
         people: People = at.activity.fields.get("participants") or People()
         me = ctx.pairing.employee.among(people) or ctx.pairing.employee.addresses[0]
-        made.to_crm["participants"] = with_answer(people, me, "declined")
-    for name, value in list(made.to_crm.items()):
-        if kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name)):
-            del made.to_crm[name]
-            continue
-        digest = at.sides.digester.of(name, value)
-        made.with_crm[1][name] = digest
+        name, value = "participants", with_answer(people, me, "declined")
+        moves = {digester.element(name, me): digester.content(name, me, "declined")}
+    agreed = kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name))
+    if not agreed:
+        made.to_crm[name] = value
+    for moved in made.now if agreed else made.with_crm:
+        moved[name] = moves
     return made

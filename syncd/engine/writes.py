@@ -230,7 +230,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
     return Meant(up, fields, body, moves)
 
 
-def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
+def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str = "") -> Link:
     """Makes the activity of a link, under the row's key."""
     link, meant = look.link, meant_for_crm(ctx, look)
     with ctx.store.transaction() as tx:
@@ -238,7 +238,7 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str) -> Link:
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
         intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
-    owner = ctx.pairing.employee.addresses[0]
+    owner = ctx.responsible(organizer, link.role)
     crm = ctx.pairing.crm
     written = _created(ctx, intent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner))
     intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found))

@@ -61,7 +61,7 @@ def _text(value: Value) -> str:
 
 def _typed(kind: str, text: str) -> Value:
     if kind == "flag":
-        return text.lower() in ("true", "yes", "1")
+        return text == "true"
     return int(text) if kind == "number" and text.lstrip("-").isdigit() else text
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from syncd.mapping.lens import Lens
-from syncd.mapping.schema import MappingFile, problems_of, warnings_of
+from syncd.mapping.schema import MappingFile, crm_problems_of, problems_of, warnings_of
 from syncd.strict_yaml import BadDocument, Place, Problem, nearest, parse, read, validated
 
 
@@ -71,6 +71,14 @@ def warnings(path: Path) -> Iterator[Problem]:
     mapping = validated(MappingFile, document, position, str(path))
     for where, message in warnings_of(mapping):
         yield Problem(str(path), *position(where), message)
+
+
+def check_words(mapping: MappingFile, words: Mapping[str, Sequence[str]], path: Path) -> None:
+    """Raises BadDocument when the mapping, read from `path`, uses words that the CRM does not take."""
+    faults = crm_problems_of(mapping, words)
+    if faults:
+        _, position = read(path)
+        raise BadDocument([Problem(str(path), *position(where), message) for where, message in faults])
 
 
 def json_schema() -> dict[str, Any]:

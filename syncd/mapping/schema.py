@@ -6,17 +6,20 @@ One file an item kind (design §6). The JSON Schema for editors is made from the
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS
-from syncd.strict_yaml import nearest
+from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS, ITEM_WORDS, Kind
+from syncd.strict_yaml import Place, nearest
 
 Word = Literal["crm", "groupware", "newest", "organizer", "ask"]
 Direction = Literal["both", "to-crm", "to-groupware"]
 _DURATION = re.compile(r"(\d{1,5})([dwmy])")
+#: How a flag is written in a value table.
+FLAG_WORDS = ("true", "false")
 _DAYS = {"d": 1, "w": 7, "m": 30, "y": 365}
 
 
@@ -36,6 +39,23 @@ class Strict(BaseModel):
     """No unknown keys, nothing changed after it was read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections(cls, data: Any) -> Any:
+        """A section whose lines are all commented out is a section with its defaults; any other key
+        with nothing behind it is wrong unless it takes empty text."""
+        if not isinstance(data, dict):
+            return data
+        sections = cls._sections() if None in data.values() else set()
+        return {k: "" if v is None else v for k, v in data.items() if v is not None or k not in sections}
+
+    @classmethod
+    def _sections(cls) -> set[str]:
+        defaults = {
+            info.alias or name: info.get_default(call_default_factory=True) for name, info in cls.model_fields.items()
+        }
+        return {name for name, default in defaults.items() if isinstance(default, BaseModel | list | dict)}
 
 
 class Window(Strict):
@@ -115,17 +135,15 @@ class MappingFile(Strict):
     conflicts: dict[str, Word | list[Word]] = {}
     deletions: Deletions = Field(default_factory=lambda: Deletions.model_validate({}))
 
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_sections(cls, data: Any) -> Any:
-        """A section whose lines are all commented out is a section with its defaults."""
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+#: A fault in a mapping: its place there, and what is wrong.
+Fault = tuple[Place, str]
 
 
-def problems_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]:
+def problems_of(mapping: MappingFile) -> list[Fault]:
     """Faults that need more than types: unknown fields, two rules for one item field, kinds that
     do not fit. Each with its place."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
+    found: list[Fault] = []
     pairs = {"event": "appointment", "todo": "task"}
     if pairs[mapping.item] != mapping.activity:
         found.append((("activity",), f'item "{mapping.item}" goes with activity "{pairs[mapping.item]}"'))
@@ -134,7 +152,7 @@ def problems_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]
     fed: dict[str, str] = {}
     for name, rule in mapping.fields.items():
         source = rule if isinstance(rule, str) else rule.from_
-        place: tuple[str | int, ...] = ("fields", name) if isinstance(rule, str) else ("fields", name, "from")
+        place: Place = ("fields", name) if isinstance(rule, str) else ("fields", name, "from")
         if name not in activity_fields:
             found.append((("fields", name), f'unknown field "{name}"{nearest(name, list(activity_fields))}'))
             continue
@@ -151,8 +169,19 @@ def problems_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]
             found.append((place, message))
         if tabled and (mine.keyed or theirs.keyed):
             found.append((("fields", name, "values"), f'"{name}" takes no value table'))
-        if not isinstance(rule, str) and rule.merge == "text" and mine.name != "text":
+        if isinstance(rule, str):
+            continue
+        if rule.merge == "text" and mine.name != "text":
             found.append((("fields", name, "merge"), f'"{name}" is no text'))
+        if rule.overflow == "note-line" and name != "subject":
+            found.append((("fields", name, "overflow"), f'only "subject" takes "note-line", not "{name}"'))
+        if rule.back is not None and rule.values is None:
+            found.append((("fields", name, "back"), '"back" needs "values"'))
+        if rule.values is not None and not mine.keyed and not theirs.keyed:
+            found += _table_problems(
+                ("fields", name), rule, (theirs, ITEM_WORDS[mapping.item].get(source)), (mine, None)
+            )
+    found += _condition_problems(mapping)
     found += [
         (("conflicts", name), f'unknown field "{name}"{nearest(name, ["default", *mapping.fields])}')
         for name in mapping.conflicts
@@ -163,9 +192,64 @@ def problems_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]
     return found
 
 
-def warnings_of(mapping: MappingFile) -> list[tuple[tuple[str | int, ...], str]]:
+#: A field's kind, and the words that it takes (None: any).
+_Holds = tuple[Kind, Sequence[str] | None]
+
+
+def _table_problems(at: Place, rule: FieldRule, item: _Holds, activity: _Holds) -> Iterator[Fault]:
+    """Words in a value table that its two fields cannot hold."""
+    tables = (("values", rule.values, item, activity), ("back", rule.back, activity, item))
+    for key, table, left, right in tables:
+        for one, other in (table or {}).items():
+            for word, (kind, words) in ((one, left), (other, right)):
+                fault = _word_fault(word, kind, words)
+                if fault:
+                    yield (*at, key, one), fault
+
+
+def _word_fault(word: str, kind: Kind, words: Sequence[str] | None) -> str:
+    if kind.name == "flag" and word not in FLAG_WORDS:
+        return f'"{word}" is neither "true" nor "false"'
+    if kind.name == "number" and not word.removeprefix("-").isdecimal():
+        return f'"{word}" is no whole number'
+    if words is not None and word not in words:
+        return f'"{word}" is no valid word here{nearest(word, words)}'
+    return ""
+
+
+def _condition_problems(mapping: MappingFile) -> Iterator[Fault]:
+    valid = ITEM_WORDS[mapping.item]["status"]
+    places: list[tuple[Place, Sequence[Condition]]] = [
+        (("include", "any"), mapping.include.any),
+        (("include", "all"), mapping.include.all),
+        (("exclude",), mapping.exclude),
+    ]
+    for place, conditions in places:
+        for number, condition in enumerate(conditions):
+            for at, word in enumerate(condition.status or ()):
+                if word not in valid:
+                    yield (*place, number, "status", at), f'"{word}" is no valid word here{nearest(word, valid)}'
+
+
+def crm_problems_of(mapping: MappingFile, words: Mapping[str, Sequence[str]]) -> list[Fault]:
+    """Words that this CRM's fields do not take (`Capabilities.words`), such as a status it has not."""
+    found: list[Fault] = []
+    for name, rule in mapping.fields.items():
+        valid = words.get(name)
+        if isinstance(rule, str) or valid is None:
+            continue
+        of_crm = [("values", k, v) for k, v in (rule.values or {}).items()] + [("back", k, k) for k in rule.back or {}]
+        found += [
+            (("fields", name, key, entry), f'the CRM has no {name} "{word}"{nearest(word, valid)}')
+            for key, entry, word in of_crm
+            if word not in valid
+        ]
+    return found
+
+
+def warnings_of(mapping: MappingFile) -> list[Fault]:
     """What the mapping would lose, for `syncd check`."""
-    found: list[tuple[tuple[str | int, ...], str]] = []
+    found: list[Fault] = []
     for name, rule in mapping.fields.items():
         if isinstance(rule, str):
             continue

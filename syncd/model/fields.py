@@ -274,6 +274,25 @@ ACTIVITY_FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     }
 )
 
+#: The words that a groupware field may hold, by item kind (RFC 5545 §3.8.1.3, §3.8.1.11, §3.8.2.7).
+ITEM_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "event": MappingProxyType(
+            {
+                "status": ("confirmed", "tentative", "cancelled"),
+                "sensitivity": ("public", "private", "confidential"),
+                "show-as": ("busy", "free"),
+            }
+        ),
+        "todo": MappingProxyType(
+            {
+                "status": ("needs-action", "in-process", "completed", "cancelled"),
+                "sensitivity": ("public", "private", "confidential"),
+            }
+        ),
+    }
+)
+
 _KINDS: dict[str, Kind] = {
     name: kind for table in (ITEM_FIELDS, ACTIVITY_FIELDS) for fields in table.values() for name, kind in fields.items()
 }

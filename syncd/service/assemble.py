@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from syncd.engine.digest import Digester
 from syncd.engine.pairing import Employee, Pairing
 from syncd.mapping.lens import Lens
-from syncd.mapping.loader import load, locate
+from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
 from syncd.secrets import SecretFault, digest_key, resolve
 from syncd.settings import Account, Configuration, EmployeeEntry
@@ -45,7 +45,10 @@ class House:
     store: Store
     key: bytes
     crm: Crm
+    #: Every pairing of the configuration: whoever reads the CRM's feed takes note of its news for all.
     pairings: list[Pairing] = field(default_factory=list)
+    #: Those that were asked for; the replicas of the others are not opened.
+    chosen: list[Pairing] = field(default_factory=list)
     #: Pairing -> its account, and the host that it is kept at.
     accounts: dict[str, Account] = field(default_factory=dict)
     servers: dict[str, str] = field(default_factory=dict)
@@ -94,9 +97,10 @@ def key_path(configuration: Configuration) -> Path:
 
 
 def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
-    """Opens store, CRM and the pairings (only those of the employees or ids named, if any).
+    """Opens store, CRM and the pairings (if any are named, only those of these employees or ids).
 
-    Raises SecretFault (for the store's own key), StoreFault, NoConnector.
+    Raises SecretFault (for the store's own key), StoreFault, NoConnector, and BadDocument for a
+    mapping that speaks of what the CRM does not have.
     """
     settings = configuration.settings
     key = digest_key(key_path(configuration))
@@ -112,20 +116,23 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             continue
         for account in employee.accounts:
             name = pairing_id(employee.id, account)
-            if wanted and not {name, employee.id} & wanted:
-                continue
             profile = settings.profiles[account.profile]
             if account.profile not in lenses:
-                lenses[account.profile] = load(locate(profile.mapping, configuration.folder))
+                path = locate(profile.mapping, configuration.folder)
+                lenses[account.profile] = load(path)
+                check_words(lenses[account.profile].mapping, crm.capabilities.words, path)
             lens = lenses[account.profile]
-            replica = _replica(configuration, account, lens.mapping.item)
+            chosen = not wanted or bool({name, employee.id} & wanted)
+            kind = lens.mapping.item
+            replica = _replica(configuration, account, kind) if chosen else Shut(kind, "not asked for")
             house.accounts[name], house.servers[name] = account, urlsplit(profile.url).netloc
             house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens))
+            house.chosen += house.pairings[-1:] if chosen else []
     return house
 
 
-class NoSecret:
-    """An account whose secret cannot be had: every call says so, and the others go on."""
+class Shut:
+    """An account that is not opened, as its secret cannot be had: every call says so, the others go on."""
 
     requests = 0
 
@@ -143,7 +150,7 @@ def _replica(configuration: Configuration, account: Account, kind: str) -> Repli
     try:
         return open_replica(configuration, account, kind)
     except SecretFault as error:
-        return NoSecret(kind, str(error))
+        return Shut(kind, str(error))
 
 
 def person(employee: EmployeeEntry) -> Employee:
@@ -169,5 +176,5 @@ def open_replica(configuration: Configuration, account: Account, kind: str) -> R
     if account.password is not None:
         options["password"] = resolve(account.password, configuration.folder)
     if options.get("ca"):
-        options["ca"] = str(configuration.folder / str(options["ca"]))
+        options["ca"] = str(configuration.folder / Path(options["ca"]).expanduser())
     return cast(Replica, connector(profile.connector)(options))

@@ -141,6 +141,8 @@ class World:
     inside: bool = False
     checked: dict[str, int] = field(default_factory=dict)
     remembered: set[str] = field(default_factory=set)
+    #: What people deleted in their calendars.
+    trash: list[tuple[str, Record]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         c = self.choices
@@ -239,6 +241,7 @@ class World:
             self.edit_activity, self.edit_activity, self.edit_activity, self.delete_event, self.delete_activity,
             self.toggle_private, self.toggle_filter, self.new_meeting, self.organizer_edits, self.answer,
             self.change_participants, self.both_by_hand, self.series_edit, self.pass_time, self.reject,
+            self.bring_back,
         ]  # fmt: skip
         self.rng.choice(actions)()
         self.note_values()
@@ -355,6 +358,17 @@ class World:
             self._end(record)
             self.say(f"{who} deletes {record.ref}")
             self.calendars[who].remove(record.ref)
+            self.trash.append((who, record))
+
+    def bring_back(self) -> None:
+        """Out of the trash, or out of a backup; the server may give it the version that it had."""
+        if not self.trash:
+            return
+        who, record = self.trash.pop(self.rng.randrange(len(self.trash)))
+        if any(tokens(r) & tokens(record) for r in self.calendars[who].records.values()):
+            return  # it is there again, as somebody edited it in the CRM
+        self.say(f"{who} brings back {record.ref}")
+        self.calendars[who].bring_back(record, same_version=self.rng.random() < 0.5)
 
     def delete_activity(self) -> None:
         if self.crm.records and self.rng.random() < 0.5:

@@ -159,3 +159,16 @@ def test_a_wrong_password_stops_only_that_account(make_desk: MakeDesk) -> None:
     assert done["bob"]["created"]["crm"] == 1
     (desk.folder / "secrets" / "ann").chmod(0o644)
     assert "chmod 600" in desk.run("sync", status=3).err
+
+
+def test_a_sync_of_one_employee_takes_nothing_from_the_others(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann", "bob")
+    path = desk.put("ann", "a", "SUMMARY:A")
+    desk.sync()
+    desk.edit(desk.only()["guid"], "--subject", "Changed in the CRM")
+    at = f"{MONDAY + timedelta(days=1):%Y-%m-%d %H:%M}"
+    desk.create("--subject", "New", "--from", at, "--to", at)
+    assert set(desk.sync("bob")) == {"bob"}
+    assert set(desk.sync("ann")) == {"ann"}
+    assert "SUMMARY:Changed in the CRM" in desk.get("ann", path)
+    assert len(desk.calendar("ann")) == 2

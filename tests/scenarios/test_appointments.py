@@ -197,7 +197,7 @@ def test_a7_a_series_is_single_appointments_for_a_crm_without_series(make_desk: 
     desk.quiet()
 
 
-def test_a9_five_employees_share_one_meeting(make_desk: MakeDesk) -> None:
+def test_a9_lesson_1_five_employees_share_one_meeting(make_desk: MakeDesk) -> None:
     desk = make_desk("bob", "ann", "cid")
     paths = {u: desk.put(u, "shared", "SUMMARY:All hands", *PEOPLE) for u in ("bob", "ann", "cid")}
     desk.sync()
@@ -266,7 +266,7 @@ def test_a9_an_appointment_for_three_of_ours_is_three_plain_copies(make_desk: Ma
     desk.quiet()
 
 
-def test_a10_what_a_person_kept_in_step_by_hand_is_linked(make_desk: MakeDesk) -> None:
+def test_a10_lesson_3_what_a_person_kept_in_step_by_hand_is_linked(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     path = desk.put("ann", "m", "SUMMARY:Budget  ", "LOCATION:Here", "DESCRIPTION:Ours")
     guid = desk.create("--subject", "Budget", "--from", words(MONDAY), "--to", words(MONDAY + timedelta(hours=1)))

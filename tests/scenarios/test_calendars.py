@@ -71,7 +71,9 @@ DATES: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 
-def test_a6_dates_and_instants_are_the_same_on_both_sides_and_zones_keep_their_spelling(make_desk: MakeDesk) -> None:
+def test_a6_lesson_21_dates_and_instants_are_the_same_on_both_sides_and_zones_keep_their_spelling(
+    make_desk: MakeDesk,
+) -> None:
     desk = make_desk("ann", window="future: 365d => future: 3y")
     paths = {
         name: desk.put("ann", name.replace(" ", "-"), f"SUMMARY:{name}", *lines)
@@ -124,7 +126,7 @@ def test_a8_tomorrows_window_brings_tomorrows_occurrence_and_takes_nothing(make_
 
 
 @pytest.mark.parametrize("same_account", [True, False])
-def test_a13_an_employee_moves_to_another_groupware(make_desk: MakeDesk, same_account: bool) -> None:
+def test_a13_lesson_4_an_employee_moves_to_another_groupware(make_desk: MakeDesk, same_account: bool) -> None:
     desk = make_desk("ann")
     for n in range(4):
         desk.put("ann", f"e{n}", f"SUMMARY:Event {n}", f"UID:notes-{n}", start=MONDAY + timedelta(days=n))

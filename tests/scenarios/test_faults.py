@@ -16,7 +16,7 @@ from sqlalchemy import Engine, text
 
 from syncd.database import open_engine
 from tests.scenarios.conftest import MONDAY, Desk
-from tests.servers.proxy import proxy
+from tests.servers.proxy import Reply, Verbatim, proxy
 
 MakeDesk = Callable[..., Desk]
 
@@ -98,3 +98,141 @@ def _expire_leases(desk: Desk) -> None:
         connection.execute(text("UPDATE lease SET until = '2000-01-01T00:00:00Z' WHERE holder <> ''"))
         connection.commit()
     engine.dispose()
+
+
+# -- F3: the calendar is not what it was -----------------------------------------------------------------
+
+
+def filled(desk: Desk, number: int) -> list[str]:
+    """That many events, and a first pass; returns their paths."""
+    paths = [desk.put("ann", f"e{n}", f"SUMMARY:E{n}", start=MONDAY + timedelta(hours=n)) for n in range(number)]
+    desk.sync()
+    return paths
+
+
+def open_ones(desk: Desk) -> int:
+    return sum(a["status"] == "open" for a in desk.activities())
+
+
+def test_f3_a_token_that_expired_deletes_only_what_was_deleted(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    refused: list[bytes] = []
+
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        if (
+            method == "REPORT"
+            and b"sync-collection" in body
+            and b"http://" in body.split(b"sync-token>")[1]
+            and not refused
+        ):
+            refused.append(body)
+            return 403, {"Content-Type": "text/xml"}, b'<D:error xmlns:D="DAV:"><D:valid-sync-token/></D:error>'
+        return None
+
+    with proxy(desk.server, rule) as server:
+        desk.through(server)
+        paths = filled(desk, 15)
+        desk.delete("ann", paths[3])
+        desk.change("ann", paths[4], "SUMMARY:E4", "SUMMARY:Changed")
+        done = desk.sync(status=0)["ann"]
+        assert refused
+        assert done["updated"]["crm"] == 2  # one is cancelled, one renamed
+        assert open_ones(desk) == 14
+        desk.quiet()
+
+
+def test_f3_an_emptied_calendar_is_held_and_goes_when_it_is_approved(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    for path in filled(desk, 3):
+        desk.delete("ann", path)
+    assert desk.sync(status=(0, 1))["ann"]["held"] in (0, 3)
+    desk = make_desk("ann")
+    paths = filled(desk, 15)
+    for path in paths:
+        desk.delete("ann", path)
+    for _ in range(2):
+        assert desk.sync(status=1)["ann"]["held"] == 15
+    assert open_ones(desk) == 15
+    assert "syncd approve ann/cal" in desk.run("status", status=1).out
+    desk.run("approve", "ann/cal")
+    assert desk.sync(status=0)["ann"]["held"] == 0
+    assert open_ones(desk) == 0
+    desk.quiet()
+
+
+def test_f3_a_calendar_that_is_gone_deletes_nothing_and_goes_on_when_it_is_back(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann", "bob")
+    paths = filled(desk, 12)
+    texts = {path: desk.get("ann", path) for path in paths}
+    assert desk.server.request("ann", "DELETE", desk.paths["ann"])[0] in (200, 204)
+    done = desk.sync(status=3)
+    assert done["ann"]["outcome"] == "server failed"
+    assert done["bob"]["outcome"] == "ok"
+    assert "calendar" in done["ann"]["error"]
+    assert open_ones(desk) == 12
+    desk.server.calendar("ann", desk.paths["ann"].strip("/").rpartition("/")[2])
+    assert desk.sync(status=1)["ann"]["held"] == 12  # it is there again, and empty
+    for path, held in texts.items():
+        assert desk.server.put("ann", path, held) == 201
+    assert desk.sync(status=0)["ann"]["held"] == 0
+    desk.quiet()
+    assert open_ones(desk) == 12
+    assert len(desk.calendar("ann")) == 12
+
+
+def test_f3_a_calendar_put_back_from_an_older_backup_is_asked_about(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    paths = filled(desk, 12)
+    backup = {path: desk.get("ann", path) for path in paths}
+    later = [desk.put("ann", f"n{n}", f"SUMMARY:N{n}", start=MONDAY + timedelta(days=5, hours=n)) for n in range(14)]
+    desk.change("ann", paths[0], "SUMMARY:E0", "SUMMARY:E0 renamed")
+    desk.delete("ann", paths[1])
+    desk.sync()
+    assert open_ones(desk) == 25
+    newer = {path: desk.get("ann", path) for path in later}
+    for path in later:
+        desk.delete("ann", path)
+    for path, held in backup.items():
+        assert desk.server.put("ann", path, held) in (201, 204)
+    done = desk.sync(status=1)["ann"]
+    assert done["held"] == 14
+    assert open_ones(desk) == 26  # what the backup holds is there again, what it lacks is not gone
+    subjects = [a["subject"] for a in desk.activities() if a["status"] == "open"]
+    assert sorted(subjects) == sorted({*subjects})
+    for path, held in newer.items():  # somebody notices, and brings back the rest
+        assert desk.server.put("ann", path, held) == 201
+    assert desk.sync(status=0)["ann"]["held"] == 0
+    desk.quiet()
+    assert open_ones(desk) == 26
+    assert len(desk.calendar("ann")) == 26
+
+
+# -- F4 --------------------------------------------------------------------------------------------------
+
+
+def test_f4_one_broken_event_among_two_thousand_is_named_and_goes_on_when_it_is_mended(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    events = []
+    for n in range(2000):
+        start = MONDAY + timedelta(hours=n / 8)
+        events += ["BEGIN:VEVENT", f"UID:e{n}", "DTSTAMP:20261101T000000Z", f"DTSTART:{start:%Y%m%dT%H%M%SZ}",
+                   "DURATION:PT1H", f"SUMMARY:Event {n}", "END:VEVENT"]  # fmt: skip
+    whole = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//Client//EN", *events, "END:VCALENDAR", ""])
+    calendar = {"Content-Type": "text/calendar"}
+    assert desk.server.request("ann", "PUT", desk.paths["ann"], whole, **calendar)[0] == 201
+    path = next(p for p in desk.names("ann") if "UID:e77\n" in desk.get("ann", p))
+    whole = desk.get("ann", path).replace("\n", "\r\n")
+    held = Verbatim(desk.server)
+    held.keep("ann", path, whole.replace("DTSTART:", "DTSTART:Thursday"))
+    with proxy(desk.server, held.rule) as server:
+        desk.through(server)
+        done = desk.sync(status=1)["ann"]
+        assert (done["created"]["crm"], done["parked"]) == (1999, 1)
+        ((parked,),) = [p["parked"] for p in desk.run("status", "--json", status=1).json["pairings"]]
+        assert parked["ref"] == path
+        assert "DTSTART" in parked["reason"] and "Thursday" not in parked["reason"]
+        desk.quiet()
+        held.keep("ann", path, whole)
+        assert desk.sync(status=0)["ann"]["created"]["crm"] == 1
+        assert desk.run("status").out.count("parked") == 0
+        desk.quiet()

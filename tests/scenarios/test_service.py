@@ -142,7 +142,7 @@ def test_f2_a_server_that_says_when_to_come_back_is_left_alone_until_then(make_d
     assert asked[1] - asked[0] >= 3.9
 
 
-def test_f6_a_replaced_password_is_used_without_a_restart(make_desk: MakeDesk) -> None:
+def test_f6_lesson_19_a_replaced_password_is_used_without_a_restart(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     secret = desk.folder / "secrets" / "ann"
     secret.write_text("wrong\n")

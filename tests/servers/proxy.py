@@ -135,7 +135,8 @@ class Verbatim:
         return None
 
     def keep(self, user: str, path: str, text: str) -> None:
-        """An object stands there from now on."""
+        """An object stands there from now on, whatever stood there before."""
+        self.server.request(user, "DELETE", path)
         assert self.server.put(user, path, _plain(path, len(text))) in (201, 204)
         self.texts[path] = text
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -405,3 +406,57 @@ def test_what_loses_is_kept_before_anything_replaces_it(history: bool) -> None:
     assert "Typed in the calendar" in " ".join([*kept, *(str(a.get("notes") or "") for a in world.activities)])
     assert world.items("ann")[0]["summary"] == "Typed in the CRM"
     assert "Work" in str(world.activities[0]["categories"])
+
+
+@pytest.mark.parametrize("same_version", [True, False])
+@pytest.mark.parametrize("deletion", ["cancel", "delete", "keep"])
+def test_an_event_that_is_brought_back_is_on_again(deletion: str, same_version: bool, tmp_path: Path) -> None:
+    text = shipped()["appointments"].read_text().replace("item-gone: cancel", f"item-gone: {deletion}")
+    (tmp_path / "m.yaml").write_text(text)
+    world = World("ann", lens=load(tmp_path / "m.yaml"))
+    world.event("ann", summary="Lunch")
+    world.quiet()
+    was = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    world.quiet()
+    world.calendars["ann"].bring_back(was, same_version=same_version)
+    world.quiet()
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Lunch", "open")]
+    assert [i["summary"] for i in world.items("ann")] == ["Lunch"]
+
+
+def test_an_event_that_is_brought_back_before_its_activity_is_seen_to_be_gone(tmp_path: Path) -> None:
+    text = shipped()["appointments"].read_text().replace("item-gone: cancel", "item-gone: delete")
+    (tmp_path / "m.yaml").write_text(text)
+    world = World("ann", lens=load(tmp_path / "m.yaml"))
+    world.event("ann", summary="Lunch")
+    world.quiet()
+    was = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    world.sync()
+    world.calendars["ann"].bring_back(was, same_version=True)
+    world.quiet()
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Lunch", "open")]
+    assert [i["summary"] for i in world.items("ann")] == ["Lunch"]
+
+
+def answer_of(world: World, who: str) -> str:
+    people = world.activities[0]["participants"]
+    assert isinstance(people, People)
+    return people[f"{who}@us.example"].answer
+
+
+def test_a_copy_that_an_attendee_brings_back_is_accepted_again() -> None:
+    world = World("ann", "bob")
+    people = People([Participant("ann@us.example", "", "accepted"), Participant("bob@us.example", "", "accepted")])
+    for who in ("ann", "bob"):
+        world.event(who, f"{who}/m", uid="m", owner="ann@us.example", attendees=people)
+    world.quiet()
+    was = world.calendars["bob"].records["bob/m"]
+    world.calendars["bob"].remove("bob/m")
+    world.quiet()
+    assert answer_of(world, "bob") == "declined"
+    world.calendars["bob"].bring_back(was, same_version=True)
+    world.quiet()
+    assert answer_of(world, "bob") == "accepted"
+    assert world.activities[0]["status"] == "open"
