@@ -11,7 +11,9 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from connectors.caldav.lines import BadCalendar, Component
+from connectors.caldav.lines import BadCalendar, Component, Line
+from syncd.model import posix
+from syncd.model.posix import ChangeDay, PosixZone
 from syncd.model.recurrence import BadRule, normal_rule, parsed_rule
 from syncd.model.span import zone_named
 
@@ -85,7 +87,7 @@ def _by_rules(text: str, decade: int) -> tzinfo:
         read = Timezone.from_ical(text)
         assert isinstance(read, Timezone)
         zone = read.to_tz(lookup_tzid=False)
-        return _named_like(zone, decade) or zone
+        return _named_like(zone, decade) or _by_change_days(zone, decade) or zone
     except Exception as error:  # the library answers a bad VTIMEZONE with whatever it stumbled over
         raise BadCalendar(f"a VTIMEZONE cannot be read ({type(error).__name__})") from None
 
@@ -99,6 +101,36 @@ def _named_like(zone: tzinfo, decade: int) -> ZoneInfo | None:
         if all(m.astimezone(candidate).utcoffset() == offset for m, offset in fine):
             return candidate
     return None
+
+
+def _by_change_days(zone: tzinfo, decade: int) -> tzinfo | None:
+    """The zone described by the days of its changes, when it has the same offsets."""
+    months = _months(decade)
+    offsets = [(m, m.astimezone(zone).utcoffset() or timedelta(0)) for m in months]
+    around = [(m, o or timedelta(0)) for m, o in _around_changes(zone, list(offsets))]
+    if not around:
+        return zone_named(str(PosixZone(offsets[0][1])))
+    if len({o for _, o in offsets}) != 2:
+        return None
+    standard, daylight = sorted({o for _, o in offsets})
+    changes = list(zip(around[::2], around[1::2], strict=True))
+    days = {o: _change_day([(m, old) for (_, old), (m, new) in changes if new == o]) for o in (standard, daylight)}
+    if days[standard] is None or days[daylight] is None:
+        return None
+    made = zone_named(str(PosixZone(standard, daylight, days[daylight], days[standard])))
+    same = made is not None and all(m.astimezone(made).utcoffset() == o for m, o in [*offsets, *around])
+    return made if same else None
+
+
+def _change_day(changes: list[tuple[datetime, timedelta]]) -> ChangeDay | None:
+    """The one rule by which the clock, which shows the old offset, changed at all these instants."""
+    walls = [m.replace(tzinfo=None) + old for m, old in changes]
+    if len({(w.month, w.weekday(), w.hour, w.minute) for w in walls}) != 1:
+        return None
+    first = walls[0]
+    last = all((w + timedelta(days=7)).month != w.month for w in walls)
+    week = 5 if last else (first.day - 1) // 7 + 1
+    return ChangeDay(first.month, week, (first.weekday() + 1) % 7, first.hour * 60 + first.minute)
 
 
 _Offsets = tuple[timedelta | None, ...]
@@ -138,10 +170,36 @@ def _around_changes(
 
 
 def vtimezone(name: str) -> Component:
-    """A VTIMEZONE for an IANA zone that the object lacks."""
+    """A VTIMEZONE for a zone that the object lacks: an IANA zone, or one by its rules."""
+    rules = posix.parsed(name)
+    if rules is not None:
+        return _of_rules(name, rules)
     from icalendar import Timezone
 
     from connectors.caldav.lines import parse
 
     text = Timezone.from_tzid(name).to_ical().decode()
     return parse(f"BEGIN:VCALENDAR\r\n{text}END:VCALENDAR\r\n").components("VTIMEZONE")[0]
+
+
+def _of_rules(name: str, zone: PosixZone) -> Component:
+    made = Component("VTIMEZONE", [Line("TZID", {}, name)])
+    summer, other = zone.daylight or zone.standard, zone.standard
+    for kind, day, before, after in (("STANDARD", zone.ends, summer, other), ("DAYLIGHT", zone.begins, other, summer)):
+        if kind == "DAYLIGHT" and day is None:
+            continue
+        part = Component(kind, [])
+        clock = f"{day.minute // 60:02d}{day.minute % 60:02d}" if day is not None else "0000"
+        part.put("DTSTART", f"19700101T{clock}00")
+        if day is not None:
+            part.put("RRULE", day.rrule())
+        part.put("TZOFFSETFROM", _clock(before))
+        part.put("TZOFFSETTO", _clock(after))
+        made.parts.append(part)
+    return made
+
+
+def _clock(offset: timedelta) -> str:
+    minutes = round(offset.total_seconds() / 60)
+    sign, size = ("-", -minutes) if minutes < 0 else ("+", minutes)
+    return f"{sign}{size // 60:02d}{size % 60:02d}"

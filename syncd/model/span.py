@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
+from syncd.model import posix
+
 Moment = date | datetime
 
 
@@ -76,7 +78,7 @@ class Span:
     @property
     def length(self) -> timedelta:
         """How long it lasts, on the world's clock."""
-        return as_instant(self.end) - as_instant(self.start)
+        return as_instant(self.end).astimezone(UTC) - as_instant(self.start).astimezone(UTC)
 
     def key(self) -> str:
         """Equality as text: start and end keys."""
@@ -110,7 +112,9 @@ def rounded(span: Span, seconds: int) -> Span:
 
 
 def zone_named(name: str) -> tzinfo | None:
-    """The IANA zone of that name, or None."""
+    """The IANA zone of that name, or the one that a TZ string describes, or None."""
+    if name.startswith("<"):
+        return posix.zone(name)
     try:
         return ZoneInfo(name) if name else None
     except (OSError, ValueError, KeyError):  # no such zone is a KeyError; a folder's name an OSError

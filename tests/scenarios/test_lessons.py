@@ -308,8 +308,7 @@ def test_lesson_21_an_all_day_event_is_that_day_for_everybody(make_desk: MakeDes
     desk.create(
         "--subject", "From the CRM", "--from", f"{MONDAY + DAY:%Y-%m-%d}", "--to", f"{MONDAY + 2 * DAY:%Y-%m-%d}"
     )
-    here = {"TZ": zone}
-    desk.run("sync", status=(0, 1), **here)
+    desk.run("sync", status=(0, 1), TZ=zone)
     found = {a["subject"]: (a["starts"], a["ends"]) for a in desk.activities()}
     assert found["All day"] == (f"{MONDAY:%Y%m%d}", f"{MONDAY + DAY:%Y%m%d}")
     (made,) = [e for e in desk.calendar("ann") if "From the CRM" in e]
@@ -317,7 +316,7 @@ def test_lesson_21_an_all_day_event_is_that_day_for_everybody(make_desk: MakeDes
     starts, ends = found["From the CRM"]
     length = (int(ends) - int(starts)) if starts[:6] == ends[:6] else 1
     assert starts == f"{MONDAY + DAY:%Y%m%d}" and length >= 1
-    assert "nothing to do" in desk.run("plan", **here).out
+    assert "nothing to do" in desk.run("plan", TZ=zone).out
 
 
 @pytest.mark.parametrize("series", [True, False])

@@ -59,7 +59,8 @@ def test_two_rules_for_one_field_and_a_missing_one(tmp_path: Path) -> None:
         ("fields: !!python/object:os.system {subject: summary}", "tags are not allowed"),
         ("fields: {subject: summary, time: time}\nwindow: {past: -3d}", "no duration"),
         ("fields:\n\tsubject: summary", "5:1:"),
-        ("fields:", '"fields" is missing'),
+        ("fields:", "fields: expected keys and values"),
+        ("", '"fields" is missing'),
     ],
 )
 def test_nonsense_is_named_with_its_place(tmp_path: Path, text: str, says: str) -> None:

@@ -122,7 +122,7 @@ deletions:
 """
 CRM_WORDS = {"status": ("open", "in-process", "completed", "rejected")}
 #: Keys of the file's own choice, and words of the CRM: they are found wrong where they are used.
-OWN = {
+OWN: dict[Place, str] = {
     ("profiles", "calendar"): "profile",
     ("fields", "status", "back", "open"): "",
     ("fields", "status", "back", "rejected"): "",
