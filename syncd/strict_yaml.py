@@ -1,13 +1,14 @@
 """Reads the YAML that administrators edit, and says file, line, column and the nearest valid word.
 
-Strict on purpose: no duplicate keys, no anchors, no tags, no unknown keys, a megabyte at most.
+Strict on purpose: no duplicate keys, no anchors, no tags, no unknown keys, 16 MB at most.
 Knows nothing of what the documents mean: a pydantic model says that.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +18,9 @@ from pydantic import BaseModel, ValidationError
 M = TypeVar("M", bound=BaseModel)
 #: Where in a document: keys and positions in lists.
 Place = tuple[str | int, ...]
-MOST_BYTES = 1_000_000
+MOST_BYTES, DEEPEST = 16_000_000, 50
+_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -72,75 +75,122 @@ def read(path: Path) -> tuple[Any, Callable[[Place], tuple[int, int]]]:
 
 def parse(text: str, name: str) -> tuple[Any, Callable[[Place], tuple[int, int]]]:
     """As `read`, from text."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError
-    from ruamel.yaml.events import AliasEvent, MappingStartEvent, ScalarEvent, SequenceStartEvent
+    import yaml
 
-    def fail(mark: Any, message: str) -> BadDocument:
-        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
-        return BadDocument([Problem(name, line, column, message)])
-
+    builder = _Builder(name)
     try:
-        for event in YAML(typ="rt").parse(text):
-            if isinstance(event, AliasEvent) or getattr(event, "anchor", None):
-                raise fail(event.start_mark, "anchors and aliases are not allowed here: write it out")
-            is_node = isinstance(event, ScalarEvent | MappingStartEvent | SequenceStartEvent)
-            if is_node and getattr(event, "tag", None) is not None:
-                raise fail(event.start_mark, "tags are not allowed here")
-        document = YAML(typ="rt").load(text)
-    except MarkedYAMLError as error:
-        problem = (error.problem or "not YAML").split("\n")[0]
-        if "duplicate key" in problem:
-            problem = problem.split(" with value")[0].replace("found ", "")
-        raise fail(error.problem_mark or error.context_mark, problem) from None
-    except RecursionError:
-        raise fail(None, "nested too deeply") from None
-    except (YAMLError, ValueError) as error:
-        raise fail(None, f"not YAML ({type(error).__name__})") from None
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            builder.take(event, yaml)
+    except yaml.MarkedYAMLError as error:
+        problem = (error.problem or error.context or "not YAML").split("\n")[0]
+        raise builder.fault(error.problem_mark or error.context_mark, problem) from None
+    except yaml.reader.ReaderError as error:
+        before = text.encode("utf-8", "surrogatepass")[: error.position]
+        line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+        raise BadDocument([Problem(name, line, column, "a character that YAML does not allow")]) from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise builder.fault(None, f"not YAML ({type(error).__name__})") from None
+    document = builder.root
     if document is None:
-        raise fail(None, "the file is empty")
+        raise builder.fault(None, "the file is empty")
     if not isinstance(document, dict):
-        raise fail(None, "expected keys and values (key: value)")
-    return document, lambda where: _position(document, where)
+        raise builder.fault(None, "expected keys and values (key: value)")
+    return document, lambda where: _position(document, builder.places, where)
 
 
-def _position(document: Any, where: Place) -> tuple[int, int]:
+class _Builder:
+    """Dicts, lists and scalars from a parser's events, and where each key and entry stands."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.root: Any = None
+        self.places: dict[Place, tuple[int, int]] = {}
+        self._documents = 0
+        #: (container, its place); and of a mapping the key that waits for its value.
+        self._stack: list[tuple[Any, Place]] = []
+        self._keys: list[str | None] = []
+
+    def fault(self, mark: Any, message: str) -> BadDocument:
+        """A problem at a mark of the parser."""
+        line, column = (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
+        return BadDocument([Problem(self.name, line, column, message)])
+
+    def take(self, event: Any, yaml: Any) -> None:
+        """One event. Raises BadDocument."""
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise self.fault(event.start_mark, "anchors and aliases are not allowed here: write it out")
+        if isinstance(event, yaml.NodeEvent) and event.tag is not None:
+            raise self.fault(event.start_mark, "tags are not allowed here")
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                raise self.fault(event.start_mark, "a second document begins: one file is one document")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._stack.pop()
+            self._keys.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            self._scalar(event)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            made: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
+            if self._stack and isinstance(self._stack[-1][0], dict) and self._keys[-1] is None:
+                raise self.fault(event.start_mark, "a key is one word or text")
+            if len(self._stack) >= DEEPEST:
+                raise self.fault(event.start_mark, "nested too deeply")
+            self._stack.append((made, self._put(made, event.start_mark)))
+            self._keys.append(None)
+
+    def _scalar(self, event: Any) -> None:
+        if self._stack and isinstance(self._stack[-1][0], dict) and self._keys[-1] is None:
+            (container, place), key = self._stack[-1], str(event.value)
+            if key in container:
+                raise self.fault(event.start_mark, f'duplicate key "{key}"')
+            self.places[(*place, key)] = (event.start_mark.line + 1, event.start_mark.column + 1)
+            self._keys[-1], container[key] = key, None
+        else:
+            self._put(_value(event.value) if event.implicit[0] else str(event.value), event.start_mark)
+
+    def _put(self, value: Any, mark: Any) -> Place:
+        """The value goes where it belongs; returns its place."""
+        if not self._stack:
+            self.root = value
+            return ()
+        container, place = self._stack[-1]
+        if isinstance(container, list):
+            where = (*place, len(container))
+            container.append(value)
+            self.places[where] = (mark.line + 1, mark.column + 1)
+            return where
+        key, self._keys[-1] = self._keys[-1], None
+        assert key is not None
+        container[key] = value
+        return (*place, key)
+
+
+def _value(text: str) -> Any:
+    """What a word without quotes means (YAML 1.2 §10.3, the core schema)."""
+    if text in ("", "~", "null", "Null", "NULL"):
+        return None
+    if text.lower() in ("true", "false") and text in (text.lower(), text.upper(), text.capitalize()):
+        return text.lower() == "true"
+    if len(text) < 30 and _INTEGER.fullmatch(text):
+        return int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+    return float(text) if len(text) < 60 and _FLOAT.fullmatch(text) else text
+
+
+def _position(document: Any, places: Mapping[Place, tuple[int, int]], where: Place) -> tuple[int, int]:
     """Line and column of the deepest part of `where` that stands in the document."""
-    node, line, column = document, 0, 0
+    node: Any = document
+    place: Place = ()
     for part in where:
-        lc = getattr(node, "lc", None)
-        try:
-            if isinstance(node, dict) and part in node:
-                line, column = lc.key(part) if lc else (line, column)
-            elif isinstance(node, list) and isinstance(part, int) and part < len(node):
-                line, column = lc.item(part) if lc else (line, column)
-            else:
-                continue
-        except (KeyError, AttributeError, TypeError):
-            continue
-        node = node[part]
-    return line + 1, column + 1
-
-
-def plain(node: Any) -> Any:
-    """The document as plain dicts, lists and scalars."""
-    if isinstance(node, dict):
-        return {str(k): plain(v) for k, v in node.items()}
-    if isinstance(node, list):
-        return [plain(v) for v in node]
-    if isinstance(node, str):
-        return str(node)
-    if isinstance(node, bool) or node is None:
-        return node
-    if isinstance(node, int):
-        return int(node)
-    return float(node) if isinstance(node, float) else node
+        if (*place, part) in places:
+            node, place = node[part], (*place, part)
+    return places.get(place, (1, 1))
 
 
 def validated(model: type[M], document: Any, position: Callable[[Place], tuple[int, int]], name: str) -> M:
     """The document as `model`. Raises BadDocument with every fault, each with its place."""
     try:
-        return model.model_validate(plain(document))
+        return model.model_validate(document)
     except ValidationError as error:
         problems = []
         for fault in error.errors(include_url=False):

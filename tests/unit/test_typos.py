@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from syncd.mapping.loader import check_words, load_text
 from syncd.mapping.schema import MappingFile
 from syncd.settings import Settings, load_configuration
-from syncd.strict_yaml import BadDocument, Place, Problem, _models_in, parse, plain
+from syncd.strict_yaml import BadDocument, Place, Problem, _models_in, parse
 
 pytestmark = pytest.mark.either
 
@@ -156,7 +156,7 @@ def places(node: Any, at: Place = ()) -> Iterator[Place]:
 
 
 def keys_of(text: str) -> list[Place]:
-    return list(places(plain(parse(text, "f.yaml")[0])))
+    return list(places(parse(text, "f.yaml")[0]))
 
 
 def said(kind: str, text: str, folder: Path) -> list[Problem]:
