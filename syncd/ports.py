@@ -156,6 +156,15 @@ class Watchable(Protocol):
         """Call `changed` whenever the collection does."""
 
 
+@runtime_checkable
+class Expecting(Protocol):
+    """A replica whose server can work while we do."""
+
+    def expect(self, refs: Sequence[str]) -> None:
+        """`fetch` will be called with just these refs next: its answer may be asked for already.
+        Raises nothing; what goes wrong shows in `fetch`."""
+
+
 @dataclass(frozen=True)
 class Create:
     """One of several records to be made: what `create` takes."""

@@ -1,5 +1,5 @@
-"""Talks WebDAV: the caldav library's client is the transport and does the sign-in; here its answers
-become the port's errors, with limits on what an answer may cost in bytes and seconds.
+"""Talks WebDAV: a server's answers become the port's errors, with limits on what an answer may cost in
+bytes and seconds. `transport` brings the requests there.
 
 Nothing is retried here: the engine decides when to come back.
 """
@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from lxml import etree
 
+from connectors.caldav.transport import Asked, NoAnswer, SignIn, Transport, Untrusted, offered, transport
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected, Stale, Transient
 
 #: No answer of a server is longer than this, in bytes; one that is read piece by piece, than that.
@@ -24,7 +25,17 @@ LARGEST, LARGEST_LISTING = 64_000_000, 512_000_000
 TIMEOUT, WHOLE = 60.0, 5
 #: How many redirects are followed.
 MOST_HOPS = 5
+#: Method, address, body, headers.
+_Request = tuple[str, str, bytes, Mapping[str, str]]
 NS = {"D": "DAV:", "C": "urn:ietf:params:xml:ns:caldav", "CS": "http://calendarserver.org/ns/"}
+
+
+def _clark(name: str) -> str:
+    prefix, _, local = name.partition(":")
+    return f"{{{NS[prefix]}}}{local}"
+
+
+_HREF, _STATUS, _PROPSTAT, _PROP = (_clark(f"D:{name}") for name in ("href", "status", "propstat", "prop"))
 
 
 class InternalError(Transient):
@@ -77,33 +88,24 @@ class Dav:
     #: Seconds without a word of the server.
     timeout: float = TIMEOUT
     requests: int = 0
-    _client: Any = field(default=None, repr=False)
+    _transport: Transport | None = field(default=None, repr=False)
+    #: A request whose answer will be wanted soon.
+    _ahead: tuple[_Request, Asked] | None = field(default=None, repr=False)
 
     @property
-    def client(self) -> Any:
-        """The caldav library's client; it is imported here, where it is needed."""
-        if self._client is None:
-            from caldav.davclient import DAVClient
-
-            if self.auth == "bearer":
-                from caldav.requests import HTTPBearerAuth
-
-                self._client = DAVClient(self.url, auth=HTTPBearerAuth(self.password), ssl_verify_cert=self.verify)
-            else:
-                self._client = DAVClient(
-                    self.url,
-                    username=self.username or None,
-                    password=self.password or None,
-                    ssl_verify_cert=self.verify,
-                    auth_type=self.auth or ("basic" if self.username else None),
-                )
-        return self._client
+    def transport(self) -> Transport:
+        """How requests reach the server; opened when it is first needed."""
+        if self._transport is None:
+            sign_in = SignIn(self.username, self.password, self.auth)
+            self._transport = transport(self.url, sign_in, self.verify, self.timeout)
+        return self._transport
 
     def close(self) -> None:
-        """Gives the connection back."""
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        """Gives the connections back."""
+        self._forget()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
 
     def request(self, method: str, href: str, body: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         """One request. Raises the port's error for every answer that is none."""
@@ -121,49 +123,72 @@ class Dav:
         with self._exchange(method, href, body, {"Depth": depth}) as (_, _, chunks):
             yield from _parsed(chunks, listing)
 
+    def ahead(self, method: str, href: str, body: str, depth: str) -> None:
+        """Sends a request whose answer `multistatus` will ask for next: the server works on it
+        meanwhile. One at a time; a fault shows when the answer is asked for."""
+        self._forget()
+        request = self._as_sent(method, href, body, {"Depth": depth})
+        with suppress(NoAnswer, Untrusted, PortError):
+            self._check_host(request[1])
+            self._ahead = (request, self._send(request))
+
+    def _forget(self) -> None:
+        if self._ahead is not None:
+            self._ahead[1].close()
+            self._ahead = None
+
     @contextmanager
     def _exchange(
         self, method: str, href: str, body: str, headers: Mapping[str, str]
     ) -> Iterator[tuple[int, Mapping[str, str], Iterator[bytes]]]:
         """The server's answer, after sign-in and redirects: status, headers, and its body in pieces."""
-        import niquests
-
-        target = urljoin(self.url, href)
+        request = self._as_sent(method, href, body, headers)
         try:
             for _ in range(MOST_HOPS + 1):
-                self._check_host(target)
-                with self._send(method, target, body, headers) as found:
-                    status = int(found.status_code or 0)
-                    said = {k.lower(): str(v) for k, v in found.headers.items()}
-                    if status == 401 and self._learn_to_sign_in(said):
+                self._check_host(request[1])
+                asked = self._asked(request)
+                reply = asked.answer()
+                chunks = _limited(reply.chunks, self.timeout)
+                try:
+                    if reply.status == 401 and self._learn_to_sign_in(reply.headers):
+                        _whole(chunks, 1_000_000)
                         continue
-                    if status in (301, 302, 307, 308) and "location" in said and _may_follow(method, status):
-                        target = urljoin(target, said["location"])
+                    location = reply.headers.get("location")
+                    if reply.status in (301, 302, 307, 308) and location and _may_follow(method, reply.status):
+                        _whole(chunks, 1_000_000)
+                        request = (method, urljoin(request[1], location), *request[2:])
                         continue
-                    chunks = _limited(found, self.timeout)
-                    if status >= 300:
-                        _raise_for(Answer(status, said, _whole(chunks, 1_000_000)))
-                    yield status, said, chunks
+                    if reply.status >= 300:
+                        _raise_for(Answer(reply.status, reply.headers, _whole(chunks, 1_000_000)))
+                    yield reply.status, reply.headers, chunks
+                    for _piece in chunks:  # so that the connection can be used again
+                        pass
                     return
+                except BaseException:
+                    asked.close()
+                    raise
             raise Rejected("the server redirects too often")
-        except niquests.exceptions.SSLError:
-            raise AuthFailed(f"the certificate of {urlsplit(target).hostname} is not trusted") from None
-        except niquests.exceptions.RequestException as error:
-            raise Transient(f"{urlsplit(target).netloc} does not answer ({type(error).__name__})") from None
+        except Untrusted:
+            raise AuthFailed(f"the certificate of {urlsplit(request[1]).hostname} is not trusted") from None
+        except NoAnswer as error:
+            raise Transient(f"{urlsplit(request[1]).netloc} does not answer ({error})") from None
 
-    def _send(self, method: str, target: str, body: str, headers: Mapping[str, str]) -> Any:
+    def _as_sent(self, method: str, href: str, body: str, headers: Mapping[str, str]) -> _Request:
+        sent = {"Content-Type": "application/xml; charset=utf-8", **headers}
+        return method, urljoin(self.url, href), body.encode("utf-8", "surrogatepass"), sent
+
+    def _asked(self, request: _Request) -> Asked:
+        """The request on its way: the one that was sent ahead, if it is that."""
+        if self._ahead is not None:
+            (known, asked), self._ahead = self._ahead, None
+            if known == request:
+                return asked
+            asked.close()
+        return self._send(request)
+
+    def _send(self, request: _Request) -> Asked:
         self.requests += 1
-        return self.client.session.request(
-            method,
-            target,
-            data=body.encode("utf-8", "surrogatepass") if body else None,
-            headers={"Content-Type": "application/xml; charset=utf-8", **headers},
-            auth=self.client.auth,
-            timeout=self.timeout,
-            verify=self.verify,
-            allow_redirects=False,
-            stream=True,
-        )
+        return self.transport.ask(*request)
 
     def _check_host(self, target: str) -> None:
         """Credentials go to the configured host, and to hosts that the administrator has named."""
@@ -173,11 +198,12 @@ class Dav:
             raise Rejected(f"the server points to another host ({there.hostname}): allow it with also: [HOST]")
 
     def _learn_to_sign_in(self, said: Mapping[str, str]) -> bool:
-        """The server says how it wants to be signed in to, when the configuration does not."""
-        if self.client.auth is not None or not self.username or "www-authenticate" not in said:
+        """The server says that it wants digest, where the configuration leaves it the choice."""
+        if self.auth or not self.username or "digest" not in offered(said.get("www-authenticate", "")):
             return False
-        self.client.build_auth_object(self.client.extract_auth_types(said["www-authenticate"]))
-        return self.client.auth is not None
+        self.auth = "digest"
+        self.close()
+        return True
 
 
 @dataclass
@@ -200,10 +226,10 @@ def _may_follow(method: str, status: int) -> bool:
     return status in (307, 308) or method in ("GET", "OPTIONS", "PROPFIND", "REPORT")
 
 
-def _limited(found: Any, timeout: float) -> Iterator[bytes]:
+def _limited(chunks: Iterator[bytes], timeout: float) -> Iterator[bytes]:
     """The body in pieces. Raises Transient for one that trickles without end."""
     end = time.monotonic() + WHOLE * timeout
-    for chunk in found.iter_content(65536):
+    for chunk in chunks:
         if time.monotonic() > end:
             raise Transient(f"an answer takes longer than {WHOLE * timeout:.0f} seconds")
         yield chunk
@@ -267,12 +293,12 @@ def _check_root(element: Any, root: str) -> None:
 
 
 def _resource(response: Any) -> Resource:
-    href = unquote(urlsplit((response.findtext("D:href", default="", namespaces=NS)).strip()).path)
-    status = _status(response.findtext("D:status", default="", namespaces=NS))
+    href = unquote(urlsplit(response.findtext(_HREF, default="").strip()).path)
+    status = _status(response.findtext(_STATUS, default=""))
     props: dict[str, Any] = {}
-    for propstat in response.findall("D:propstat", NS):
-        if _status(propstat.findtext("D:status", default="HTTP/1.1 200", namespaces=NS)) == 200:
-            for prop in propstat.findall("D:prop/*", NS):
+    for propstat in response.findall(_PROPSTAT):
+        if _status(propstat.findtext(_STATUS, default="HTTP/1.1 200")) == 200:
+            for prop in (p for part in propstat.findall(_PROP) for p in part):
                 props[prop.tag] = prop if len(prop) else _Text(prop.text)
     return Resource(href, status or 200, props)
 
@@ -287,11 +313,6 @@ class _Text:
 def _status(line: str) -> int:
     parts = line.split()
     return int(parts[1]) if len(parts) > 1 and parts[1].isdigit() else 0
-
-
-def _clark(name: str) -> str:
-    prefix, _, local = name.partition(":")
-    return f"{{{NS[prefix]}}}{local}"
 
 
 def _raise_for(answer: Answer) -> None:

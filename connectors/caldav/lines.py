@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 
 _UNFOLD = re.compile(r"\r?\n[ \t]")
 _NAME = re.compile(r"^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)?$")
+#: The most usual line: no parameters.
+_PLAIN = re.compile(r"([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)?):")
 _PARAM = re.compile(r';([A-Za-z0-9-]+)=((?:"[^"]*"|[^";:,])*(?:,(?:"[^"]*"|[^";:,])*)*)')
 _ESCAPED = re.compile(r"\\([\\;,nN:\"])")
 #: Longest line that is read, in characters: a megabyte of description is a fault, not a meeting.
@@ -54,11 +56,14 @@ class Component:
 
     def lines(self, name: str) -> list[Line]:
         """Its own lines of that name."""
-        return [p for p in self.parts if isinstance(p, Line) and p.name == name]
+        return [p for p in self.parts if p.name == name and isinstance(p, Line)]
 
     def line(self, name: str) -> Line | None:
         """Its first line of that name."""
-        return next(iter(self.lines(name)), None)
+        for part in self.parts:
+            if part.name == name and isinstance(part, Line):
+                return part
+        return None
 
     def components(self, *names: str) -> list[Component]:
         """Its components of these names."""
@@ -105,7 +110,7 @@ def parse(text: str) -> Component:
             continue
         if len(raw) > LONGEST:
             raise BadCalendar(f"line {at} is longer than {LONGEST} characters")
-        line = _line(_UNFOLD.sub("", raw), raw, at)
+        line = _line(_UNFOLD.sub("", raw), raw, at) if "\n" in raw else _line(raw, raw, at)
         if line.name == "BEGIN":
             made = Component(line.value.strip().upper())
             if stack:
@@ -131,8 +136,10 @@ def parse(text: str) -> Component:
 
 
 def _line(text: str, raw: str, at: int) -> Line:
-    end = re.match(r"[^;:]*", text)
-    name = end.group() if end else ""
+    plain = _PLAIN.match(text)
+    if plain is not None:
+        return Line(plain[1].upper(), {}, text[plain.end() :], _with_crlf(raw))
+    name = text[: min((n for n in (text.find(";"), text.find(":")) if n >= 0), default=len(text))]
     if not _NAME.match(name):
         raise BadCalendar(f"line {at} is no content line")
     params: dict[str, str] = {}
@@ -145,7 +152,11 @@ def _line(text: str, raw: str, at: int) -> Line:
         place = found.end()
     if place >= len(text) or text[place] != ":":
         raise BadCalendar(f"line {at} has no value")
-    return Line(name.upper(), params, text[place + 1 :], raw.replace("\r\n", "\n").replace("\n", "\r\n"))
+    return Line(name.upper(), params, text[place + 1 :], _with_crlf(raw))
+
+
+def _with_crlf(raw: str) -> str:
+    return raw.replace("\r\n", "\n").replace("\n", "\r\n") if "\n" in raw else raw
 
 
 def written(root: Component) -> str:

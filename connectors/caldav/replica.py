@@ -36,7 +36,7 @@ from syncd.ports import (
 )
 
 #: How many objects one multiget asks for.
-BATCH = 50
+BATCH = 100
 #: How many changes one page of a feed holds.
 PAGE = 1000
 _XMLNS = 'xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav" xmlns:CS="http://calendarserver.org/ns/"'
@@ -168,13 +168,15 @@ class CaldavReplica:
         found: dict[str, Record | PortError] = {}
         for start in range(0, len(refs), BATCH):
             part = refs[start : start + BATCH]
-            hrefs = "".join(f"<D:href>{xml(quote(ref))}</D:href>" for ref in part)
-            body = _MULTIGET.format(ns=_XMLNS, hrefs=hrefs)
-            resources, _ = self.dav.multistatus("REPORT", quote(self.path), body, "1")
+            resources, _ = self.dav.multistatus("REPORT", quote(self.path), _multiget(part), "1")
             by_href = {r.href: r for r in resources}
             for ref in part:
                 found[ref] = self._record(ref, by_href.get(ref))
         return found
+
+    def expect(self, refs: Sequence[str]) -> None:
+        if refs:
+            self.dav.ahead("REPORT", quote(self.path), _multiget(refs[:BATCH]), "1")
 
     def _record(self, ref: str, resource: Resource | None) -> Record | PortError:
         if resource is None or resource.status in (404, 410):
@@ -295,6 +297,11 @@ class CaldavReplica:
             answer = self.dav.request("OPTIONS", quote(self.path))
             self._schedules = "calendar-auto-schedule" in answer.headers.get("dav", "")
         return self._schedules
+
+
+def _multiget(refs: Sequence[str]) -> str:
+    hrefs = "".join(f"<D:href>{xml(quote(ref))}</D:href>" for ref in refs)
+    return _MULTIGET.format(ns=_XMLNS, hrefs=hrefs)
 
 
 def _strong(version: str) -> bool:

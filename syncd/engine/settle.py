@@ -21,7 +21,7 @@ from syncd.engine.unit import settle_unit
 from syncd.engine.writes import Wait
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
-from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
+from syncd.ports import AuthFailed, Expecting, Gone, PortError, Stale, Transient
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
 from syncd.store.journal import park
 
@@ -68,9 +68,19 @@ def _side(ctx: Context, side: str, deferred: list[Unit]) -> int:
                 deferred.append(Unit(unit.ref, [], unit.entries, unit.crm_ref))
                 counted.append(outcome.deferred)
 
-        _units(ctx, _group(ctx, side, batch), note, deletions=False)
+        units = _group(ctx, side, batch)
+        _units(ctx, units, note, deletions=False, meanwhile=lambda after=after: _expect(ctx, side, after))  # type: ignore[misc]
         number += sum(counted)
         ctx.progress(len(batch))
+
+
+def _expect(ctx: Context, side: str, after: int) -> None:
+    """Lets the calendar's server work on the next batch while this one is settled."""
+    replica = ctx.pairing.replica
+    if side == "item" and isinstance(replica, Expecting):
+        with ctx.store.reading() as tx:
+            refs = [entry.ref for entry in tx.pending(ctx.pairing.id, side, after, ctx.moment.today, BATCH)]
+        replica.expect(refs)
 
 
 def _group(ctx: Context, side: str, batch: Sequence[Pending]) -> list[Unit]:
@@ -96,7 +106,14 @@ def _group(ctx: Context, side: str, batch: Sequence[Pending]) -> list[Unit]:
     return list(units.values())
 
 
-def _units(ctx: Context, units: Sequence[Unit], note: Callable[[Unit, Outcome], None], *, deletions: bool) -> None:
+def _units(
+    ctx: Context,
+    units: Sequence[Unit],
+    note: Callable[[Unit, Outcome], None],
+    *,
+    deletions: bool,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> None:
     """Settles a batch: fetches what it needs at once, then goes from unit to unit."""
     refs = [u.ref for u in units if u.ref is not None]
     with ctx.store.reading() as tx:
@@ -110,6 +127,7 @@ def _units(ctx: Context, units: Sequence[Unit], note: Callable[[Unit, Outcome], 
                 if row is not None and row.crm_ref is not None:
                     crm_refs.append(row.crm_ref)
     items = ctx.pairing.replica.fetch(refs) if refs else {}
+    meanwhile()
     activities = ctx.pairing.crm.fetch(list(dict.fromkeys(crm_refs))) if crm_refs else {}
     ctx.report.read += len(units)
     for unit in units:

@@ -1,0 +1,320 @@
+"""How requests reach a server: plainly over the standard library's HTTP client, or through the caldav
+library's session where the plain way is not enough (digest sign-in, a proxy in the environment).
+
+Both send exactly one request and follow nothing: redirects, limits and errors are `dav`'s. The plain
+one exists because it costs a tenth (docs/dependencies.md) and because it can *ask ahead*: send a
+request now and read its answer later, while the server works on it.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import select
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import quote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+#: Bytes that are read at a time.
+PIECE = 65536
+#: What stands in an address as it is (RFC 3986 §2.2), and the sign of what is escaped already.
+_SAFE = "/?:@!$&'()*+,;=~%-._"
+#: scheme, host, port
+Origin = tuple[str, str, int | None]
+#: May be sent once more when a connection that was kept open turns out to be dead: they change nothing.
+_READING = ("GET", "OPTIONS", "PROPFIND", "REPORT")
+
+
+class NoAnswer(Exception):
+    """The server cannot be reached, hangs, or ends an answer before its end; the message names the
+    kind of fault only."""
+
+
+class Dropped(NoAnswer):
+    """The connection was closed before a word of the answer came."""
+
+
+class Untrusted(Exception):
+    """The server's certificate does not hold."""
+
+
+@dataclass
+class Reply:
+    """An answer whose body is still to be read."""
+
+    status: int
+    #: Lower-case name -> value.
+    headers: Mapping[str, str]
+    #: The body in pieces. Raises NoAnswer.
+    chunks: Iterator[bytes]
+
+
+class Asked(Protocol):
+    """A request that is on its way."""
+
+    def answer(self) -> Reply:
+        """Waits for the answer's head. Raises NoAnswer, Untrusted."""
+
+    def close(self) -> None:
+        """Ends it: what was not read is not wanted."""
+
+
+class Transport(Protocol):
+    """Sends requests to any host that it is told to."""
+
+    def ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Asked:
+        """Sends a request. Raises NoAnswer, Untrusted."""
+
+    def close(self) -> None:
+        """Gives the connections back."""
+
+
+@dataclass(frozen=True)
+class SignIn:
+    """Who asks, and how."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    #: basic, digest, bearer; "" is basic until the server asks for something else.
+    scheme: str = ""
+
+
+def transport(url: str, sign_in: SignIn, verify: bool | str, timeout: float) -> Transport:
+    """The way that this server needs. `verify` is False, True, or a file of authorities."""
+    if sign_in.scheme == "digest" or _proxied(url):
+        return Library(url, sign_in, verify, timeout)
+    return Plain(sign_in, verify, timeout)
+
+
+def _proxied(url: str) -> bool:
+    parts = urlsplit(url)
+    proxies = getproxies()
+    return bool(proxies.get(parts.scheme) or proxies.get("all")) and not proxy_bypass(parts.hostname or "")
+
+
+def offered(challenge: str) -> set[str]:
+    """The schemes of a WWW-Authenticate header, in lower case (RFC 9110 §11.6.1)."""
+    from caldav.lib.auth import extract_auth_types
+
+    return {str(name).lower() for name in extract_auth_types(challenge)}
+
+
+# -- plain ------------------------------------------------------------------------------------------------
+
+
+class Plain:
+    """Connections of the standard library, kept open and used again."""
+
+    def __init__(self, sign_in: SignIn, verify: bool | str, timeout: float) -> None:
+        self._timeout = timeout
+        self._verify = verify
+        self._context: ssl.SSLContext | None = None
+        self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
+        self._headers = {"User-Agent": "syncd", "Accept": "*/*", **_authorization(sign_in)}
+
+    def ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Asked:
+        parts = urlsplit(url)
+        target = quote(parts.path + (f"?{parts.query}" if parts.query else ""), safe=_SAFE) or "/"
+        origin = (parts.scheme, parts.hostname or "", parts.port)
+        sent = {**self._headers, **headers, "Content-Length": str(len(body))}
+        return _PlainAsked(self, origin, method, target, body, sent)
+
+    def close(self) -> None:
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+
+    def take(self, origin: Origin, *, fresh: bool) -> tuple[http.client.HTTPConnection, bool]:
+        """A connection, and whether it was used before."""
+        kept = self._idle.get(origin, [])
+        while kept:
+            connection = kept.pop()
+            if not fresh and connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+                return connection, True
+            connection.close()  # its server has closed it, or talks out of turn
+        scheme, host, port = origin
+        if scheme == "https":
+            return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls()), False
+        return http.client.HTTPConnection(host, port, timeout=self._timeout), False
+
+    def keep(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
+        """A connection whose answer was read to its end."""
+        if connection.sock is not None:
+            self._idle.setdefault(origin, []).append(connection)
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._context is None:
+            own = self._verify if isinstance(self._verify, str) else None
+            self._context = ssl.create_default_context(cafile=own)
+            if self._verify is False:
+                self._context.check_hostname = False
+                self._context.verify_mode = ssl.CERT_NONE
+        return self._context
+
+
+def _authorization(sign_in: SignIn) -> dict[str, str]:
+    if sign_in.scheme == "bearer":
+        return {"Authorization": f"Bearer {sign_in.password}"}
+    if sign_in.username:
+        pair = base64.b64encode(f"{sign_in.username}:{sign_in.password}".encode()).decode()
+        return {"Authorization": f"Basic {pair}"}
+    return {}
+
+
+class _PlainAsked:
+    def __init__(
+        self, home: Plain, origin: Origin, method: str, target: str, body: bytes, headers: Mapping[str, str]
+    ) -> None:
+        self._home, self._origin = home, origin
+        self._request = (method, target, body, headers)
+        self._read = False
+        self._connection, self._used = home.take(origin, fresh=False)
+        try:
+            self._send()
+        except Dropped:
+            self._once_more()
+
+    def _send(self) -> None:
+        method, target, body, headers = self._request
+        with _faults(self._connection):
+            self._connection.putrequest(method, target, skip_accept_encoding=True)
+            for name, value in headers.items():
+                self._connection.putheader(name, value)
+            self._connection.endheaders(body or None)
+
+    def _once_more(self) -> None:
+        """A connection that had been idle may be dead without anybody having said so."""
+        if not self._used or self._request[0] not in _READING:
+            raise
+        self._connection, self._used = self._home.take(self._origin, fresh=True)
+        self._send()
+
+    def answer(self) -> Reply:
+        try:
+            with _faults(self._connection):
+                got = self._connection.getresponse()
+        except Dropped:
+            self._once_more()
+            with _faults(self._connection):
+                got = self._connection.getresponse()
+        headers = {name.lower(): value for name, value in got.getheaders()}
+        return Reply(got.status, headers, self._chunks(got))
+
+    def _chunks(self, got: http.client.HTTPResponse) -> Iterator[bytes]:
+        try:
+            with _faults(self._connection):
+                while piece := got.read1(PIECE):
+                    yield piece
+                if got.length:
+                    raise http.client.IncompleteRead(b"", got.length)
+            self._read = True
+            got.close()
+        finally:
+            if self._read and not got.will_close:
+                self._home.keep(self._origin, self._connection)
+            else:
+                self._connection.close()
+
+    def close(self) -> None:
+        if not self._read:
+            self._connection.close()
+
+
+class _faults:
+    """Whatever goes wrong on a connection ends it, in the words of this module."""
+
+    def __init__(self, connection: http.client.HTTPConnection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            return
+        self._connection.close()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise Untrusted from None
+        if isinstance(error, ConnectionResetError | BrokenPipeError | http.client.RemoteDisconnected):
+            raise Dropped(type(error).__name__) from None
+        if isinstance(error, OSError | http.client.HTTPException | ValueError):
+            raise NoAnswer(type(error).__name__) from None
+
+
+# -- the caldav library -----------------------------------------------------------------------------------
+
+
+class Library:
+    """The caldav library's client: every sign-in that it knows, and proxies."""
+
+    def __init__(self, url: str, sign_in: SignIn, verify: bool | str, timeout: float) -> None:
+        from caldav.davclient import DAVClient
+        from caldav.requests import HTTPBearerAuth
+
+        self._timeout, self._verify = timeout, verify
+        if sign_in.scheme == "bearer":
+            self._client: Any = DAVClient(url, auth=HTTPBearerAuth(sign_in.password), ssl_verify_cert=verify)
+        else:
+            self._client = DAVClient(
+                url,
+                username=sign_in.username or None,
+                password=sign_in.password or None,
+                ssl_verify_cert=verify,
+                auth_type=sign_in.scheme or ("basic" if sign_in.username else None),
+            )
+
+    def ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Asked:
+        return _LibraryAsked(self, method, url, body, headers)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Any:
+        """The library's answer."""
+        return self._client.session.request(
+            method,
+            url,
+            data=body or None,
+            headers=dict(headers),
+            auth=self._client.auth,
+            timeout=self._timeout,
+            verify=self._verify,
+            allow_redirects=False,
+            stream=True,
+        )
+
+
+class _LibraryAsked:
+    """It is sent when its answer is wanted: the library cannot wait."""
+
+    def __init__(self, home: Library, *request: Any) -> None:
+        self._home, self._request = home, request
+        self._found: Any = None
+
+    def answer(self) -> Reply:
+        import niquests
+
+        try:
+            self._found = self._home.send(*self._request)
+        except niquests.exceptions.SSLError:
+            raise Untrusted from None
+        except niquests.exceptions.RequestException as error:
+            raise NoAnswer(type(error).__name__) from None
+        headers = {k.lower(): str(v) for k, v in self._found.headers.items()}
+        return Reply(int(self._found.status_code or 0), headers, self._chunks())
+
+    def _chunks(self) -> Iterator[bytes]:
+        import niquests
+
+        try:
+            yield from self._found.iter_content(PIECE)
+        except niquests.exceptions.RequestException as error:
+            raise NoAnswer(type(error).__name__) from None
+
+    def close(self) -> None:
+        if self._found is not None:
+            self._found.close()
