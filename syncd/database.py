@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
@@ -104,10 +104,15 @@ def fault_of(error: DBAPIError) -> StoreFault:
     return StoreFault(f"the database cannot be used ({type(error.orig).__name__})")
 
 
-def upgrade(engine: Engine, migrations: Path, version_table: str, head: str) -> None:
+def prepare(engine: Engine, migrations: Path, version_table: str, head: str, metadata: MetaData) -> None:
+    """Brings the database to the revision `head`. A new one is made as the tables are described, which
+    is what all revisions together come to, and takes no Alembic. Raises StoreFault."""
+    if _revision(engine, version_table) != head and not _made_anew(engine, version_table, head, metadata):
+        upgrade(engine, migrations, version_table)
+
+
+def upgrade(engine: Engine, migrations: Path, version_table: str) -> None:
     """Runs the revisions that the database lacks. Raises StoreFault."""
-    if _revision(engine, version_table) == head:
-        return
     from alembic import command
     from alembic.config import Config
     from alembic.util.exc import CommandError
@@ -129,6 +134,25 @@ def upgrade(engine: Engine, migrations: Path, version_table: str, head: str) -> 
         raise StoreFault(f"{fault_of(error)}: {_place(engine)}") from None
     except SQLAlchemyError as error:
         raise StoreFault(f"the database cannot be opened ({type(error).__name__}): {_place(engine)}") from None
+
+
+def _made_anew(engine: Engine, version_table: str, head: str, metadata: MetaData) -> bool:
+    """Makes all tables where there is none of them; False where there is one."""
+    version = Table(version_table, MetaData(), Column("version_num", String(32), primary_key=True))
+    try:
+        with connected(engine, writing=True) as connection:
+            there = set(inspect(connection).get_table_names())
+            if there & {version_table, *metadata.tables}:
+                return False
+            metadata.create_all(connection)
+            version.create(connection)
+            connection.execute(insert(version).values(version_num=head))
+            connection.commit()
+    except (StoreFault, IntegrityError) as fault:
+        if _revision(engine, version_table) == head:  # another syncd was a moment earlier
+            return True
+        raise StoreFault(f"{fault if isinstance(fault, StoreFault) else 'half made'}: {_place(engine)}") from None
+    return True
 
 
 def _place(engine: Engine) -> str:

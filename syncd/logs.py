@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+_silent = False
+
 
 class _Withheld(logging.Handler):
     """Libraries log what they stumble over, which may be content: only who and where is kept."""
@@ -16,16 +18,26 @@ class _Withheld(logging.Handler):
 
 
 def silent() -> None:
-    """For a command whose own lines say enough: only errors are logged, and no library's words."""
-    import structlog
+    """For a command whose own lines say enough: nothing is logged, and no library's words."""
+    global _silent
+    logging.getLogger().handlers, _silent = [logging.NullHandler()], True
 
-    logging.getLogger().handlers = [logging.NullHandler()]
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+
+class _Nothing:
+    """Takes every line and writes none."""
+
+    def _line(self, event: str, **values: Any) -> None:
+        """Nobody reads it."""
+
+    debug = info = warning = error = _line
 
 
 def set_up(*, json: bool, verbose: bool) -> None:
     """Configures structlog; everything goes to standard error."""
     import structlog
+
+    global _silent
+    _silent = False
 
     withheld = _Withheld(logging.WARNING)
     logging.getLogger().handlers = [withheld]
@@ -45,6 +57,8 @@ def set_up(*, json: bool, verbose: bool) -> None:
 
 def logger(**values: Any) -> Any:
     """A logger that adds these values to each line."""
+    if _silent:  # structlog takes a while to import, and most commands need none of it
+        return _Nothing()
     import structlog
 
     return structlog.get_logger().bind(**values)

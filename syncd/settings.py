@@ -7,6 +7,7 @@ Secrets stand here by reference only.
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,9 +37,14 @@ def _zone(value: str) -> str:
     return value
 
 
+@cache
+def _connectors() -> list[str]:
+    return sorted(point.name for point in entry_points(group="syncd.connectors"))
+
+
 def _installed(value: str) -> str:
     """A connector joins by its entry point alone: what is installed is what may be named here."""
-    names = sorted(point.name for point in entry_points(group="syncd.connectors"))
+    names = _connectors()
     if value not in names:
         raise ValueError(f'no connector "{value}" is installed{nearest(value, names)}')
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -18,6 +19,8 @@ def run() -> None:
     """Runs the command line: errors are one line, never a traceback, never content."""
     for name in COMMANDS:
         import_module(f"syncd.cli.{name}")
+    # A pass makes many small objects and hardly any cycles: looking for cycles seldom saves a tenth.
+    gc.set_threshold(20_000, 20, 50)
     try:
         app()
     except KeyboardInterrupt:

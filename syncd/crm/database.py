@@ -20,7 +20,7 @@ from syncd.crm import activities
 from syncd.crm import tables as t
 from syncd.crm.activities import Activity, Duplicate, Invalid, New, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
-from syncd.database import connected, open_engine, upgrade
+from syncd.database import connected, open_engine, prepare
 
 #: The newest revision under migrations/versions.
 HEAD = "0001"
@@ -54,7 +54,7 @@ class Crm:
         if url == "sqlite://":
             t.metadata.create_all(engine)
         else:
-            upgrade(engine, Path(__file__).parent / "migrations", "crm_version", HEAD)
+            prepare(engine, Path(__file__).parent / "migrations", "crm_version", HEAD, t.metadata)
         made = cls(engine, now)
         with made.writing() as connection:
             if connection.execute(select(t.status.c.code)).first() is None:

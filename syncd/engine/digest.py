@@ -20,11 +20,14 @@ class Digester:
     """Digests within one link."""
 
     def __init__(self, key: bytes, scope: str) -> None:
-        self._key = hashlib.blake2b(scope.encode(), key=key, digest_size=32).digest()
+        own = hashlib.blake2b(scope.encode(), key=key, digest_size=32).digest()
+        self._keyed = hashlib.blake2b(key=own, digest_size=12)
 
     def text(self, text: str) -> str:
         """The digest of a piece of text; 96 bits."""
-        return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._key, digest_size=12).hexdigest()
+        made = self._keyed.copy()
+        made.update(text.encode("utf-8", "surrogatepass"))
+        return made.hexdigest()
 
     def element(self, name: str, key: str) -> str:
         """The digest of an element's key."""

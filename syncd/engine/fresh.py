@@ -21,6 +21,7 @@ from syncd.engine.plan import Rule, decide
 from syncd.engine.roles import role_of
 from syncd.engine.writes import Meant, confirm, created_all, drop, intent_of, meant_for_crm, moved
 from syncd.mapping.conditions import needs_people
+from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Create, PortError, Written
@@ -37,6 +38,7 @@ class _New:
     admission: Admission
     record: Record
     digest: str | None
+    view: Fields
     row: Row | None = None
     look: Look | None = None
     meant: Meant | None = None
@@ -101,12 +103,13 @@ def _admitted(
         known = ctx.pairing.crm.known(people)
     made = []
     for unit, admission, record in maybe:
-        due = outside(ctx, record.fields, known)
+        view = item_view(ctx, record.fields, "own")
+        due = outside(ctx, record.fields, view, known)
         if due is not None:
             closed += [(entry, due) for entry in unit.entries]
             continue
         digest = uid_digest(ctx.key, record.uid, "") if record.uid else None
-        made.append(_New(unit, admission, record, digest))
+        made.append(_New(unit, admission, record, digest, view))
     return made, left, closed
 
 
@@ -134,7 +137,7 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
             plain.append(n)
     if not plain:
         return []
-    records = [as_activity(ctx, n.record, item_view(ctx, n.record.fields, "own")) for n in plain]
+    records = [as_activity(ctx, n.record, n.view) for n in plain]
     found = ctx.pairing.crm.candidates(records, ctx.pairing.employee.addresses[0])
     left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
     return [n for n, twins in zip(plain, found, strict=True) if not twins]

@@ -35,9 +35,10 @@ def known_people(ctx: Context, fields: Fields) -> dict[str, str]:
     return dict(ctx.pairing.crm.known(fields.get("attendees") or ()))
 
 
-def outside(ctx: Context, fields: Fields, known: Mapping[str, str]) -> str | None:
-    """None when the item crosses; else the day on which it is to be looked at again ("" for never)."""
-    lens, view = ctx.pairing.lens, item_view(ctx, fields, "own")
+def outside(ctx: Context, fields: Fields, view: Fields, known: Mapping[str, str]) -> str | None:
+    """None when the item (whose `item_view` is given) crosses; else the day on which it is to be
+    looked at again ("" for never)."""
+    lens = ctx.pairing.lens
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
         return day_text(day) if day else ""
@@ -68,10 +69,10 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     `due` ("" for never). Raises Wait, Rejected.
     """
     lens = ctx.pairing.lens
-    due = outside(ctx, fields, known_people(ctx, fields))
+    view = item_view(ctx, fields, "own")
+    due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
         return None, due
-    view = item_view(ctx, fields, "own")
     digest = uid_digest(ctx.key, record.uid, occurrence) if record.uid else None
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import cached_property
 
 from syncd.mapping.lens import Lens
 from syncd.model.fields import Fields
@@ -38,7 +39,7 @@ class Pairing:
     crm_name: str
     lens: Lens = field(repr=False)
 
-    @property
+    @cached_property
     def names(self) -> frozenset[str]:
         """Activity fields that are mapped and that both sides can hold."""
         mine, theirs = self.replica.capabilities.fields, self.crm.capabilities.fields
@@ -60,21 +61,25 @@ class Moment:
 
     now: datetime
 
-    @property
+    @cached_property
     def text(self) -> str:
         """For the store."""
         return self.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
-    @property
+    @cached_property
     def today(self) -> str:
         """For due dates."""
         return self.now.astimezone(UTC).strftime("%Y-%m-%d")
 
+    @cached_property
+    def midnight(self) -> datetime:
+        """The beginning of this day, UTC."""
+        return self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
     def bounds(self, lens: Lens) -> tuple[datetime, datetime]:
         """The mapping's window, from midnight to midnight UTC, so that it moves once a day."""
-        midnight = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         window = lens.mapping.window
-        return midnight - window.past, midnight + window.future + timedelta(days=1)
+        return self.midnight - window.past, self.midnight + window.future + timedelta(days=1)
 
 
 def day_text(day: date) -> str:

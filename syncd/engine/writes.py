@@ -218,9 +218,12 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
+    base = digester.base(view)
     moves: Moves = {
-        "item": digester.base(view),
-        "crm": {n: digester.of(n, fields.get(n, kind_of(n).empty)) for n in view},
+        "item": base,
+        "crm": {
+            n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
+        },
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted(fields),
         "unconfirmed": ["crm", sorted(fields)],

@@ -34,6 +34,8 @@ class Limit:
 
 def normal_text(text: str) -> str:
     """Text as it is compared: LF, no trailing blanks, NFC (design §3)."""
+    if text.isascii() and "\n" not in text and "\r" not in text:
+        return text.rstrip()  # the same, for the many that are one plain line
     lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(line.rstrip() for line in lines).strip("\n")
 

@@ -6,6 +6,7 @@ writing the same instant in another zone is no edit. Knows nothing of iCalendar'
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 from syncd.model import posix
 
 Moment = date | datetime
+_KEY = re.compile(r"[0-9]{8}(T[0-9]{6}Z?)?")
 
 
 def moment_key(moment: Moment) -> str:
@@ -27,7 +29,8 @@ def moment_key(moment: Moment) -> str:
 
 def _basic(moment: datetime) -> str:
     """20261124T120000; strftime does not fill up the years before 1000."""
-    return moment.replace(tzinfo=None, microsecond=0).isoformat().replace("-", "").replace(":", "")
+    m = moment
+    return f"{m.year:04}{m.month:02}{m.day:02}T{m.hour:02}{m.minute:02}{m.second:02}"
 
 
 def parse_moment(key: str) -> Moment:
@@ -35,11 +38,11 @@ def parse_moment(key: str) -> Moment:
 
     Raises ValueError for any other text.
     """
+    if _KEY.fullmatch(key) is None:
+        raise ValueError("this is no date or time")
     if len(key) == 8:
-        return datetime.strptime(key, "%Y%m%d").date()  # noqa: DTZ007 - a date has no zone
-    if key.endswith("Z"):
-        return datetime.strptime(key, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-    return datetime.strptime(key, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - floating on purpose
+        return date.fromisoformat(key)
+    return datetime.fromisoformat(key)
 
 
 def as_instant(moment: Moment, floating: tzinfo = UTC) -> datetime:

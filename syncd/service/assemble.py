@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +26,7 @@ class NoConnector(Exception):
     """No installed package offers a connector of that name."""
 
 
+@cache
 def connector(name: str) -> Callable[[Mapping[str, Any]], Any]:
     """The factory that the entry point ``syncd.connectors`` names. Raises NoConnector."""
     for point in entry_points(group="syncd.connectors", name=name):

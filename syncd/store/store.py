@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from syncd.database import connected, open_engine, upgrade
+from syncd.database import connected, open_engine, prepare
 from syncd.store import lease
 from syncd.store import tables as t
 from syncd.store.transaction import Transaction
@@ -43,7 +43,7 @@ class Store:
     def open(cls, url: str) -> Store:
         """The store at the URL, brought to the present schema. Raises StoreFault."""
         engine = open_engine(url)
-        upgrade(engine, Path(__file__).parent / "migrations", "syncd_version", HEAD)
+        prepare(engine, Path(__file__).parent / "migrations", "syncd_version", HEAD, t.metadata)
         return cls(engine)
 
     def copy(self) -> Store:

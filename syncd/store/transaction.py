@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from importlib import import_module
 from typing import Any, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Row as Found
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.sql import Executable
@@ -21,6 +22,15 @@ from syncd.store import tables as t
 from syncd.store.rows import Intent, Link, Pending, Row
 
 _JSON = ("item_base", "crm_base", "unconfirmed")
+
+
+@cache
+def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
+    """Each dialect is imported by whoever uses it: together they take as long as all the rest."""
+    made: Any = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
+    keys = [c.name for c in table.primary_key]
+    changed = {name: made.excluded[name] for name in columns if name not in keys}
+    return cast(Executable, made.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
 def pack(text: str) -> bytes:
@@ -62,7 +72,7 @@ _ROWS_BY_UID = select(*_ROW).where(
     t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True))
 )
 _ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True)))
-_ADD_ROWS = insert(t.row).returning(*_ROW, sort_by_parameter_order=True)
+_ADD_ROWS = insert(t.row)
 _SET_ROW = update(t.row).where(t.row.c.id == bindparam("b_id"))
 _LINK_BY_ID = select(*_LINK).where(t.link.c.id == bindparam("id"))
 _LINKS_BY_ITEM = (
@@ -79,10 +89,13 @@ _LINKS_OF_ROWS = (
 _LINKS_ELSEWHERE = select(*_LINK).where(
     t.link.c.pairing != bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True))
 )
-_ADD_LINKS = insert(t.link).returning(*_LINK, sort_by_parameter_order=True)
+_ADD_LINKS = insert(t.link)
 _SET_LINK = update(t.link).where(t.link.c.id == bindparam("b_id"))
 _SET_LINK_AND_SHOW = _SET_LINK.returning(*_LINK)
-_JOURNAL = insert(t.intent).returning(*_INTENT, sort_by_parameter_order=True)
+_JOURNAL = insert(t.intent)
+_INTENTS_OF_LINKS = (
+    select(*_INTENT).where(t.intent.c.link.in_(bindparam("links", expanding=True))).order_by(t.intent.c.id)
+)
 _CLOSE_INTENT = delete(t.intent).where(t.intent.c.id == bindparam("b_id"))
 _OPEN_CREATES = select(t.intent.c.link).where(
     t.intent.c.link.in_(select(t.link.c.id).where(t.link.c.activity == bindparam("row"))),
@@ -132,11 +145,8 @@ class Transaction:
         """Adds the rows; one whose primary key is there is changed. All name the same columns."""
         if not rows:
             return
-        flavour = postgresql.insert if self.connection.dialect.name == "postgresql" else sqlite.insert
-        statement = flavour(table)
-        keys = [c.name for c in table.primary_key]
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
-        self.connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(rows))
+        statement = _upsert(self.connection.dialect.name, table, tuple(rows[0]))
+        self.connection.execute(statement, list(rows))
 
     # -- feeds ------------------------------------------------------------------------------------
 
@@ -247,7 +257,9 @@ class Transaction:
 
     def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         """New rows, in their order; raises IntegrityError when one of the meetings is claimed."""
-        return [Row(*f) for f in self.connection.execute(_ADD_ROWS, list(rows))]
+        self.connection.execute(_ADD_ROWS, list(rows))  # RETURNING would insert them one by one
+        made = self.rows_by_key([r["key"] for r in rows])
+        return [made[r["key"]] for r in rows]
 
     def set_row(self, id: int, **values: Any) -> None:
         """Changes a row."""
@@ -295,8 +307,10 @@ class Transaction:
         return self.add_links([values])[0]
 
     def add_links(self, links: Sequence[Mapping[str, Any]]) -> list[Link]:
-        """New links, in their order."""
-        return [_link(f) for f in self.connection.execute(_ADD_LINKS, [_link_columns(v) for v in links])]
+        """New links, in their order: all of one pairing, each of another activity that had none there."""
+        self.connection.execute(_ADD_LINKS, [_link_columns(v) for v in links])
+        made = {k.activity: k for k in self.links_of_rows(links[0]["pairing"], [v["activity"] for v in links])}
+        return [made[v["activity"]] for v in links]
 
     def set_link(self, id: int, **values: Any) -> Link:
         """Changes a link; returns it as it is then."""
@@ -347,9 +361,12 @@ class Transaction:
         return self.journal_all([values])[0]
 
     def journal_all(self, writes: Sequence[Mapping[str, Any]]) -> list[Intent]:
-        """Writes about to be made, in their order."""
+        """Writes about to be made, in their order; each of another link."""
         rows = [{**w, "moves": json.dumps(w.get("moves", {}), sort_keys=True)} for w in writes]
-        return [_intent(f) for f in self.connection.execute(_JOURNAL, rows)]
+        self.connection.execute(_JOURNAL, rows)
+        found = self.connection.execute(_INTENTS_OF_LINKS, {"links": [w["link"] for w in writes]})
+        made = {intent.link: intent for intent in map(_intent, found)}
+        return [made[w["link"]] for w in writes]
 
     def intents(self, pairing: str) -> list[Intent]:
         """Writes of a pairing that may or may not have arrived."""

@@ -124,22 +124,24 @@ def test_every_bad_line_of_a_sheet_is_named_and_nothing_is_taken(crm: Crm, tmp_p
     assert [c["id"] for c in crm.listing("contacts")] == ["kim"]
 
 
-def test_the_shipped_schema_is_the_one_the_tables_describe(tmp_path: Path) -> None:
+def test_all_revisions_together_are_what_the_tables_describe(tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
+    from syncd import crm as crm_package
+    from syncd import store as store_package
     from syncd.crm import tables as crm_tables
-    from syncd.database import open_engine
-    from syncd.store import Store
+    from syncd.database import open_engine, upgrade
     from syncd.store import tables as store_tables
 
-    url = f"sqlite:///{tmp_path / 'both.db'}"
-    Crm.open(url).close()
-    Store.open(url).close()
-    engine = open_engine(url)
-    known = {*crm_tables.metadata.tables, *store_tables.metadata.tables}
+    engine = open_engine(fresh_database() or f"sqlite:///{tmp_path / 'both.db'}")
+    packages = {crm_package: crm_tables.metadata, store_package: store_tables.metadata}
+    for package in packages:
+        assert package.__file__ is not None
+        upgrade(engine, Path(package.__file__).parent / "migrations", f"{package.__name__[6:]}_version")
+    known = {name for metadata in packages.values() for name in metadata.tables}
     with engine.connect() as connection:
-        for metadata in (crm_tables.metadata, store_tables.metadata):
+        for metadata in packages.values():
             context = MigrationContext.configure(connection)
             found = [d for d in compare_metadata(context, metadata) if not _foreign(d, known)]
             assert found == []
