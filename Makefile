@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint unit bench soak run pins clean
+.PHONY: demo test lint unit bench docs soak run pins clean
 
 demo: $(VENV)/.demo            ## the main job, shown on a server of its own
 	@$(BIN)/syncd demo
@@ -22,6 +22,9 @@ unit: $(VENV)/.dev             ## the fast tests
 
 bench: $(VENV)/.dev            ## one JSON line a bar
 	@$(BIN)/python -m bench
+
+docs: $(VENV)/.dev             ## writes the generated part of the reference
+	@$(BIN)/python -m docs.generate
 
 soak: $(VENV)/.dev             ## a million steps of the engine's property test
 	@$(BIN)/python -m tests.properties.soak --steps 1000000

@@ -1,103 +1,125 @@
-"""``make bench``: one JSON line a bar: name, ours, theirs, ratio, bar, holds. Radicale serves both sides.
+"""``make bench``: one JSON line a bar: name, ours, theirs, ratio, bar, holds.
 
-Times are wall seconds of whole processes, the least of three runs, ours and vdirsyncer's in turns.
+Rows 1 to 6 of the costs that we hold ourselves to (docs/background.md). *theirs* is vdirsyncer or icalendar,
+measured in turns in the same run; where a bar is a limit of its own (requests, milliseconds, bytes),
+*theirs* is that limit and the bar 1. ``python -m bench quick`` leaves out 50,000 events and 10,000 pairings.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.desk import Cost, Desk, configure
+from bench.many import INTERVAL, watch
+from bench.server import event
 from syncd.cli.radicale import Server, radicale
+from tests.servers.start import loopback
 
-EVENTS = 200
+FEW, MANY, PAIRINGS = 2_000, 50_000, 10_000
+#: Whole processes are run so often, in turns; the least of each counts.
+TURNS = 3
+
+
+def bar(name: str, ours: float, theirs: float, bar: float = 1.0) -> None:
+    """Prints one line."""
+    ratio = ours / theirs
+    values = {"name": name, "ours": round(ours, 5), "theirs": round(theirs, 5), "ratio": round(ratio, 2)}
+    print(json.dumps({**values, "bar": bar, "holds": ratio <= bar}), flush=True)
+
+
+def first_runs(desks: list[Desk], what: str) -> Cost:
+    """Row 1: each desk is new; the last one's cost of ours is returned."""
+    costs = [(desk.ours(), desk.theirs()) for desk in desks]
+    bar(f"first run, {what}, seconds against vdirsyncer", min(o.wall for o, _ in costs), min(t.wall for _, t in costs))
+    return costs[-1][0]
+
+
+def quiet(desk: Desk, what: str) -> None:
+    """Row 2: nothing changed."""
+    desk.ours()  # takes note of its own writes
+    turns = [(desk.ours().wall, desk.theirs().wall) for _ in range(TURNS)]
+    ours, theirs = min(o for o, _ in turns), min(t for _, t in turns)
+    bar(f"quiet pass as a process, {what}, seconds against vdirsyncer", ours, theirs, 0.5)
+
+
+def at_radicale(folder: Path) -> None:
+    """Rows 1 and 2 at a server that people run; its folder is filled beforehand."""
+    with radicale(folder / "server", {"ann": "ann"}) as server:
+        path = server.calendar("ann", "big")
+        place = folder / "server/collections/collection-root/ann/big"
+        for number in range(FEW):
+            (place / f"bench-{number}.ics").write_bytes(event(number, datetime.now(UTC)).encode())
+        _warm(server, path)
+        desks = [Desk(folder / f"radicale{n}", server, path) for n in range(2)]
+        first_runs(desks, f"{FEW} events at Radicale")
+        quiet(desks[0], f"{FEW} events at Radicale")
+
+
+def _warm(server: Server, path: str) -> None:
+    """Radicale reads each file once and keeps what it found: neither of the two pays for that."""
+    prop = "<prop><getetag/></prop>"
+    server.request("ann", "PROPFIND", path, f'<propfind xmlns="DAV:">{prop}</propfind>', Depth="1")
+    asked = f'<sync-collection xmlns="DAV:"><sync-token/><sync-level>1</sync-level>{prop}</sync-collection>'
+    server.request("ann", "REPORT", path, asked, Depth="1")
+
+
+def at_once(folder: Path, sizes: list[int]) -> None:
+    """Rows 1 to 5 at a server that answers at once."""
+    memory, changed = [], []
+    for size in sizes:
+        with loopback(2, size) as server:
+            server.request("ann", "PROPFIND", "/u0/cal/", "", Depth="0")  # nobody pays for the server's start
+            desks = [Desk(folder / f"{size}-{n}", server, "/u0/cal/") for n in range(2 if size == FEW else 1)]
+            memory.append(first_runs(desks, f"{size} events").memory)
+            quiet(desks[0], f"{size} events")
+            inside = desks[0].inside("quiet")
+            bar(f"quiet pass, {size} events, requests against 1", inside["requests"], 1)
+            bar(f"quiet pass inside the service, {size} events, CPU ms against 5", inside["cpu"] * 1000, 5)
+            changed.append(desks[0].inside("changed"))
+            bar(f"one changed event of {size}, requests against 3", changed[-1]["requests"], 3)
+            size_of_store = sum(p.stat().st_size for p in desks[0].folder.glob("store.db*"))
+            bar(f"store, bytes a link of {size} against 2048", size_of_store / size, 2048)
+    if len(sizes) > 1:
+        bar(f"one changed event, CPU at {MANY} events against {FEW}", changed[1]["cpu"], changed[0]["cpu"], 1.25)
+        bar(f"peak memory of a first run, {MANY} events against {FEW}", memory[1], memory[0], 1.1)
+
+
+def one_event(folder: Path) -> None:
+    """Row 4: the CPU of a new event, feed to settled, against icalendar's own reading of it."""
+    with loopback(2, FEW) as server:
+        small = server.calendar("ann", "u0/few")
+        for number in range(3):
+            server.put("ann", f"{small}e{number}.ics", event(number, datetime.now(UTC), 7))
+        desk = Desk(folder / "fresh", server, "/u1/cal/")
+        configure(desk.folder, server.url, [("bob", small), ("ann", "/u1/cal/")])
+        found = desk.inside("fresh", FEW)
+        bar("a new event, CPU seconds against icalendar's from_ical", found["ours"], found["theirs"], 3)
+
+
+def many(folder: Path) -> None:
+    """Row 6: quiet pairings in one process."""
+    place = folder / "many"
+    place.mkdir()
+    with loopback(PAIRINGS, 2) as server:
+        seen = watch(place, server, PAIRINGS, 2)
+    bar(f"{PAIRINGS} quiet pairings, seconds behind at worst against {INTERVAL}", seen.behind, INTERVAL)
+    bar(f"{PAIRINGS} quiet pairings every {INTERVAL} s, processor cores against 1", seen.cores, 1)
 
 
 def main() -> None:
     """Measures and prints."""
+    quick = sys.argv[1:] == ["quick"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with radicale(folder / "server", {"ann": "ann"}) as server:
-            path = server.calendar("ann", "big")
-            server.request("ann", "PUT", path, _big(EVENTS), Content_Type="text/calendar")
-            _config(folder, server, path)
-            ours, theirs = _times(lambda: _sync(folder), lambda: _vdirsyncer(folder), once=True)
-            _line(f"first run, {EVENTS} events", ours, theirs, 1.0)
-            ours, theirs = _times(lambda: _sync(folder), lambda: _vdirsyncer(folder))
-            _line("a pass in which nothing changed", ours, theirs, 0.5)
-
-
-def _times(ours: Callable[[], None], theirs: Callable[[], None], *, once: bool = False) -> tuple[float, float]:
-    found: tuple[list[float], list[float]] = ([], [])
-    for _ in range(1 if once else 3):
-        for place, run in zip(found, (ours, theirs), strict=True):
-            began = time.monotonic()
-            run()
-            place.append(time.monotonic() - began)
-    return min(found[0]), min(found[1])
-
-
-def _line(name: str, ours: float, theirs: float, bar: float) -> None:
-    ratio = ours / theirs
-    values = {"name": name, "ours": round(ours, 3), "theirs": round(theirs, 3), "ratio": round(ratio, 2)}
-    print(json.dumps({**values, "bar": bar, "holds": ratio <= bar}), flush=True)
-
-
-def _big(count: int) -> str:
-    events = [
-        f"BEGIN:VEVENT\r\nUID:bench-{n}\r\nDTSTAMP:20261101T000000Z\r\nSUMMARY:Event number {n}\r\n"
-        f"DTSTART;TZID=Europe/Berlin:{_day(n)}T{8 + n % 9:02}0000\r\nDURATION:PT1H\r\nLOCATION:Room {n % 7}\r\n"
-        f"DESCRIPTION:What event {n} is about\\, in a few words.\r\nCATEGORIES:Work\r\nEND:VEVENT\r\n"
-        for n in range(count)
-    ]
-    return "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//bench//EN\r\n" + "".join(events) + "END:VCALENDAR\r\n"
-
-
-def _day(number: int) -> str:
-    from datetime import UTC, datetime, timedelta
-
-    return f"{datetime.now(UTC) + timedelta(days=number % 300):%Y%m%d}"
-
-
-def _config(folder: Path, server: Server, path: str) -> None:
-    secret = folder / "secret"
-    secret.write_text("ann\n")
-    secret.chmod(0o600)
-    (folder / "syncd.yaml").write_text(
-        f"version: 1\nprofiles:\n  cal: {{connector: caldav, url: '{server.url}'}}\nemployees:\n"
-        f"  - id: ann\n    addresses: [ann@example.com]\n    accounts: [{{profile: cal, username: ann, "
-        f"password: 'file:secret', calendar: {path}}}]\n"
-    )
-    (folder / "vdirsyncer").write_text(
-        f'[general]\nstatus_path = "{folder}/status/"\n[pair p]\na = "a"\nb = "b"\ncollections = null\n'
-        f'[storage a]\ntype = "caldav"\nurl = "{server.url.rstrip("/")}{path}"\nusername = "ann"\npassword = "ann"\n'
-        f'[storage b]\ntype = "filesystem"\npath = "{folder}/files/"\nfileext = ".ics"\n'
-    )
-    (folder / "files").mkdir()
-    _vdir(folder, "discover")
-
-
-def _sync(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "syncd.cli.command", "sync"], cwd=folder, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-
-
-def _vdirsyncer(folder: Path) -> None:
-    _vdir(folder, "sync")
-
-
-def _vdir(folder: Path, word: str) -> None:
-    command = [str(Path(sys.executable).parent / "vdirsyncer"), "-c", str(folder / "vdirsyncer"), word]
-    done = subprocess.run(command, capture_output=True, check=False, input=b"y\n", env=os.environ.copy())
-    assert done.returncode == 0, done.stderr.decode()
+        at_radicale(folder)
+        at_once(folder, [FEW] if quick else [FEW, MANY])
+        one_event(folder)
+        if not quick:
+            many(folder)
 
 
 if __name__ == "__main__":

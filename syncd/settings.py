@@ -89,20 +89,26 @@ Host = Annotated[str, AfterValidator(_host)]
 class BuiltinCrm(Strict):
     """The CRM that is built in."""
 
+    #: Which CRM.
     connector: Literal["builtin"] = "builtin"
     #: SQLAlchemy URL; a relative SQLite path counts from the configuration file.
     url: Database = "sqlite:///crm.db"
     #: Rehearse another CRM's limits: SAP CRM holds 40 characters and no series.
     subject_length: int | None = Field(None, alias="subject-length", ge=1)
+    #: False: each occurrence of a series is an appointment of its own.
     series: bool = True
 
 
 class Profile(Strict):
     """A groupware system, and the mapping under which its accounts are synced."""
 
+    #: Which kind of groupware.
     connector: Annotated[str, AfterValidator(_installed)]
+    #: Address of the server.
     url: Url
+    #: A shipped mapping, or a file beside this one.
     mapping: str = "appointments"
+    #: How to sign in; the server says it if left out.
     auth: Literal["", "basic", "digest", "bearer"] = ""
     #: File with the certificate authority of a server of your own.
     ca: str | None = None
@@ -115,22 +121,30 @@ class Profile(Strict):
 class Account(Strict):
     """One collection of an employee."""
 
+    #: The profile of the server that it is kept at.
     profile: str
     #: To tell several accounts of one employee apart; the profile's name if left out.
     name: str = ""
+    #: Name to sign in with.
     username: str = ""
+    #: Reference of the password or token: keyring:, credential:, file:, env:.
     password: Secret | None = None
     #: Path of the calendar or task list on the server.
     calendar: str = ""
+    #: Nothing is ever written there.
     read_only: bool = Field(False, alias="read-only")
 
 
 class EmployeeEntry(Strict):
     """Whose groupware is synced."""
 
+    #: A short name of your choice; the CRM knows the employee by the address.
     id: str = Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")
+    #: E-mail addresses, one or several; the first is the one that the CRM knows.
     addresses: list[Address] = Field(min_length=1)
+    #: In which whole days and floating times are read.
     zone: Zone = "UTC"
+    #: Calendars and task lists.
     accounts: list[Account] = Field(min_length=1)
 
     @field_validator("addresses", mode="before")
@@ -160,6 +174,7 @@ class Service(Strict):
     interval: int = Field(60, ge=1, le=86400)
     #: A pairing in which nothing happens is looked at less often, up to this; seconds.
     quiet_interval: int = Field(300, alias="quiet-interval", ge=1, le=86400)
+    #: Passes at a time.
     workers: int = Field(4, ge=1, le=64)
     #: No more passes than this at one server at a time.
     per_server: int = Field(4, alias="per-server", ge=1, le=64)
@@ -169,22 +184,28 @@ class Service(Strict):
     late: int = Field(3600, ge=1)
     #: When everything is compared in full and old records go; UTC.
     nightly: Annotated[str, AfterValidator(_hour)] = "02:30"
-    #: Days for which explain records, and the privacy ledger, are kept.
+    #: Days for which the records of `syncd explain` are kept.
     keep_decisions: int = Field(90, alias="keep-decisions", ge=1)
+    #: Days for which the privacy ledger is kept.
     keep_ledger: int = Field(400, alias="keep-ledger", ge=1)
 
 
 class Settings(Strict):
     """A whole configuration file."""
 
+    #: The form of this file.
     version: Literal[1]
     #: Folder of the databases below and of the key of the store's digests; counts from this file.
     state: str = "."
     #: SQLAlchemy URL of syncd's own store.
     store: Database = "sqlite:///store.db"
+    #: The CRM.
     crm: BuiltinCrm = Field(default_factory=lambda: BuiltinCrm.model_validate({}))
+    #: Name to profile: a groupware system and the mapping of its accounts.
     profiles: dict[str, Profile]
+    #: Who is synced.
     employees: list[EmployeeEntry] = []
+    #: How `syncd run` works.
     service: Service = Field(default_factory=lambda: Service.model_validate({}))
 
 

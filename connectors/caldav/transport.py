@@ -11,15 +11,19 @@ from __future__ import annotations
 import base64
 import http.client
 import select
+import socket
 import ssl
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 #: Bytes that are read at a time.
 PIECE = 65536
+#: No more idle connections than this are kept to one server.
+MOST_IDLE = 16
 #: What stands in an address as it is (RFC 3986 §2.2), and the sign of what is escaped already.
 _SAFE = "/?:@!$&'()*+,;=~%-._"
 #: scheme, host, port
@@ -109,51 +113,92 @@ class Plain:
     """Connections of the standard library, kept open and used again."""
 
     def __init__(self, sign_in: SignIn, verify: bool | str, timeout: float) -> None:
-        self._timeout = timeout
-        self._verify = verify
-        self._context: ssl.SSLContext | None = None
-        self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
         self._headers = {"User-Agent": "syncd", "Accept": "*/*", **_authorization(sign_in)}
+        self._pool = _Pool.shared(verify, timeout)
 
     def ask(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Asked:
         parts = urlsplit(url)
         target = quote(parts.path + (f"?{parts.query}" if parts.query else ""), safe=_SAFE) or "/"
         origin = (parts.scheme, parts.hostname or "", parts.port)
         sent = {**self._headers, **headers, "Content-Length": str(len(body))}
-        return _PlainAsked(self, origin, method, target, body, sent)
+        return _PlainAsked(self._pool, origin, method, target, body, sent)
 
     def close(self) -> None:
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.close()
-        self._idle.clear()
+        self._pool.leave()
+
+
+class _Pool:
+    """Idle connections of all who talk alike: each request signs in by itself, so ten thousand
+    mailboxes at one server need no more connections than there are workers. Thread-safe."""
+
+    _all: ClassVar[dict[tuple[bool | str, float], _Pool]] = {}
+    _lock = threading.Lock()
+
+    def __init__(self, verify: bool | str, timeout: float) -> None:
+        self._key = (verify, timeout)
+        self._users = 0
+        self._context: ssl.SSLContext | None = None
+        self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
+
+    @classmethod
+    def shared(cls, verify: bool | str, timeout: float) -> _Pool:
+        """The pool of those who trust and wait alike."""
+        with cls._lock:
+            pool = cls._all.setdefault((verify, timeout), cls(verify, timeout))
+            pool._users += 1
+            return pool
+
+    def leave(self) -> None:
+        """The last one closes the connections."""
+        with self._lock:
+            self._users -= 1
+            left = [] if self._users else [c for kept in self._idle.values() for c in kept]
+            if not self._users:
+                self._idle.clear()
+                self._all.pop(self._key, None)
+        for connection in left:
+            connection.close()
 
     def take(self, origin: Origin, *, fresh: bool) -> tuple[http.client.HTTPConnection, bool]:
         """A connection, and whether it was used before."""
-        kept = self._idle.get(origin, [])
-        while kept:
-            connection = kept.pop()
-            if not fresh and connection.sock is not None and not select.select([connection.sock], [], [], 0)[0]:
+        while not fresh:
+            with self._lock:
+                kept = self._idle.get(origin)
+                connection = kept.pop() if kept else None
+            if connection is None:
+                break
+            if connection.sock is not None and _silent(connection.sock):
                 return connection, True
-            connection.close()  # its server has closed it, or talks out of turn
+            connection.close()
         scheme, host, port = origin
+        verify, timeout = self._key
         if scheme == "https":
-            return http.client.HTTPSConnection(host, port, timeout=self._timeout, context=self._tls()), False
-        return http.client.HTTPConnection(host, port, timeout=self._timeout), False
+            return http.client.HTTPSConnection(host, port, timeout=timeout, context=self._tls(verify)), False
+        return http.client.HTTPConnection(host, port, timeout=timeout), False
 
     def keep(self, origin: Origin, connection: http.client.HTTPConnection) -> None:
         """A connection whose answer was read to its end."""
-        if connection.sock is not None:
-            self._idle.setdefault(origin, []).append(connection)
+        with self._lock:
+            kept = self._idle.setdefault(origin, [])
+            if self._users and connection.sock is not None and len(kept) < MOST_IDLE:
+                kept.append(connection)
+                return
+        connection.close()
 
-    def _tls(self) -> ssl.SSLContext:
+    def _tls(self, verify: bool | str) -> ssl.SSLContext:
         if self._context is None:
-            own = self._verify if isinstance(self._verify, str) else None
-            self._context = ssl.create_default_context(cafile=own)
-            if self._verify is False:
+            self._context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+            if verify is False:
                 self._context.check_hostname = False
                 self._context.verify_mode = ssl.CERT_NONE
         return self._context
+
+
+def _silent(sock: socket.socket) -> bool:
+    """False when its server has closed it, or talks out of turn."""
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return not poll.poll(0)
 
 
 def _authorization(sign_in: SignIn) -> dict[str, str]:
@@ -167,7 +212,7 @@ def _authorization(sign_in: SignIn) -> dict[str, str]:
 
 class _PlainAsked:
     def __init__(
-        self, home: Plain, origin: Origin, method: str, target: str, body: bytes, headers: Mapping[str, str]
+        self, home: _Pool, origin: Origin, method: str, target: str, body: bytes, headers: Mapping[str, str]
     ) -> None:
         self._home, self._origin = home, origin
         self._request = (method, target, body, headers)

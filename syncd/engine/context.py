@@ -15,7 +15,7 @@ from syncd.store.journal import note_crossing, note_decision
 
 @dataclass
 class Report:
-    """What a pass did, in numbers (the JSON output's shape: docs/reference-json.md)."""
+    """What a pass did, in numbers (the JSON output's shape: docs/reference/json.md)."""
 
     read: int = 0
     created_crm: int = 0

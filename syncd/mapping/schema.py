@@ -61,18 +61,26 @@ class Strict(BaseModel):
 class Window(Strict):
     """How far back and ahead records cross; outside it links rest."""
 
+    #: A number and d, w, m (30 days) or y (365 days), such as 30d.
     past: Duration = timedelta(days=30)
+    #: The same, ahead.
     future: Duration = timedelta(days=365)
 
 
 class Condition(Strict):
     """One test of an item; exactly one key."""
 
+    #: It carries one of these categories.
     category: list[str] | None = None
+    #: It is one of these.
     sensitivity: list[Literal["public", "private", "confidential"]] | None = None
+    #: Its status is one of these, in the words of iCalendar.
     status: list[str] | None = None
+    #: It blocks time, or does not.
     show_as: list[Literal["busy", "free"]] | None = Field(None, alias="show-as")
+    #: Whom the CRM knows takes part; anybody does; nobody does.
     attendee: Literal["known-contact", "any", "none"] | None = None
+    #: It lasts whole days, or does not.
     all_day: bool | None = Field(None, alias="all-day")
 
     @model_validator(mode="after")
@@ -85,54 +93,78 @@ class Condition(Strict):
 class Include(Strict):
     """Which items cross: those that meet any, or all, of the conditions. Nothing said: everything."""
 
+    #: Crosses when one of these holds.
     any: list[Condition] = []
+    #: Crosses only when all of these hold.
     all: list[Condition] = []
 
 
 class Privacy(Strict):
     """What may cross of private things."""
 
+    #: No trace of it; a block of time; all of it.
     private: Literal["withhold", "busy-only", "full"] = "withhold"
+    #: The same for confidential ones; as `private` if left out.
     confidential: Literal["withhold", "busy-only", "full"] | None = None
+    #: What a block of time is called.
     busy_subject: str = Field("Busy", alias="busy-subject")
 
 
 class FieldRule(Strict):
     """How one activity field is fed."""
 
+    #: The item field.
     from_: str = Field(alias="from")
+    #: Which way it crosses; as the mapping if left out.
     direction: Direction | None = None
     #: value: one side's value wins whole; text: line by line, both sides' edits are kept.
     merge: Literal["value", "text"] = "value"
     #: What to do with words that the CRM has no room for: cut them (the long form stays in the
     #: groupware), or also keep them whole in a marked line of the notes.
     overflow: Literal["cut", "note-line"] = "cut"
+    #: Item word to activity word; a word that is not here does not cross.
     values: dict[str, str] | None = None
+    #: Activity word to item word, where `values` read backwards is not enough.
     back: dict[str, str] | None = None
 
 
 class Deletions(Strict):
     """What a deletion on one side does on the other."""
 
+    #: An item is deleted: its activity is cancelled, deleted, or kept.
     item_gone: Literal["cancel", "delete", "keep"] = Field("cancel", alias="item-gone")
+    #: An activity is deleted: its item goes too, or is kept.
     activity_gone: Literal["delete", "keep"] = Field("delete", alias="activity-gone")
+    #: An activity is rejected: its item is marked cancelled, or deleted.
     activity_rejected: Literal["cancel", "delete"] = Field("cancel", alias="activity-rejected")
+    #: What is over stays in the CRM whatever happens to the item; or as what lies ahead.
     past: Literal["keep", "same"] = "keep"
 
 
 class MappingFile(Strict):
     """A whole mapping file."""
 
+    #: The form of this file.
     version: Literal[1]
+    #: What it is in the groupware.
     item: Literal["event", "todo"]
+    #: What it is in the CRM.
     activity: Literal["appointment", "task"]
+    #: Which way records cross.
     direction: Direction = "both"
+    #: How far back and ahead.
     window: Window = Window()
+    #: Which items cross; all of them if left out.
     include: Include = Include()
+    #: Which of those do not.
     exclude: list[Condition] = []
+    #: What may cross of private things.
     privacy: Privacy = Field(default_factory=lambda: Privacy.model_validate({}))
+    #: Activity field to item field, or to a field rule.
     fields: dict[str, FieldRule | str]
+    #: Activity field, or `default`, to whose word counts: crm, groupware, newest, organizer, ask.
     conflicts: dict[str, Word | list[Word]] = {}
+    #: What a deletion does on the other side.
     deletions: Deletions = Field(default_factory=lambda: Deletions.model_validate({}))
 
 

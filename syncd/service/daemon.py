@@ -24,7 +24,7 @@ from syncd.secrets import SecretFault
 from syncd.service.assemble import House, NoConnector
 from syncd.service.health import Health, Listener
 from syncd.service.runner import Result, run_one
-from syncd.service.schedule import Entry, Schedule
+from syncd.service.schedule import TICK, Entry, Schedule
 from syncd.settings import Service
 from syncd.store.journal import retire
 from syncd.strict_yaml import BadDocument
@@ -104,7 +104,7 @@ class Daemon:
             timezone=UTC,
         )
         hour, minute = service.nightly.split(":")
-        scheduler.add_job(self._tick, "interval", seconds=1, args=[workers], next_run_time=datetime.now(UTC))
+        scheduler.add_job(self._tick, "interval", seconds=TICK, args=[workers], next_run_time=datetime.now(UTC))
         scheduler.add_job(self._night, "cron", hour=int(hour), minute=int(minute))
         before = {n: signal.signal(n, self._signalled) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         scheduler.start()

@@ -94,7 +94,7 @@ class Health:
                 seen.parked, seen.held, seen.conflicts = (numbers[n] for n in ("parked", "held", "conflicts"))
 
     def report(self) -> dict[str, Any]:
-        """The answer of /health (docs/reference-json.md)."""
+        """The answer of /health (docs/reference/json.md)."""
         now = self.now()
         with self._lock:
             behind = [(p, s) for p, s in self._seen.items() if (now - s.agreed).total_seconds() > self.late_after]

@@ -35,7 +35,7 @@ class Result:
         return self.outcome not in ("ok", "held", "busy")
 
     def as_json(self) -> dict[str, Any]:
-        """The pass in the documented, stable form (docs/reference-json.md)."""
+        """The pass in the documented, stable form (docs/reference/json.md)."""
         n = self.report.numbers()
         return {
             "pairing": self.pairing,

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 
 #: A quiet pairing's wait grows by this.
 GROWTH = 1.5
+#: Whoever takes pairings looks for due ones so often (seconds): a wait ends that much earlier, so that
+#: the interval holds.
+TICK = 1.0
 FIRST_WAIT, LONGEST_WAIT = 15.0, 3600.0
 
 
@@ -28,6 +31,8 @@ class Entry:
     wait: float
     strikes: int = 0
     running: bool = False
+    #: When the present pass began: the wait counts from there.
+    taken: float = 0.0
     #: Made due while it was running: once more as soon as it is done.
     again: bool = False
     #: The next pass compares everything; the present one does.
@@ -82,6 +87,7 @@ class Schedule:
             server = self._of(entry)
             heapq.heappop(server.heap)
             server.running += 1
+            entry.taken = now
             entry.running, entry.again, entry.comparing, entry.full = True, False, entry.full, False
             return entry
 
@@ -103,7 +109,7 @@ class Schedule:
             else:
                 entry.strikes = 0
                 entry.wait = self.interval if news else min(self.quiet, entry.wait * GROWTH)
-                wait = 0.0 if entry.again else entry.wait
+                wait = 0.0 if entry.again else max(min(TICK, entry.wait), entry.wait - (now - entry.taken) - TICK)
             entry.due = now + wait
             self._push(entry)
             return wait

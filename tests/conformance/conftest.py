@@ -22,9 +22,9 @@ from tests.memory import calendar
 from tests.memory import crm as memory_crm
 from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
-from tests.servers.start import xandikos
+from tests.servers.start import loopback, xandikos
 
-BENCHES = ("memory", "radicale", "xandikos", "etags", "token", "memory-crm", "builtin")
+BENCHES = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "memory-crm", "builtin")
 
 
 @dataclass
@@ -56,6 +56,13 @@ def radicale_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server
 def xandikos_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need("xandikos", "Xandikos")
     with xandikos(tmp_path_factory.mktemp("xandikos"), "ann") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def loopback_server() -> Iterator[Server]:
+    """The measurements' own server: it is held to what the real ones do."""
+    with loopback(0, 0) as server:
         yield server
 
 

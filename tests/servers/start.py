@@ -28,3 +28,17 @@ def xandikos(folder: Path, user: str) -> Iterator[Server]:
         finally:
             process.terminate()
             process.wait(10)
+
+
+@contextmanager
+def loopback(calendars: int, events: int) -> Iterator[Server]:
+    """The CalDAV server of the measurements (see `bench.server`), in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "bench.server", str(port), str(calendars), str(events)]
+    process = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2])
+    try:
+        wait_for(port, process)
+        yield Server(f"http://127.0.0.1:{port}/", port)
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.caldav.lines import BadCalendar, escape, fold, parse, unescape, written
 from connectors.caldav.read import read
+from connectors.caldav.transport import Library, Plain, SignIn, Transport, _silent, transport
 from connectors.caldav.write import apply
 from syncd.cli.story_data import notes_event
 from syncd.model.recurrence import Recurrence
@@ -125,3 +126,31 @@ def test_every_file_that_is_read_and_not_edited_comes_back_line_for_line() -> No
         ], path.name
         same += 1
     assert same > 100
+
+
+def test_connections_beyond_the_thousandth_are_looked_at_too() -> None:
+    import fcntl
+    import socket
+
+    here, there = socket.socketpair()
+    with here, there, socket.socket(fileno=fcntl.fcntl(here, fcntl.F_DUPFD, 1500)) as high:
+        assert _silent(high)
+        there.send(b"x")
+        assert not _silent(high)
+
+
+@pytest.mark.parametrize(
+    "variables", [{"http_proxy": "http://proxy.example:3128"}, {"all_proxy": "http://proxy.example:3128"}]
+)
+def test_a_proxy_in_the_environment_is_the_librarys(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def way() -> type[Transport]:
+        found = transport("http://dav.example/", SignIn("ann"), True, 1)
+        found.close()
+        return type(found)
+
+    assert way() is Plain
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert way() is Library
+    monkeypatch.setenv("no_proxy", "dav.example")
+    assert way() is Plain
