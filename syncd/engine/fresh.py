@@ -179,12 +179,14 @@ def _second_beat(ctx: Context, making: Sequence[_New]) -> list[Written | PortErr
         assert n.row is not None and n.meant is not None and n.intent is not None
         owner = ctx.responsible(n.record.owner, n.link.role)
         creates.append(Create(n.meant.body, n.row.key, n.row.kind, n.record.uid, owner))
-        intents.append(n.intent)
-    answers = created_all(ctx, creates, intents) if creates else []
-    for position, (n, answer) in enumerate(zip(making, answers, strict=True)):
-        if isinstance(answer, Written) and n.intent is not None and n.meant is not None:
+        intents.append((n.intent, n.meant.sent))
+    answers: list[Written | PortError] = []
+    for n, (intent, answer) in zip(making, created_all(ctx, creates, intents) if creates else [], strict=True):
+        if isinstance(answer, Written) and n.meant is not None:
             view = lambda found: crm_view(ctx, found)  # noqa: E731
-            n.intent, answers[position] = confirm(ctx, "crm", answer, n.intent, n.meant.sent, view)
+            intent, answer = confirm(ctx, "crm", answer, intent, n.meant.sent, view)
+        n.intent = intent
+        answers.append(answer)
     return answers
 
 

@@ -243,7 +243,9 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
         intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
     owner = ctx.responsible(organizer, link.role)
     crm = ctx.pairing.crm
-    written = _created(ctx, intent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner))
+    intent, written = _created(
+        ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)
+    )
     intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found))
     with ctx.store.transaction() as tx:
         tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
@@ -258,11 +260,11 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
     return link
 
 
-def _created(ctx: Context, intent: Intent, call: Callable[[], Written]) -> Written:
+def _created(ctx: Context, intent: Intent, sent: Fields, call: Callable[[], Written]) -> tuple[Intent, Written]:
     try:
-        return attempt(ctx, [intent], call)  # type: ignore[no-any-return]
+        return intent, attempt(ctx, [intent], call)
     except Exists:
-        found = _arrived(ctx, intent)
+        found = _arrived(ctx, intent, sent)
         if found is None:
             drop(ctx, [intent])
             raise Rejected(_HIDDEN) from None
@@ -272,21 +274,42 @@ def _created(ctx: Context, intent: Intent, call: Callable[[], Written]) -> Writt
 _HIDDEN = "the server says that this exists already, but does not show it"
 
 
-def _arrived(ctx: Context, intent: Intent) -> Written | None:
-    """A create that was refused because its key exists is one that has arrived before."""
-    replica = ctx.pairing.crm if intent.side == "crm" else ctx.pairing.replica
-    found = replica.find(intent.key, intent.uid)
-    return Written(found.ref, None) if found is not None else None
+def _arrived(ctx: Context, intent: Intent, sent: Fields) -> tuple[Intent, Written] | None:
+    """A create that was refused because its key exists has arrived before: perhaps long before, and
+    what was meant then is forgotten (a deleted copy came out of the trash, a store out of a backup).
+    Of a field that differs from what is meant now, nobody knows who changed it: its bases stay as they
+    were, so that the two are merged, and the one that loses is kept."""
+    crm = intent.side == "crm"
+    found = (ctx.pairing.crm if crm else ctx.pairing.replica).find(intent.key, intent.uid)
+    if found is None:
+        return None
+    digester, held = ctx.digester(intent.link), crm_view(ctx, found) if crm else item_view(ctx, found.fields, "copy")
+    differ = {
+        n
+        for n, meant in intent.moves.get(intent.side, {}).items()
+        if n in held and digester.of(n, held[n]) != meant and not image(held[n], sent.get(n))
+    }
+    agreed = {
+        part: {n: v for n, v in intent.moves.get(part, {}).items() if n not in differ}
+        for part in ("item", "crm", "texts")
+    }
+    return replace(intent, moves={**intent.moves, **agreed}), Written(found.ref, None)
 
 
-def created_all(ctx: Context, creates: Sequence[Create], intents: Sequence[Intent]) -> list[Written | PortError]:
-    """The second beat of many: each one's answer. Raises Transient, AuthFailed; the intents stay."""
+def created_all(
+    ctx: Context, creates: Sequence[Create], intents: Sequence[tuple[Intent, Fields]]
+) -> list[tuple[Intent, Written | PortError]]:
+    """The second beat of many (intents with what is sent): each one's answer. Raises Transient,
+    AuthFailed; the intents stay."""
     crm = ctx.pairing.crm
     answers = list(crm.create_all(creates)) if isinstance(crm, Batching) else [_made(crm, c) for c in creates]
-    for n, answer in enumerate(answers):
+    found: list[tuple[Intent, Written | PortError]] = []
+    for answer, (intent, sent) in zip(answers, intents, strict=True):
         if isinstance(answer, Exists):
-            answers[n] = _arrived(ctx, intents[n]) or Rejected(_HIDDEN)
-    return answers
+            found.append(_arrived(ctx, intent, sent) or (intent, Rejected(_HIDDEN)))
+        else:
+            found.append((intent, answer))
+    return found
 
 
 def _made(crm: Crm, new: Create) -> Written | PortError:
@@ -404,7 +427,9 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     kind = lens.mapping.item
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "create", down, key=key, uid=uid, moves=moves)
-    written = _created(ctx, intent, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner=""))
+    intent, written = _created(
+        ctx, intent, down, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner="")
+    )
     intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)

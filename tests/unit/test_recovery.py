@@ -183,3 +183,22 @@ def test_next_weeks_occurrence_is_no_successor_of_a_rejected_one() -> None:
     assert world.crm.records[last].fields["time"] == when
     assert world.crm.records[last].fields["notes"] == "Typed in the CRM"
     assert set(world.crm.records) > before
+
+
+def test_a_copy_out_of_the_trash_does_not_replace_what_the_crm_says_now() -> None:
+    """It comes back in the instant in which it is made again, with the words of then."""
+    world = World("ann")
+    ref = world.appointment(location="Room 1")
+    world.quiet()
+    (record,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove(record.ref)
+    world.crm.edit(ref, location="Room 2")
+
+    def gate(when: str, call: str) -> None:
+        if (when, call) == ("before", "create"):
+            world.calendars["ann"].bring_back(record, same_version=False)
+
+    world.calendars["ann"].gate = gate
+    world.quiet()
+    assert "Room 2" in everything(world)
+    assert world.activities[0]["location"] == world.items("ann")[0]["location"]
