@@ -51,6 +51,8 @@ def _read(path: Path, reference: str, *, strict: bool) -> str:
         return path.read_text(encoding="utf-8").rstrip("\r\n")
     except OSError as error:
         raise SecretFault(f"{reference}: {error.strerror}: {path}") from None
+    except UnicodeDecodeError:
+        raise SecretFault(f"{reference}: not UTF-8: {path}") from None
 
 
 def _from_keyring(name: str, reference: str) -> str:
