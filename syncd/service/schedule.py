@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 
 #: A quiet pairing's wait grows by this.
 GROWTH = 1.5
-#: Whoever takes pairings looks for due ones so often (seconds): a wait ends that much earlier, so that
-#: the interval holds.
+#: So often due pairings are looked for (seconds).
 TICK = 1.0
+#: After this part of an interval a pairing is due again; the rest is for ticks and for waiting in line, so
+#: that it is served inside its interval.
+SHARE = 0.95
 FIRST_WAIT, LONGEST_WAIT = 15.0, 3600.0
 
 
@@ -109,7 +111,7 @@ class Schedule:
             else:
                 entry.strikes = 0
                 entry.wait = self.interval if news else min(self.quiet, entry.wait * GROWTH)
-                wait = 0.0 if entry.again else max(min(TICK, entry.wait), entry.wait - (now - entry.taken) - TICK)
+                wait = 0.0 if entry.again else max(min(TICK, entry.wait), entry.wait * SHARE - (now - entry.taken))
             entry.due = now + wait
             self._push(entry)
             return wait
