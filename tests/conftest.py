@@ -38,6 +38,11 @@ def need_program(there: bool, what: str) -> None:
         pytest.skip(f"{what} is not installed")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long begins first, so that no worker is left alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture(autouse=True)
 def _stores_are_closed() -> Iterator[None]:
     yield

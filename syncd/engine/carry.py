@@ -12,7 +12,8 @@ from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
 from syncd.engine.plan import Rule
 from syncd.engine.redact import redact
-from syncd.engine.writes import create_activity, create_item, delete_activity, delete_item, update_activity, update_item
+from syncd.engine.write_crm import create_activity, delete_activity, update_activity
+from syncd.engine.write_item import create_item, delete_item, update_item
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value
 from syncd.model.record import Record

@@ -19,7 +19,8 @@ from syncd.engine.look import Look, crm_view, item_view, look
 from syncd.engine.parts import Unit
 from syncd.engine.plan import Rule, decide
 from syncd.engine.roles import role_of
-from syncd.engine.writes import Meant, confirm, created_all, drop, intent_of, meant_for_crm, moved
+from syncd.engine.write_crm import Meant, created_all, meant_for_crm
+from syncd.engine.writes import confirm, drop, intent_of, moved
 from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields
 from syncd.model.people import People

@@ -47,7 +47,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    found = None\n    source: Fields = {}",
     ),
     "a stale write is made all the same (6)": (
-        "engine/writes.py",
+        "engine/write_crm.py",
         "    written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))",
         "    now = ctx.pairing.crm.fetch([record.ref])[record.ref]\n"
         "    written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update("
@@ -74,7 +74,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        return Item.GONE\n",
     ),
     "what loses a conflict is not kept": (
-        "engine/writes.py",
+        "engine/write_crm.py",
         "    if not merge.losers:\n        return\n    lines",
         "    if merge is not None:\n        return\n    lines",
     ),

@@ -207,6 +207,7 @@ def objects(text: str) -> list[str]:
     return [written(Component("VCALENDAR", [*rest, *group])) for group in entries.values()] or [text]
 
 
+@pytest.mark.long
 def test_every_calendar_of_the_corpus_crosses_and_comes_back_line_for_line(make_desk: MakeDesk) -> None:
     if not CORPUS.is_dir():
         pytest.skip("the corpus of real calendars lies beside the developers' checkouts only")

@@ -21,6 +21,7 @@ from tests.servers.proxy import Reply, Verbatim, proxy
 MakeDesk = Callable[..., Desk]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_f1_killed_at_any_moment_the_end_is_the_same(make_desk: MakeDesk, seed: int) -> None:
     desk = make_desk("ann")
@@ -210,6 +211,7 @@ def test_f3_a_calendar_put_back_from_an_older_backup_is_asked_about(make_desk: M
 # -- F4 --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_f4_one_broken_event_among_two_thousand_is_named_and_goes_on_when_it_is_mended(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     events = []

@@ -1,0 +1,184 @@
+"""Writes into the CRM: activities made, changed and deleted for their items (the three beats: `writes`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.look import Look, crm_view
+from syncd.engine.merge import Merge
+from syncd.engine.writes import HIDDEN, Moves, Wait, arrived, attempt, confirm, created, finish, journal, moves_of
+from syncd.mapping import blocks
+from syncd.model.fields import Fields, kind_of
+from syncd.model.people import People
+from syncd.model.record import Record
+from syncd.model.span import Span
+from syncd.ports import (
+    AuthFailed,
+    Batching,
+    Create,
+    Crm,
+    Exists,
+    PortError,
+    Rejected,
+    Transient,
+    Written,
+)
+from syncd.store import Intent, Link, Row
+
+
+@dataclass(frozen=True)
+class Meant:
+    """A create of an activity: what is sent, how the bases move, and what stands in the body."""
+
+    #: The item's values that go up.
+    sent: Fields
+    #: The same as the CRM will hold them.
+    fields: Fields
+    body: Fields
+    moves: Moves
+
+
+def meant_for_crm(ctx: Context, look: Look) -> Meant:
+    """What a new activity of this link is to hold."""
+    view = look.sides.item
+    up = {n: v for n, v in view.items() if look.sides.directions[n] in ("both", "to-crm")}
+    caps = ctx.pairing.crm.capabilities
+    lens, digester = ctx.pairing.lens, look.sides.digester
+    fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
+    base = digester.base(view)
+    moves: Moves = {
+        "item": base,
+        "crm": {
+            n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
+        },
+        "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
+        "brought": sorted(fields),
+        "unconfirmed": ["crm", sorted(fields)],
+    }
+    dressed = lens.dress_crm(dict(up), {}, caps)
+    body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
+    return Meant(up, fields, body, moves)
+
+
+def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str = "") -> Link:
+    """Makes the activity of a link, under the row's key."""
+    link, meant = look.link, meant_for_crm(ctx, look)
+    with ctx.store.transaction() as tx:
+        current = tx.row(row.id)
+        if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
+            raise Wait
+        intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
+    owner = ctx.responsible(organizer, link.role)
+    crm = ctx.pairing.crm
+    intent, written = created(
+        ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)
+    )
+    intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found))
+    with ctx.store.transaction() as tx:
+        tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
+        link = finish(ctx, tx, intent, written)
+        ctx.crossed(tx, link, "to-crm", sorted(meant.fields))
+        for other in tx.links_of_row(row.id):
+            if other.id != link.id:
+                tx.announce(other.pairing, "crm", [written.ref])
+        if written.version is None:
+            tx.announce(link.pairing, "crm", [written.ref])
+    ctx.report.created_crm += 1
+    return link
+
+
+def created_all(
+    ctx: Context, creates: Sequence[Create], intents: Sequence[tuple[Intent, Fields]]
+) -> list[tuple[Intent, Written | PortError]]:
+    """The second beat of many (intents with what is sent): each one's answer. Raises Transient,
+    AuthFailed; the intents stay."""
+    crm = ctx.pairing.crm
+    answers = list(crm.create_all(creates)) if isinstance(crm, Batching) else [_made(crm, c) for c in creates]
+    found: list[tuple[Intent, Written | PortError]] = []
+    for answer, (intent, sent) in zip(answers, intents, strict=True):
+        if isinstance(answer, Exists):
+            found.append(arrived(ctx, intent, sent) or (intent, Rejected(HIDDEN)))
+        else:
+            found.append((intent, answer))
+    return found
+
+
+def _made(crm: Crm, new: Create) -> Written | PortError:
+    try:
+        return crm.create(new.fields, new.key, kind=new.kind, uid=new.uid, owner=new.owner)
+    except (Transient, AuthFailed):
+        raise
+    except PortError as error:
+        return error
+
+
+def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> Link:
+    """Writes the merge's fields into the activity; what loses goes into its history first."""
+    link, record = look.link, look.activity
+    assert record is not None
+    lens, caps = ctx.pairing.lens, ctx.pairing.crm.capabilities
+    changes = lens.dress_crm(dict(merge.to_crm), record.fields, caps)
+    keep_losers(ctx, look, merge, record, changes)
+    if not changes:
+        return link
+    names = sorted(merge.to_crm)
+    check = {n: look.sides.digester.of(n, v) for n, v in merge.to_crm.items()}
+    moves = moves_of(merge, merge.with_crm, check=check, brought=names, unconfirmed=["crm", names])
+    with ctx.store.transaction() as tx:
+        intent = journal(
+            ctx, tx, link, "crm", "update", merge.to_crm, expected=record.version, moves=moves, after=after
+        )
+    written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))
+    intent, written = confirm(ctx, "crm", written, intent, merge.to_crm, lambda found: crm_view(ctx, found))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, written)
+        if names:
+            ctx.crossed(tx, link, "to-crm", names)
+        if written.version is None:
+            tx.announce(link.pairing, "crm", [record.ref])
+    ctx.report.updated_crm += 1
+    return link
+
+
+def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes: dict[str, Any]) -> None:
+    """Values that lose are kept where people find them: the activity's history, else its notes."""
+    if not merge.losers:
+        return
+    lines = {name: describe(value) for name, value in merge.losers.items()}
+    if ctx.pairing.crm.capabilities.history:
+        token = "".join(f"{n}\0{kind_of(n).canonical(v)}\0" for n, v in sorted(merge.losers.items()))
+        ctx.pairing.crm.remember(record.ref, lines, look.sides.digester.text(token))
+        return
+    before = str(changes.get("notes", record.fields.get("notes")) or "")
+    held = str(record.fields.get("notes") or "")
+    old = held[held.find(blocks.MARK) :].split("\n")[1:] if blocks.has(held) else []
+    new = [f"Replaced {name}: {text}" for name, text in lines.items()]
+    changes["notes"] = blocks.attach(before, [*old, *(n for n in new if n not in old)])
+
+
+def describe(value: Any) -> str:
+    """A value in words, for the history."""
+    if isinstance(value, Span):
+        return f"{value.start.isoformat()} - {value.end.isoformat()}"
+    if isinstance(value, People):
+        return ", ".join(f"{a} ({p.answer})" for a, p in value.items())
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value))
+    return value if isinstance(value, str) else str(value)
+
+
+def delete_activity(ctx: Context, look: Look, after: str) -> None:
+    """Removes the activity."""
+    link, record = look.link, look.activity
+    assert record is not None
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "crm", "delete", expected=record.version, after=after)
+    attempt(ctx, [intent], lambda: ctx.pairing.crm.delete(record))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, None)
+        for other in tx.links_of_row(link.activity):
+            tx.announce(other.pairing, "crm", [record.ref])
+    ctx.report.deleted_crm += 1

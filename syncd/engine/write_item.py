@@ -1,0 +1,123 @@
+"""Writes into a calendar: copies made, items changed and deleted for their activities (the three beats:
+`writes`)."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid5
+
+from syncd.engine.context import Context
+from syncd.engine.look import Look, item_view
+from syncd.engine.merge import Merge
+from syncd.engine.pairing import participants_lines
+from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of
+from syncd.mapping import blocks
+from syncd.model.fields import Fields, kind_of
+from syncd.model.record import Record
+from syncd.ports import (
+    Written,
+)
+from syncd.store import Intent, Link, Row
+
+
+def copy_key(row: Row, pairing: str) -> str:
+    """The idempotent key of one employee's copy of an activity."""
+    return str(uuid5(UUID(row.key), pairing))
+
+
+def create_item(ctx: Context, look: Look, row: Row) -> Link:
+    """Makes the copy of an activity in the employee's calendar."""
+    link, record, lens = look.link, look.activity, ctx.pairing.lens
+    assert record is not None
+    caps = ctx.pairing.replica.capabilities
+    view = look.sides.crm
+    down = {
+        n: v for n, v in view.items() if lens.rules[n].direction in ("both", "to-groupware") and n != "participants"
+    }
+    fields = lens.to_item(down)
+    digester = look.sides.digester
+    item_base: dict[str, Any] = {}
+    for name in view:
+        if name == "participants":
+            continue
+        image = lens.on_item(name, view[name], caps) if name in down else None
+        if image is None:
+            image = lens.rules[name].forward(kind_of(lens.rules[name].item).empty)
+        if image is not None:
+            item_base[name] = digester.of(name, image)
+    moves: Moves = {
+        "item": item_base,
+        "crm": digester.base(view),
+        "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
+        "private_copy": bool(record.fields.get("private")),
+        "unconfirmed": ["item", sorted(down)],
+    }
+    lens.dress_item(fields, participants_lines(record.fields), caps)
+    if "description" not in fields and participants_lines(record.fields):
+        fields["description"] = blocks.attach("", participants_lines(record.fields), caps.limit("description").length)
+    key, uid = copy_key(row, ctx.pairing.id), row.key
+    kind = lens.mapping.item
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "item", "create", down, key=key, uid=uid, moves=moves)
+    intent, written = created(
+        ctx, intent, down, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner="")
+    )
+    intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)
+        ctx.crossed(tx, link, "to-groupware", sorted(down))
+        if written.version is None:
+            tx.announce(link.pairing, "item", [written.ref])
+    ctx.report.created_groupware += 1
+    return link
+
+
+def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple[Look, Merge, str]]) -> list[Link]:
+    """Writes once into the item what all its links want of it.
+
+    Args:
+        parts: for each link: what it looked like, its merge, and why it rests afterwards.
+    """
+    intents: list[Intent] = []
+    with ctx.store.transaction() as tx:
+        for look, merge, after in parts:
+            names = sorted(merge.to_item)
+            images = {
+                n: ctx.pairing.lens.on_item(n, v, ctx.pairing.replica.capabilities) for n, v in merge.to_item.items()
+            }
+            check = {n: look.sides.digester.of(n, image) for n, image in images.items()}
+            more: Moves = {"check": check, "unconfirmed": ["item", names]}
+            if "private" in merge.to_item:
+                more["private_copy"] = bool(merge.to_item["private"])
+            moves = moves_of(merge, merge.with_item, **more)
+            intents.append(
+                journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
+            )
+    written: Written = attempt(ctx, intents, lambda: ctx.pairing.replica.update(record, changes))
+    if len(parts) == 1 and not parts[0][0].link.occurrence:
+        sent, role = parts[0][1].to_item, parts[0][0].link.role
+        intents[0], written = confirm(
+            ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields, role)
+        )
+    links = []
+    with ctx.store.transaction() as tx:
+        for intent, (_look, merge, _) in zip(intents, parts, strict=True):
+            link = finish(ctx, tx, intent, written)
+            if merge.to_item:
+                ctx.crossed(tx, link, "to-groupware", sorted(merge.to_item))
+            links.append(link)
+        if written.version is None:
+            tx.announce(ctx.pairing.id, "item", [record.ref])
+    ctx.report.updated_groupware += 1
+    return links
+
+
+def delete_item(ctx: Context, link: Link, record: Record, after: str) -> Link:
+    """Removes the item."""
+    with ctx.store.transaction() as tx:
+        intent = journal(ctx, tx, link, "item", "delete", expected=record.version, after=after)
+    attempt(ctx, [intent], lambda: ctx.pairing.replica.delete(record))
+    with ctx.store.transaction() as tx:
+        link = finish(ctx, tx, intent, None)
+    ctx.report.deleted_groupware += 1
+    return link
