@@ -123,12 +123,13 @@ _BY_OP = {"create": _create, "update": _update, "delete": _delete, "redact": _de
 
 
 def _redacted(ctx: Context, intent: Intent, link: Link, record: Record | None) -> bool:
-    """True when the redaction has arrived: one of the fields that it takes back is as it was to be."""
+    """True when the redaction has arrived: one of the fields that it takes back is as it was to be. One that
+    takes back the history alone cannot be seen, and is made again."""
     if record is None or record.version == intent.expected:
         return record is None
     view, digester = {**record.fields, **_view(ctx, "crm", link, record)}, ctx.digester(link.id)
     check = intent.moves.get("check", {})
-    return not check or any(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
+    return any(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
 
 
 def _source(ctx: Context, intent: Intent, link: Link, row: Row) -> Fields:

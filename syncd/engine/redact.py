@@ -11,7 +11,8 @@ import re
 from syncd.engine.context import Context
 from syncd.engine.look import Look
 from syncd.engine.plan import Activity
-from syncd.engine.writes import attempt, journal
+from syncd.engine.writes import HISTORY, attempt, journal
+from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value, kind_of, normal_text
 from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
@@ -75,6 +76,8 @@ def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:
     if made_here and at.situation.activity is Activity.SAME:
         return {}
     kept = {n: v for n, v in fields.items() if n not in at.link.brought}
+    if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
+        kept["notes"] = blocks.cut(str(kept["notes"] or ""))
     for name in sorted(at.link.brought & fields.keys()):
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
@@ -82,7 +85,7 @@ def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:
             own = [k for k in kind.elements(fields[name]) if digester.element(name, k) not in base]
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:
-            kept[name] = _own_lines(str(fields[name] or ""), at.link.texts[name])
+            kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
     return kept
 
 

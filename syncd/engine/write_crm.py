@@ -9,7 +9,19 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.merge import Merge
-from syncd.engine.writes import HIDDEN, Moves, Wait, arrived, attempt, confirm, created, finish, journal, moves_of
+from syncd.engine.writes import (
+    HIDDEN,
+    HISTORY,
+    Moves,
+    Wait,
+    arrived,
+    attempt,
+    confirm,
+    created,
+    finish,
+    journal,
+    moves_of,
+)
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
 from syncd.model.people import People
@@ -144,9 +156,13 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
 
 
 def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes: dict[str, Any]) -> None:
-    """Values that lose are kept where people find them: the activity's history, else its notes."""
+    """Values that lose are kept where people find them: the activity's history, else its notes. The link
+    remembers it first: if the item becomes private, they are taken back like what it brought."""
     if not merge.losers:
         return
+    if HISTORY not in look.link.brought:
+        with ctx.store.transaction() as tx:
+            tx.set_link(look.link.id, brought=look.link.brought | {HISTORY})
     lines = {name: describe(value) for name, value in merge.losers.items()}
     if ctx.pairing.crm.capabilities.history:
         token = "".join(f"{n}\0{kind_of(n).canonical(v)}\0" for n, v in sorted(merge.losers.items()))

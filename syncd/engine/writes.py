@@ -63,6 +63,9 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+#: Stands among the fields that a link brought when values of its item were put into the activity's history.
+HISTORY = "history"
+
 #: Of a text sent to a side that may cut it without saying so, the digests of this many beginnings
 #: are journalled: if the answer is lost, `recover` still knows its own words when they come back cut.
 _IMAGES = 512

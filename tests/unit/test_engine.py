@@ -460,3 +460,18 @@ def test_a_copy_that_an_attendee_brings_back_is_accepted_again() -> None:
     world.quiet()
     assert answer_of(world, "bob") == "accepted"
     assert world.activities[0]["status"] == "open"
+
+
+@pytest.mark.parametrize("history", [True, False])
+def test_words_that_lost_a_conflict_are_taken_back_too_when_their_event_becomes_private(history: bool) -> None:
+    hub = crm(lambda: NOW)
+    hub.caps = replace(hub.caps, history=history)
+    world = World("ann", hub=hub)
+    world.appointment(subject="Visit", location="Room of the CRM")
+    world.event("ann", summary="Visit", location="Room of Ann")
+    world.quiet()
+    assert "Room of Ann" in repr(world.crm.history) + repr(world.activities)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    world.quiet()
+    assert "Room of Ann" not in repr(world.crm.history) + repr(world.activities)
+    assert "Room of the CRM" in repr(world.activities)
