@@ -75,8 +75,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what loses a conflict is not kept": (
         "engine/write_crm.py",
-        "    if not merge.losers:\n        return\n    lines",
-        "    if merge is not None:\n        return\n    lines",
+        "    if not merge.losers:\n        return\n",
+        "    if merge is not None:\n        return\n",
+    ),
+    "what lost a conflict stays in the history of what became private": (
+        "engine/write_crm.py",
+        "    if HISTORY not in look.link.brought:",
+        "    if look is None:",
     ),
     "an attendee's copy is written to": (
         "engine/roles.py",
