@@ -12,10 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,21 @@ def radicale(folder: Path, users: Mapping[str, str]) -> Iterator[Server]:
         f"[storage]\nfilesystem_folder = {folder / 'collections'}\n[logging]\nlevel = error\n",
         encoding="utf-8",
     )
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-m", "radicale", "-C", str(folder / "config")], stdout=log, stderr=log
-        )
-        try:
-            wait_for(port, process)
-            yield Server(f"http://127.0.0.1:{port}/", port)
-        finally:
-            process.terminate()
-            process.wait(10)
+    command = [sys.executable, "-W", "ignore", "-m", "radicale", "-C", str(folder / "config")]
+    with (folder / "log").open("w") as log, serving(command, port, log) as server:
+        yield server
+
+
+@contextmanager
+def serving(command: Sequence[str], port: int, log: IO[str] | None = None, cwd: Path | None = None) -> Iterator[Server]:
+    """The server that a command starts on a port; it is terminated at the end."""
+    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=cwd)
+    try:
+        wait_for(port, process)
+        yield Server(f"http://127.0.0.1:{port}/", port)
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes], seconds: float = 30) -> None:

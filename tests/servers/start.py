@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from syncd.cli.radicale import Server, free_port, wait_for
+from syncd.cli.radicale import Server, free_port, serving
 
 
 @contextmanager
@@ -20,14 +19,8 @@ def xandikos(folder: Path, user: str) -> Iterator[Server]:
         sys.executable, "-W", "ignore", "-m", "xandikos", "serve", "-d", str(folder / "data"), "-l", "127.0.0.1",
         "-p", str(port), "--current-user-principal", f"/{user}/", "--autocreate", "--no-detect-systemd",
     ]  # fmt: skip
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            wait_for(port, process)
-            yield Server(f"http://127.0.0.1:{port}/", port)
-        finally:
-            process.terminate()
-            process.wait(10)
+    with (folder / "log").open("w") as log, serving(command, port, log) as server:
+        yield server
 
 
 @contextmanager
@@ -35,10 +28,5 @@ def loopback(calendars: int, events: int) -> Iterator[Server]:
     """The CalDAV server of the measurements (see `bench.server`), in a process of its own."""
     port = free_port()
     command = [sys.executable, "-m", "bench.server", str(port), str(calendars), str(events)]
-    process = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2])
-    try:
-        wait_for(port, process)
-        yield Server(f"http://127.0.0.1:{port}/", port)
-    finally:
-        process.terminate()
-        process.wait(10)
+    with serving(command, port, cwd=Path(__file__).resolve().parents[2]) as server:
+        yield server
