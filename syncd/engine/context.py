@@ -74,6 +74,8 @@ class Context:
     #: Links whose write may or may not have arrived: nothing is planned for them before `recover` has
     #: asked, or our own write, read back, would look like a person's edit.
     unsure: set[int] = field(default_factory=set)
+    #: Links that went over to another item in this pass: whoever read them before reads them again.
+    moved: set[int] = field(default_factory=set)
 
     def responsible(self, organizer: str, role: str) -> str:
         """Whose a new activity is: the employee's in whose calendar it stands; but what was read from

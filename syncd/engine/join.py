@@ -110,6 +110,7 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
     with ctx.store.transaction() as tx:
         if link is None:
             return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+        ctx.moved.add(link.id)
         rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
         return tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
 

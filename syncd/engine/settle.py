@@ -167,6 +167,8 @@ def _one(
     deletions: bool,
 ) -> Outcome | None:
     """One unit, with the treatment that each error has (design §4)."""
+    if any(link.id in ctx.moved for link in unit.links):
+        unit.links = _links(ctx, unit)
     for attempt in range(TRIES):
         try:
             if unit.ref is None:
@@ -192,9 +194,13 @@ def _one(
     return None
 
 
-def _again(ctx: Context, unit: Unit) -> Mapping[str, Record | PortError]:
+def _links(ctx: Context, unit: Unit) -> list[Link]:
     with ctx.store.reading() as tx:
-        unit.links = tx.links_by_item(ctx.pairing.id, [unit.ref]) if unit.ref is not None else []
+        return tx.links_by_item(ctx.pairing.id, [unit.ref]) if unit.ref is not None else []
+
+
+def _again(ctx: Context, unit: Unit) -> Mapping[str, Record | PortError]:
+    unit.links = _links(ctx, unit)
     return ctx.pairing.replica.fetch([unit.ref]) if unit.ref is not None else {}
 
 

@@ -475,3 +475,20 @@ def test_words_that_lost_a_conflict_are_taken_back_too_when_their_event_becomes_
     world.quiet()
     assert "Room of Ann" not in repr(world.crm.history) + repr(world.activities)
     assert "Room of the CRM" in repr(world.activities)
+
+
+def test_an_original_that_comes_back_while_its_copy_goes_is_there_once(world: World) -> None:
+    world.event("ann", summary="Visit")
+    world.quiet()
+    (ref,) = world.crm.records
+    original = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    world.crm.edit(ref, location="Room 1")
+    world.quiet()
+    (copy,) = world.calendars["ann"].records
+    world.calendars["ann"].bring_back(original, same_version=False)
+    world.calendars["ann"].remove(copy)
+    world.crm.edit(ref, location="Room 2")
+    world.quiet()
+    assert len(world.items("ann")) == 1
+    assert len(world.activities) == 1
