@@ -18,7 +18,7 @@ GROWTH = 1.5
 TICK = 1.0
 #: After this part of an interval a pairing is due again; the rest is for ticks and for waiting in line, so
 #: that it is served inside its interval.
-SHARE = 0.95
+SHARE = 0.9
 FIRST_WAIT, LONGEST_WAIT = 15.0, 3600.0
 
 
