@@ -252,11 +252,15 @@ def _error(stage: Stage, *words: str) -> str:
     return done.stderr
 
 
+#: More than one batch of the engine, so that there is a middle to be killed in.
+BULK = 180
+
+
 def _crash(stage: Stage) -> None:
-    stage.say("\n— 60 new events, and syncd is killed (kill -9) in the middle of its work.")
+    stage.say(f"\n— {BULK} new events, and syncd is killed (kill -9) in the middle of its work.")
     begin = datetime.now(UTC) + timedelta(days=3)
-    for n in range(60):
-        at = begin + timedelta(hours=n * 3)
+    for n in range(BULK):
+        at = begin + timedelta(hours=n)
         stage.server.put("ann", f"/ann/work/bulk{n}.ics", _bulk(n, at))
     process = subprocess.Popen(
         [sys.executable, "-m", "syncd.cli.command", "sync"],
@@ -264,14 +268,14 @@ def _crash(stage: Stage) -> None:
         env={**os.environ, "SYNCD_CONFIG": "syncd.yaml"},
     )  # fmt: skip
     end = time.monotonic() + 60
-    while process.poll() is None and time.monotonic() < end and _made(stage) < 15:
+    while process.poll() is None and time.monotonic() < end and _made(stage) == 0:
         time.sleep(0.005)
     process.kill()
     process.wait()
-    stage.say(f"  killed when {_made(stage)} of 60 had arrived")
+    stage.say(f"  killed when {_made(stage)} of {BULK} had arrived")
     stage.run("sync")
     found = stage.activities("Bulk visit")
-    stage.check("all 60 are in the CRM, each once", len(found) == 60 == len({a["subject"] for a in found}))
+    stage.check(f"all {BULK} are in the CRM, each once", len(found) == BULK == len({a["subject"] for a in found}))
     stage.check("and the next pass has nothing to do", not any(_writes(p) for p in stage.json("sync")["pairings"]))
     stage.run("status")
 
