@@ -693,6 +693,8 @@ class World:
             field_ = "subject" if name == "crm" else "summary"
             with self.store.reading() as tx:
                 asked = {p.ref for p in parked(tx, name) if "is the same meeting" in p.reason} & self.restored
+            hidden = {r.ref for r in replica.records.values() if r.fields.get("sensitivity") not in (None, "public")}
+            asked |= hidden & self.restored  # what has become private since is nobody's question any more
             for record in replica.records.values():
                 mark = TOKEN.match(str(record.fields.get(field_) or ""))
                 if mark is None or (name == "crm" and not self.choices.series):
