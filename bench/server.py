@@ -145,10 +145,8 @@ class Dav:
             found = [(h, calendar.objects.get(h.rpartition("/")[2])) for h in hrefs]
             return _multistatus(_response(h, *held) if held else _gone(h) for h, held in found)
         texts = {t.text or "" for t in asked.iter("{urn:ietf:params:xml:ns:caldav}text-match")}
-        matches = calendar.objects.items()
-        if texts:  # a query by UID
-            lines = [f"UID:{t}\r\n" for t in texts]
-            matches = [(n, o) for n, o in calendar.objects.items() if any(line in o[1] for line in lines)]  # type: ignore[assignment]
+        lines = [f"UID:{t}\r\n" for t in texts]  # a query by UID; without one, everything
+        matches = [(n, o) for n, o in calendar.objects.items() if not lines or any(line in o[1] for line in lines)]
         return _multistatus(_response(path + name, etag, text) for name, (etag, text) in matches)
 
     def _sync(self, calendar: Calendar, path: str, token: str) -> Answer:

@@ -128,7 +128,6 @@ def test_a_kept_connection_that_its_server_closed_is_opened_again(real: Server) 
         for _ in range(4):
             refs = [c.ref for page in replica.changes("") for c in page.changes]
             assert len(refs) == 2
-            assert replica.requests > 0
         replica.close()
 
 
