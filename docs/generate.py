@@ -83,13 +83,14 @@ def configuration() -> str:
     lines = ["# The configuration file", _NOTE]
     lines.append("`syncd.yaml`: given by `--config`, by `SYNCD_CONFIG`, or found here, in `~/.config/syncd/` or in")
     lines.append("`/etc/syncd/`. Relative paths count from the file. Anchors, tags and unknown keys are refused.")
-    for model in (s.Settings, s.BuiltinCrm, s.Profile, s.EmployeeEntry, s.Account, s.Service):
+    for model in (s.Settings, s.BuiltinCrm, s.Profile, s.OAuth, s.EmployeeEntry, s.Account, s.OwnMail, s.Service):
         lines += table_of(model, model.__name__)
     return "\n".join(lines) + "\n"
 
 
 def mappings() -> str:
     """docs/reference/mappings.md"""
+    from syncd.mapping import mail as of_mail
     from syncd.mapping import schema as m
     from syncd.mapping.loader import shipped
     from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS, ITEM_WORDS
@@ -99,7 +100,8 @@ def mappings() -> str:
         f"Shipped: {', '.join(f'`{name}`' for name in sorted(shipped()))}. `syncd check --schema FILE` writes the"
     )
     lines.append("JSON Schema for editors.")
-    for model in (m.MappingFile, m.Window, m.Include, m.Condition, m.Privacy, m.FieldRule, m.Deletions):
+    mail = (of_mail.Mail, of_mail.Text, of_mail.Place, of_mail.WriteBack)
+    for model in (m.MappingFile, m.Window, m.Include, m.Condition, m.Privacy, m.FieldRule, m.Deletions, *mail):
         lines += table_of(model, model.__name__)
     for title, kinds in (("Item fields", ITEM_FIELDS), ("Activity fields", ACTIVITY_FIELDS)):
         lines.append(f"\n## {title}\n\n| kind | field | type | words |\n|---|---|---|---|")

@@ -66,7 +66,7 @@ class Exists(Rejected):
 class Capabilities:
     """What a replica holds, so that the engine can predict what becomes of a write."""
 
-    #: Record kinds: "event", "todo"; "appointment", "task".
+    #: Record kinds: "event", "todo", "message"; "appointment", "task", "e-mail".
     kinds: frozenset[str]
     #: Fields it can hold; None: all of the kind's.
     fields: frozenset[str] | None = None
@@ -107,6 +107,8 @@ class Page:
     cursor: str
     #: True on the last page of a listing that began at cursor "": what it did not name is not there.
     complete: bool = False
+    #: In a listing: refs that are there, but no news to those who have not linked them.
+    there: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,53 @@ class Expecting(Protocol):
     def expect(self, refs: Sequence[str]) -> None:
         """`fetch` will be called with just these refs next: its answer may be asked for already.
         Raises nothing; what goes wrong shows in `fetch`."""
+
+
+@runtime_checkable
+class Partial(Protocol):
+    """A replica of messages: `fetch` reads headers and structure only, and what is left out is asked
+    for when it is known that it may cross."""
+
+    def complete(self, records: Sequence[Record], wanted: frozenset[str]) -> Sequence[Fields | PortError]:
+        """For each record the fields of `wanted` (text, attachments, contents, invitation) that it has;
+        `contents`: attachments with their octets."""
+
+
+@runtime_checkable
+class Marking(Protocol):
+    """A replica that can show people what was logged (a keyword, a copy, a move)."""
+
+    def mark(self, refs: Sequence[str], *, logged: bool) -> None:
+        """Shows that these are logged, or no longer. Done twice it is done once; what is gone is passed
+        over. Raises Transient, AuthFailed, Rejected (the server takes no such mark)."""
+
+
+@dataclass(frozen=True)
+class Correspondent:
+    """Whom the CRM knows by an address."""
+
+    #: employee, contact or account.
+    kind: str
+    contact: str = ""
+    account: str = ""
+
+
+@runtime_checkable
+class Filing(Protocol):
+    """A CRM in which messages can be filed."""
+
+    def correspondents(self, addresses: Iterable[str]) -> Mapping[str, Correspondent]:
+        """Whom the CRM knows by exactly these addresses."""
+
+    def accounts_at(self, domains: Iterable[str]) -> Mapping[str, str]:
+        """Domain -> the account to which all that the CRM knows at this domain belong; a domain of
+        several accounts, or of none, is not named."""
+
+    def transactions(self, numbers: Iterable[str]) -> Mapping[str, str]:
+        """Number -> "type number" of the business transactions that there are."""
+
+    def lead(self, address: str, name: str, key: str) -> str:
+        """Makes a lead for somebody whom the CRM does not know, once for a key: "lead number"."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ occurrence of a series is judged by itself. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -34,6 +34,51 @@ class Policy(Protocol):
     @property
     def busy_subject(self) -> str:
         """What a block of time is called."""
+
+
+#: The sensitivity of a message that an employee or the mapping excludes: whatever the policy says of
+#: private things, nothing of it crosses.
+EXCLUDED = "excluded"
+
+
+class MailRules(Protocol):
+    """What the mapping, or an employee, excludes of a mailbox."""
+
+    @property
+    def exclude_keywords(self) -> Sequence[str]:
+        """Keywords of messages of which nothing crosses."""
+
+    @property
+    def block(self) -> Sequence[str]:
+        """Addresses and domains of whom nothing crosses."""
+
+
+def excluded(record: Record, rules: Iterable[MailRules]) -> bool:
+    """True when nothing of the message may cross: it lies in an excluded folder (the connector says so),
+    has an excluded keyword, or is from or to somebody who is blocked."""
+    if record.fields.get("sensitivity") == EXCLUDED:
+        return True
+    keywords = {k.casefold() for k in record.fields.get("categories") or ()}
+    people = [*(record.fields.get("correspondents") or ()), record.owner]
+    for rule in rules:
+        if keywords & {k.casefold() for k in rule.exclude_keywords}:
+            return True
+        if any(is_of(address, party) for address in people for party in rule.block):
+            return True
+    return False
+
+
+def is_of(address: str, party: str) -> bool:
+    """True when the address is the party, or is at the domain, or below it."""
+    if "@" in party:
+        return address == party
+    domain = address.rpartition("@")[2]
+    return domain == party or domain.endswith(f".{party}")
+
+
+def blank(record: Record) -> Record:
+    """A message of which nothing crosses, as the engine may see it: that it is there."""
+    return Record(record.ref, record.version, record.kind, {"sensitivity": EXCLUDED}, record.uid)
 
 
 #: What a block of time shows; everything else of the item stays behind.
@@ -71,6 +116,8 @@ def _rule(sensitivity: Value, policy: Policy) -> str:
     """withhold, busy-only or full. A word that we do not know counts as private (RFC 5545 §3.8.1.3)."""
     if sensitivity in (None, "", "public"):
         return "full"
+    if sensitivity == EXCLUDED:
+        return "withhold"
     if sensitivity == "confidential" and policy.confidential is not None:
         return policy.confidential
     return policy.private

@@ -7,6 +7,7 @@ Secrets stand here by reference only.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -17,7 +18,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, field_validator
 
 from syncd.mapping.loader import load, locate
-from syncd.mapping.schema import Strict
+from syncd.mapping.mail import Party
+from syncd.mapping.strict import Strict
 from syncd.model.people import normal_address
 from syncd.secrets import check_reference
 from syncd.strict_yaml import BadDocument, Problem, nearest, read, validated
@@ -50,10 +52,10 @@ def _installed(value: str) -> str:
     return value
 
 
-def _http(value: str) -> str:
+def _server(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("an address begins with https:// (or http://) and names a host")
+    if parts.scheme not in ("http", "https", "imap", "imaps") or not parts.hostname:
+        raise ValueError("an address begins with https:// (or http://; for mail imaps:// or imap://) and names a host")
     if parts.password:
         raise ValueError("no password in the address: give it by reference, as password")
     return value
@@ -80,7 +82,7 @@ def _address(value: str) -> str:
 
 Secret = Annotated[str, AfterValidator(_reference)]
 Zone = Annotated[str, AfterValidator(_zone)]
-Url = Annotated[str, AfterValidator(_http)]
+Url = Annotated[str, AfterValidator(_server)]
 Address = Annotated[str, AfterValidator(_address)]
 Database = Annotated[str, AfterValidator(_database)]
 Host = Annotated[str, AfterValidator(_host)]
@@ -99,6 +101,24 @@ class BuiltinCrm(Strict):
     series: bool = True
 
 
+class OAuth(Strict):
+    """Where access tokens come from: the account's password is its refresh token (RFC 6749 §6)."""
+
+    #: Address of the token endpoint.
+    token_url: Url = Field(alias="token-url")
+    #: Id under which syncd is registered there.
+    client_id: str = Field(alias="client-id")
+    #: Reference of its secret, when it has one.
+    client_secret: Secret | None = Field(None, alias="client-secret")
+    #: What is asked for; as granted if left out.
+    scope: str = ""
+
+
+#: Which ways to sign in each kind of server knows.
+SCHEMES = {"caldav": ("http", "https"), "imap": ("imap", "imaps")}
+AUTHS = {"caldav": ("", "basic", "digest", "bearer"), "imap": ("", "plain", "login", "xoauth2", "oauthbearer")}
+
+
 class Profile(Strict):
     """A groupware system, and the mapping under which its accounts are synced."""
 
@@ -109,13 +129,33 @@ class Profile(Strict):
     #: A shipped mapping, or a file beside this one.
     mapping: str = "appointments"
     #: How to sign in; the server says it if left out.
-    auth: Literal["", "basic", "digest", "bearer"] = ""
+    auth: Literal["", "basic", "digest", "bearer", "plain", "login", "xoauth2", "oauthbearer"] = ""
+    #: For mail: where access tokens come from.
+    oauth: OAuth | None = None
+    #: For mail: how a service account (username) names the mailbox that it opens: "sasl" for the authorization
+    #: identity of SASL, or a pattern such as "{user}*{master}".
+    master: str = "sasl"
     #: File with the certificate authority of a server of your own.
     ca: str | None = None
     #: Other hosts to which the server may redirect; it is signed in to there too.
     also: list[Host] = []
     #: Seconds without a word of the server before it counts as not answering.
     timeout: int = Field(60, ge=1, le=600)
+
+
+class OwnMail(Strict):
+    """What the employee wants of the own mailbox; it can only narrow what the mapping lets cross."""
+
+    #: Folders that are read, instead of the mapping's.
+    folders: list[str] = []
+    #: Folders of which nothing ever crosses, beside the mapping's.
+    exclude_folders: list[str] = Field([], alias="exclude-folders")
+    #: Keywords of messages of which nothing crosses, beside the mapping's.
+    exclude_keywords: list[str] = Field([], alias="exclude-keywords")
+    #: Addresses and domains of whom nothing crosses, beside the mapping's.
+    block: list[Party] = []
+    #: headers-only, text or full; the narrower of this and the mapping's counts.
+    content: Literal["headers-only", "text", "full"] = "full"
 
 
 class Account(Strict):
@@ -129,8 +169,14 @@ class Account(Strict):
     username: str = ""
     #: Reference of the password or token: keyring:, credential:, file:, env:.
     password: Secret | None = None
+    #: Command that prints an access token, instead of a password.
+    token_command: str = Field("", alias="token-command")
     #: Path of the calendar or task list on the server.
     calendar: str = ""
+    #: Mailbox that a service account opens; the account's own if left out.
+    mailbox: str = ""
+    #: What the employee wants of the own mailbox.
+    mail: OwnMail = Field(default_factory=lambda: OwnMail.model_validate({}))
     #: Nothing is ever written there.
     read_only: bool = Field(False, alias="read-only")
 
@@ -209,6 +255,20 @@ class Settings(Strict):
     service: Service = Field(default_factory=lambda: Service.model_validate({}))
 
 
+def _unfit(profile: Profile) -> Iterator[tuple[str, str]]:
+    """What does not go with the profile's connector: (key, message)."""
+    kind = profile.connector
+    schemes, auths = SCHEMES.get(kind), AUTHS.get(kind)
+    if schemes and urlsplit(profile.url).scheme not in schemes:
+        yield "url", f"the address of a {kind} server begins with {schemes[-1]}:// (or {schemes[0]}://)"
+    if auths and profile.auth not in auths:
+        yield "auth", f"a {kind} server knows {', '.join(a for a in auths if a)}"
+    if kind != "imap":
+        for key in ("oauth", "master"):
+            if key in profile.model_fields_set:
+                yield key, f'"{key}" is for mail'
+
+
 class Configuration:
     """A configuration file that has been read and checked."""
 
@@ -259,8 +319,12 @@ def load_configuration(path: Path) -> Configuration:
         problems.append(Problem(str(path), *position(where), message))
 
     for name, profile in settings.profiles.items():
+        for key, message in _unfit(profile):
+            fault(("profiles", name, key), message)
         try:
-            load(locate(profile.mapping, path.resolve().parent))
+            lens = load(locate(profile.mapping, path.resolve().parent))
+            if profile.connector in SCHEMES and (lens.mapping.item == "message") != (profile.connector == "imap"):
+                fault(("profiles", name, "mapping"), f'a {profile.connector} server has no items "{lens.mapping.item}"')
         except FileNotFoundError as error:
             fault(("profiles", name, "mapping"), str(error))
         except BadDocument as error:

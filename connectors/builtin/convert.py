@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from syncd.crm.activities import Activity
-from syncd.model.fields import Fields, kind_of
+from syncd.model.fields import ACTIVITY_FIELDS, Fields, kind_of
+from syncd.model.files import Files
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Moment, Span, moment_key, parse_moment, zone_named
@@ -34,13 +35,23 @@ def fields_of(found: Activity) -> dict[str, Any]:
     }
     if found.kind == "task":
         return fields | {"due": parse_moment(found.due) if found.due else None, "completion": found.completion}
+    if found.kind not in ("appointment", "task"):
+        fields |= {
+            "direction": found.direction,
+            "account": found.account or "",
+            "contact": found.contact or "",
+            "transactions": frozenset(found.transactions),
+            "attachments": found.attachments,
+            "appointment": found.appointment,
+        }
     fields |= {"location": found.location, "participants": found.participants, "recurrence": Recurrence()}
     if found.starts:
         start, end = _in_zone(found.starts, found.zone), _in_zone(found.ends or found.starts, found.zone)
         fields["time"] = Span(start, end, found.zone)
     if found.recurrence:
         fields["recurrence"] = recurrence_from(found.recurrence)
-    return fields
+    known = ACTIVITY_FIELDS.get(found.kind)
+    return fields if known is None else {n: v for n, v in fields.items() if n in known}
 
 
 def columns_of(fields: Fields) -> dict[str, Any]:
@@ -55,8 +66,12 @@ def columns_of(fields: Fields) -> dict[str, Any]:
             made["recurrence"] = recurrence_text(value) if value is not None and not value.empty else ""
         elif name == "due":
             made["due"] = moment_key(value) if value is not None else ""
-        elif name == "categories":
-            made["categories"] = tuple(sorted(value or ()))
+        elif name in ("categories", "transactions"):
+            made[name] = tuple(sorted(value or ()))
+        elif name in ("account", "contact"):
+            made[name] = value or None
+        elif name == "attachments":
+            made[name] = value or Files()
         else:
             made[name] = value
     return made

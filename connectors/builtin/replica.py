@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select
 
 from connectors.builtin.convert import columns_of, fields_of
-from syncd.crm import activities
+from syncd.crm import activities, people
 from syncd.crm import tables as t
 from syncd.crm.activities import Activity, Conflict, Duplicate, Invalid, New, NotFound
 from syncd.crm.database import SYSTEM, Crm
@@ -26,6 +26,7 @@ from syncd.model.record import Record
 from syncd.ports import (
     Capabilities,
     Change,
+    Correspondent,
     Create,
     Exists,
     Gone,
@@ -107,6 +108,8 @@ class BuiltinCrm:
             several = []
             for c in creates:
                 values = columns_of(c.fields) | {"uid": c.uid}
+                if c.kind in activities.LOGS and "status" not in values:  # what was said is done
+                    values["status"] = next((s for s, m in self.statuses().items() if m == "completed"), "open")
                 if c.owner in owners:
                     values["owner"] = owners[c.owner]
                 several.append(New(c.kind, values, c.key))
@@ -155,6 +158,30 @@ class BuiltinCrm:
         with _port_errors():
             return {address: party.type for address, party in self.crm.resolve(addresses).items()}
 
+    def correspondents(self, addresses: Iterable[str]) -> Mapping[str, Correspondent]:
+        with _port_errors():
+            found = self.crm.resolve(addresses)
+        return {
+            address: Correspondent(
+                party.type,
+                party.id if party.type == "contact" else "",
+                party.account or "" if party.type != "employee" else "",
+            )
+            for address, party in found.items()
+        }
+
+    def accounts_at(self, domains: Iterable[str]) -> Mapping[str, str]:
+        with _port_errors(), self.crm.reading() as connection:
+            return people.accounts_at(connection, domains)
+
+    def transactions(self, numbers: Iterable[str]) -> Mapping[str, str]:
+        with _port_errors(), self.crm.reading() as connection:
+            return people.transactions(connection, numbers)
+
+    def lead(self, address: str, name: str, key: str) -> str:
+        with _port_errors(), self.crm.writing() as connection:
+            return people.lead(connection, address, name, key)
+
     def statuses(self) -> Mapping[str, str]:
         if self._statuses is None:
             with _port_errors():
@@ -173,7 +200,7 @@ class BuiltinCrm:
             self.delete(record)
             return None
         self._requests += 1
-        usual = ("status", "time")
+        usual = ("status", "time", "direction")
         values = columns_of({n: kept.get(n, kind_of(n).empty) for n in record.fields if n not in usual})
         if "time" in record.fields and "time" not in kept:
             day = str(record.native.created)[:10].replace("-", "")

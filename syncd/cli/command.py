@@ -12,7 +12,7 @@ import typer
 from syncd.cli.app import app
 
 #: Modules that add their commands to the app, in the order of the help text.
-COMMANDS = ("init", "sync", "inspect", "crm", "secret", "demo")
+COMMANDS = ("init", "sync", "inspect", "crm", "crm_follow", "secret", "demo")
 
 
 def run() -> None:

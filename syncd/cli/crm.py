@@ -16,9 +16,13 @@ app.add_typer(crm, name="crm")
 
 As = Annotated[str, typer.Option("--as", envvar="SYNCD_EMPLOYEE", help="The employee (id) who acts.")]
 Text = Annotated[str | None, typer.Option()]
+Transactions = Annotated[
+    list[str] | None, typer.Option(help="TYPE:NUMBER of a transaction to which it belongs; replaces the list")
+]
 
 
-def _open(config: Path | None) -> Any:
+def opened_crm(config: Path | None) -> Any:
+    """The CRM of the configuration."""
     from syncd.crm.database import Crm
     from syncd.database import StoreFault
 
@@ -45,7 +49,8 @@ def _moment(text: str, zone: str, *, end: bool = False) -> str:
     return moment_key(moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone)))
 
 
-def _values(zone: str, people: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
+def values_of(zone: str, people: list[str] | None, given: dict[str, Any]) -> dict[str, Any]:
+    """What was typed, as the CRM takes it."""
     from syncd.model.people import Participant, People
 
     values = {k: v for k, v in given.items() if v is not None}
@@ -56,17 +61,22 @@ def _values(zone: str, people: list[str] | None, given: dict[str, Any]) -> dict[
         values["zone"] = zone if len(given.get("starts") or "") > 10 else ""
     if "category" in values:
         values["categories"] = tuple(sorted(values.pop("category")))
+    if "transaction" in values:
+        values["transactions"] = tuple(sorted(t.replace(":", " ", 1) for t in values.pop("transaction")))
     if people is not None:
         values["participants"] = People([Participant(p) for p in people])
     return values
 
 
-def _shown(activity: Any) -> dict[str, Any]:
+def shown(activity: Any) -> dict[str, Any]:
+    """An activity in the documented form."""
     made = {k: v for k, v in vars(activity).items() if k not in ("seq", "key", "owner_address")}
     made["participants"] = [
-        {"address": a, "name": p.name, "answer": p.answer} for a, p in activity.participants.items()
+        {"address": a, "name": p.name, "answer": p.answer, "role": p.role} for a, p in activity.participants.items()
     ]
     made["categories"] = list(activity.categories)
+    made["transactions"] = list(activity.transactions)
+    made["attachments"] = [{"name": f.name, "type": f.type, "size": f.size} for f in activity.attachments]
     return made
 
 
@@ -97,6 +107,7 @@ def create(
     participant: Annotated[list[str] | None, typer.Option(help="e-mail address; once for each")] = None,
     account: Text = None,
     contact: Text = None,
+    transaction: Transactions = None,
     follows: Annotated[str, typer.Option(help="TYPE:ID of what this is a follow-up of")] = "",
     json: JsonOption = False,
 ) -> None:
@@ -107,9 +118,10 @@ def create(
         "subject": subject, "starts": starts, "ends": ends, "due": due, "location": location, "notes": notes,
         "status": status, "direction": direction, "priority": priority, "completion": completion,
         "private": private, "category": category or None, "account": account, "contact": contact,
+        "transaction": transaction or None,
     }  # fmt: skip
-    opened = _open(config)
-    values = _values(zone, participant, given)
+    opened = opened_crm(config)
+    values = values_of(zone, participant, given)
     values.setdefault("owner", acting or None)
     if values.get("starts") and not values.get("ends"):
         values["ends"] = _moment(starts, zone, end=True) if starts and len(starts) == 10 else values["starts"]
@@ -128,7 +140,7 @@ def create(
         raise fail(str(error)) from None
     finally:
         opened.close()
-    print_json(_shown(made)) if json else typer.echo(made.guid)
+    print_json(shown(made)) if json else typer.echo(made.guid)
 
 
 @crm.command("edit")
@@ -150,6 +162,9 @@ def edit(
     private: Annotated[bool | None, typer.Option("--private/--public")] = None,
     category: Annotated[list[str] | None, typer.Option()] = None,
     participant: Annotated[list[str] | None, typer.Option(help="replaces the list")] = None,
+    account: Text = None,
+    contact: Text = None,
+    transaction: Transactions = None,
     version: Annotated[int | None, typer.Option(help="refuse when it has been changed since this version")] = None,
     json: JsonOption = False,
 ) -> None:
@@ -159,11 +174,12 @@ def edit(
     given = {
         "subject": subject, "starts": starts, "ends": ends, "due": due, "location": location, "notes": notes,
         "status": status, "direction": direction, "priority": priority, "completion": completion,
-        "private": private, "category": category or None,
+        "private": private, "category": category or None, "account": account, "contact": contact,
+        "transaction": transaction or None,
     }  # fmt: skip
-    opened = _open(config)
+    opened = opened_crm(config)
     try:
-        made = opened.edit(guid, _values(zone, participant or None, given), by=acting, expected=version)
+        made = opened.edit(guid, values_of(zone, participant or None, given), by=acting, expected=version)
     except NotFound:
         raise fail(f"no activity {guid}") from None
     except Conflict:
@@ -172,7 +188,7 @@ def edit(
         raise fail(str(error)) from None
     finally:
         opened.close()
-    print_json(_shown(made)) if json else typer.echo(f"{made.guid} version {made.version}")
+    print_json(shown(made)) if json else typer.echo(f"{made.guid} version {made.version}")
 
 
 @crm.command("delete")
@@ -180,7 +196,7 @@ def delete(guid: str, config: ConfigOption = None, acting: As = "") -> None:
     """Delete an activity."""
     from syncd.crm.activities import NotFound
 
-    opened = _open(config)
+    opened = opened_crm(config)
     try:
         opened.delete(guid, by=acting)
     except NotFound:
@@ -195,7 +211,7 @@ def show(guid: str, config: ConfigOption = None, acting: As = "", json: JsonOpti
     """Show an activity with its history and document history."""
     from syncd.crm.activities import NotFound
 
-    opened = _open(config)
+    opened = opened_crm(config)
     try:
         found = opened.get(guid, viewer=acting)
         past = opened.history(guid, viewer=acting)
@@ -204,15 +220,17 @@ def show(guid: str, config: ConfigOption = None, acting: As = "", json: JsonOpti
         raise fail(f"no activity {guid}") from None
     finally:
         opened.close()
-    shown = {**_shown(found), "history": past, **documents}
+    whole = {**shown(found), "history": past, **documents}
     if json:
-        print_json(shown)
+        print_json(whole)
         return
-    for name, value in shown.items():
+    for name, value in whole.items():
         if value in ("", [], None, 0, False) or name == "history":
             continue
         if name == "participants":
-            value = ", ".join(f"{p['address']} ({p['answer']})" for p in value)
+            value = ", ".join(f"{p['address']} ({p['role'] or p['answer']})" for p in value)
+        if name == "attachments":
+            value = ", ".join(f"{f['name']} ({f['type']}, {f['size']} octets)" for f in value)
         typer.echo(f"{name:13} {value}")
     for line in past:
         typer.echo(f"before {line['at']} ({line['by'] or '-'}): {line['field']}: {line['text']}")
@@ -238,11 +256,11 @@ def search(text: str, config: ConfigOption = None, acting: As = "", json: JsonOp
 
 
 def _print(config: Path | None, json: bool, **criteria: Any) -> None:
-    opened = _open(config)
+    opened = opened_crm(config)
     found = opened.search(**criteria)
     opened.close()
     if json:
-        print_json({"version": 1, "activities": [_shown(a) for a in found]})
+        print_json({"version": 1, "activities": [shown(a) for a in found]})
         return
     for activity in found:
         typer.echo(_line(activity))
@@ -261,7 +279,7 @@ def people(
 
     if what not in SHEETS:
         raise fail(f"one of: {', '.join(SHEETS)}")
-    opened = _open(config)
+    opened = opened_crm(config)
     found = opened.listing(what)
     opened.close()
     if json:
@@ -281,7 +299,7 @@ def documents(
     json: JsonOption = False,
 ) -> None:
     """Show the document history of a transaction or activity: what it came of, what came of it."""
-    opened = _open(config)
+    opened = opened_crm(config)
     found = opened.documents(type_, id_)
     opened.close()
     if json:
@@ -305,7 +323,7 @@ def import_(
 
     if what not in (*SHEETS, "statuses"):
         raise fail(f"one of: {', '.join(SHEETS)}, statuses")
-    opened = _open(config)
+    opened = opened_crm(config)
     try:
         if what == "statuses":
             found = read_statuses(file)

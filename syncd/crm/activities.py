@@ -7,7 +7,7 @@ Functions on an open connection, so that several can be one transaction. Times a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -17,8 +17,9 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import RowMapping
 
 from syncd.crm import tables as t
-from syncd.crm.people import Party, resolve
+from syncd.crm.people import TRANSACTION_TYPES, Party, resolve
 from syncd.model.fields import normal_text
+from syncd.model.files import File, Files
 from syncd.model.people import ANSWERS, Participant, People, normal_address
 from syncd.model.span import parse_moment
 
@@ -45,7 +46,12 @@ FIELDS = (
     "account",
     "contact",
     "participants",
+    "appointment",
+    "transactions",
+    "attachments",
 )
+#: Those that stand in tables of their own.
+_ELSEWHERE = ("participants", "transactions", "attachments")
 
 
 class NotFound(Exception):
@@ -90,6 +96,10 @@ class Activity:
     account: str | None
     contact: str | None
     participants: People
+    #: "opportunity 4711": type and number of the transactions that it follows.
+    transactions: tuple[str, ...]
+    attachments: Files
+    appointment: str
     uid: str
     key: str | None
     version: int
@@ -98,11 +108,11 @@ class Activity:
     seq: int
 
 
-def _activity(row: RowMapping, people: People) -> Activity:
+def _activity(row: RowMapping, people: People, transactions: Iterable[str], files: Iterable[File]) -> Activity:
     values = {name: row[name] for name in Activity.__dataclass_fields__ if name in row}
     values["categories"] = tuple(json.loads(row["categories"]))
     values["owner_address"] = row["owner_address"] or ""
-    return Activity(**values, participants=people)
+    return Activity(**values, participants=people, transactions=tuple(sorted(transactions)), attachments=Files(files))
 
 
 def load(connection: Connection, guids: Sequence[str]) -> dict[str, Activity]:
@@ -114,8 +124,68 @@ def load(connection: Connection, guids: Sequence[str]) -> dict[str, Activity]:
     people: dict[str, list[Participant]] = {}
     found = connection.execute(select(t.participant).where(t.participant.c.activity.in_(guids))).mappings()
     for p in found:
-        people.setdefault(p["activity"], []).append(Participant(p["address"], p["name"], p["answer"]))
-    return {r["guid"]: _activity(r, People(people.get(r["guid"], ()))) for r in rows}
+        people.setdefault(p["activity"], []).append(Participant(p["address"], p["name"], p["answer"], p["role"]))
+    mails = [r["guid"] for r in rows if r["kind"] not in ("appointment", "task")]
+    transactions, files = _predecessors(connection, mails), _files(connection, mails)
+    return {
+        g: _activity(r, People(people.get(g, ())), transactions.get(g, ()), files.get(g, ()))
+        for r in rows
+        for g in (r["guid"],)
+    }
+
+
+def _predecessors(connection: Connection, guids: Sequence[str]) -> dict[str, list[str]]:
+    """GUID -> the transactions that it follows."""
+    f = t.follow_up.c
+    found: dict[str, list[str]] = {}
+    wanted = select(f.follower, f.predecessor_type, f.predecessor)
+    wanted = wanted.where(f.follower.in_(guids), f.predecessor_type.in_(TRANSACTION_TYPES))
+    for guid, type_, number in connection.execute(wanted) if guids else ():
+        found.setdefault(guid, []).append(f"{type_} {number}")
+    return found
+
+
+def _files(connection: Connection, guids: Sequence[str]) -> dict[str, list[File]]:
+    a = t.attachment.c
+    found: dict[str, list[File]] = {}
+    wanted = select(a.activity, a.name, a.type, a.size).where(a.activity.in_(guids)).order_by(a.activity, a.position)
+    for guid, name, type_, size in connection.execute(wanted) if guids else ():
+        found.setdefault(guid, []).append(File(name, type_, size))
+    return found
+
+
+def attachments(connection: Connection, guid: str) -> list[dict[str, Any]]:
+    """The files of an activity."""
+    a = t.attachment.c
+    found = connection.execute(select(t.attachment).where(a.activity == guid).order_by(a.position)).mappings()
+    return [{"number": r["position"], **{k: r[k] for k in ("name", "type", "size", "stored")}} for r in found]
+
+
+def pieces(connection: Connection, guid: str, number: int) -> Iterator[bytes]:
+    """The octets of a file, in pieces. Raises NotFound when they are not here."""
+    a, p = t.attachment.c, t.attachment_piece.c
+    where = (a.activity == guid) & (a.position == number) & a.stored
+    found = connection.execute(select(a.id).where(where)).scalar()
+    if found is None:
+        raise NotFound(f"{guid} {number}")
+    count = connection.execute(select(func.count()).where(p.attachment == found)).scalar_one()
+    for at in range(count):
+        yield bytes(connection.execute(select(p.content).where(p.attachment == found, p.number == at)).scalar_one())
+
+
+def invitations(connection: Connection, type: str, guid: str) -> dict[str, list[tuple[str, str]]]:
+    """What an e-mail and the appointment that it speaks of are to each other: neither knew the other when
+    it came, so they are found by the UID."""
+    a = t.activity.c
+    if type == "appointment":
+        mine = connection.execute(select(a.uid, a.key).where(a.guid == guid)).first()
+        uids = [u for u in mine or () if u]
+        found = connection.execute(select(a.kind, a.guid).where(a.appointment.in_(uids))) if uids else ()
+        return {"predecessors": [(str(r[0]), str(r[1])) for r in found]}
+    uid = connection.execute(select(a.appointment).where(a.guid == guid)).scalar()
+    about = (a.kind == "appointment") & or_(a.uid == uid, a.key == uid)
+    found = connection.execute(select(a.kind, a.guid).where(about)) if uid else ()
+    return {"followers": [(str(r[0]), str(r[1])) for r in found]}
 
 
 def next_seq(connection: Connection, count: int = 1) -> int:
@@ -150,7 +220,11 @@ def lists(connection: Connection, several: Sequence[Mapping[str, Any]]) -> Lists
 
 def checked(known: Lists, kind: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values as columns. Raises Invalid."""
-    made = {k: v for k, v in values.items() if k != "participants"}
+    made = {k: v for k, v in values.items() if k not in _ELSEWHERE}
+    if values.get("transactions"):
+        bad = [x for x in values["transactions"] if x.partition(" ")[0] not in TRANSACTION_TYPES]
+        if bad:
+            raise Invalid(f"a transaction is one of {', '.join(TRANSACTION_TYPES)} with its number")
     for name in made:
         if name not in FIELDS and name != "uid":
             raise Invalid(f"unknown field {name!r}")
@@ -205,6 +279,7 @@ def create_all(connection: Connection, several: Sequence[New], *, by: str, at: s
     made: list[str | Duplicate | Invalid] = []
     rows: list[dict[str, Any]] = []
     people: list[dict[str, Any]] = []
+    extras: list[tuple[str, str, Mapping[str, Any]]] = []
     for new in several:
         if new.key is not None and new.key in taken:
             made.append(Duplicate(new.key))
@@ -221,12 +296,15 @@ def create_all(connection: Connection, several: Sequence[New], *, by: str, at: s
         values = _NOTHING | values | _customer(connection, values, participants, customers)
         rows.append({**values, "guid": guid, "kind": new.kind, "key": new.key, "created": at, "changed": at})
         people += _participants(guid, participants)
+        extras.append((guid, new.kind, new.values))
         made.append(guid)
     if rows:
         first = next_seq(connection, len(rows))
         connection.execute(insert(t.activity), [{**row, "seq": first + n} for n, row in enumerate(rows)])
     if people:
         connection.execute(insert(t.participant), people)
+    _set_transactions(connection, [(g, k, v["transactions"]) for g, k, v in extras if v.get("transactions")])
+    _set_files(connection, [(g, v["attachments"]) for g, _, v in extras if v.get("attachments")])
     return made
 
 
@@ -258,9 +336,52 @@ def _customer(
 
 def _participants(guid: str, people: Iterable[str] | People) -> list[dict[str, Any]]:
     return [
-        {"activity": guid, "address": normal_address(p.address), "name": p.name, "answer": p.answer}
+        {"activity": guid, "address": normal_address(p.address), "name": p.name, "answer": p.answer, "role": p.role}
         for p in (people.values() if isinstance(people, People) else [Participant(a) for a in people])
     ]
+
+
+def _set_transactions(connection: Connection, several: Sequence[tuple[str, str, Iterable[str]]]) -> None:
+    """The activities follow these transactions, and no others."""
+    f = t.follow_up.c
+    if not several:
+        return
+    old = f.follower.in_([g for g, _, _ in several]) & f.predecessor_type.in_(TRANSACTION_TYPES)
+    connection.execute(sql_delete(t.follow_up).where(old))
+    rows = [
+        {
+            "predecessor_type": x.partition(" ")[0],
+            "predecessor": x.partition(" ")[2],
+            "follower_type": kind,
+            "follower": g,
+        }
+        for g, kind, wanted in several
+        for x in sorted(set(wanted))
+    ]
+    if rows:
+        connection.execute(insert(t.follow_up), rows)
+
+
+def _set_files(connection: Connection, several: Sequence[tuple[str, Iterable[File]]]) -> None:
+    """The activities have these files; what a file of the same name and size holds already stays."""
+    a = t.attachment.c
+    for guid, files in several:
+        held = {(r.name, r.type, r.size): r for r in connection.execute(select(t.attachment).where(a.activity == guid))}
+        wanted = list(files)
+        keep = [held[k].id for k in ((f.name, f.type, f.size) for f in wanted) if k in held]
+        gone = [r.id for r in held.values() if r.id not in keep]
+        if gone:
+            connection.execute(sql_delete(t.attachment_piece).where(t.attachment_piece.c.attachment.in_(gone)))
+            connection.execute(sql_delete(t.attachment).where(a.id.in_(gone)))
+        for position, file in enumerate(wanted):
+            if (file.name, file.type, file.size) in held:
+                continue
+            row = {"activity": guid, "position": position, "name": file.name, "type": file.type, "size": file.size}
+            stored = file.content is not None
+            made = connection.execute(insert(t.attachment).values(**row, stored=stored).returning(a.id)).scalar_one()
+            for number, piece in enumerate(file.content or ()):
+                values = {"attachment": made, "number": number, "content": piece}
+                connection.execute(insert(t.attachment_piece).values(**values))
 
 
 def _set_people(connection: Connection, guid: str, people: Iterable[str] | People) -> None:
@@ -286,6 +407,7 @@ def edit(
         before = getattr(old, name, None)
         text = ", ".join(f"{a} ({p.answer})" for a, p in before.items()) if isinstance(before, People) else before
         text = ", ".join(before) if isinstance(before, tuple) else text
+        text = ", ".join(f.name for f in before) if isinstance(before, Files) else text
         same = before == values[name] or (isinstance(before, tuple) and set(before) == set(values[name]))
         if same or text in (None, "", False, 0):
             continue
@@ -296,6 +418,10 @@ def edit(
         raise Conflict(guid)
     if "participants" in values:
         _set_people(connection, guid, values["participants"])
+    if "transactions" in values:
+        _set_transactions(connection, [(guid, old.kind, values["transactions"])])
+    if "attachments" in values:
+        _set_files(connection, [(guid, values["attachments"])])
     return load(connection, [guid])[guid]
 
 
@@ -324,6 +450,7 @@ def delete(connection: Connection, guid: str, *, expected: int | None) -> None:
         raise NotFound(guid)
     if expected is not None and old.version != expected:
         raise Conflict(guid)
+    _set_files(connection, [(guid, ())])
     for table in (t.participant, t.history):
         connection.execute(sql_delete(table).where(table.c.activity == guid))
     f = t.follow_up.c

@@ -23,7 +23,7 @@ from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, reso
 from syncd.database import connected, open_engine, prepare
 
 #: The newest revision under migrations/versions.
-HEAD = "0001"
+HEAD = "0002"
 
 #: The standard profile (facts: SAP CRM §1); a company may change it with `set_statuses`.
 STATUSES = (
@@ -222,10 +222,25 @@ class Crm:
                 .where(f.predecessor_type == type, f.predecessor == id)
                 .order_by(f.id)
             )
-            return {
-                "predecessors": [(r[0], r[1]) for r in before],
-                "followers": [(r[0], r[1]) for r in after],
+            found = {
+                "predecessors": [(str(r[0]), str(r[1])) for r in before],
+                "followers": [(str(r[0]), str(r[1])) for r in after],
             }
+            for side, several in activities.invitations(connection, type, id).items():
+                found[side] += [pair for pair in several if pair not in found[side]]
+            return found
+
+    def attachments(self, guid: str, *, viewer: str) -> list[dict[str, Any]]:
+        """The files of an activity: id, name, type, size, and whether their octets are here. Raises NotFound."""
+        with self.reading() as connection:
+            self._may(connection, guid, viewer)
+            return activities.attachments(connection, guid)
+
+    def attachment(self, guid: str, number: int, *, viewer: str) -> Iterator[bytes]:
+        """The octets of one file, in pieces. Raises NotFound."""
+        with self.reading() as connection:
+            self._may(connection, guid, viewer)
+            yield from activities.pieces(connection, guid, number)
 
 
 #: The viewer that the synchronisation works as; privacy is then the gate's business.

@@ -100,6 +100,37 @@ def resolve(connection: Connection, addresses: Iterable[str]) -> dict[str, Party
     return found
 
 
+def accounts_at(connection: Connection, domains: Iterable[str]) -> dict[str, str]:
+    """Domain -> the one account to which all addresses at it belong."""
+    found: dict[str, str] = {}
+    for domain in domains:
+        pattern = f"%@{domain.replace('%', '').replace('_', '')}"
+        contacts = select(t.contact.c.account).where(
+            t.contact.c.address.like(pattern), t.contact.c.account.is_not(None)
+        )
+        accounts = select(t.account.c.id).where(t.account.c.address.like(pattern))
+        several = {r[0] for r in connection.execute(contacts.union(accounts).limit(2))}
+        if len(several) == 1:
+            found[domain] = several.pop()
+    return found
+
+
+def transactions(connection: Connection, numbers: Iterable[str]) -> dict[str, str]:
+    """Number -> "type number" of those that there are."""
+    wanted = sorted(set(numbers))
+    columns = select(t.transaction.c.id, t.transaction.c.type).where(t.transaction.c.id.in_(wanted))
+    return {r.id: f"{r.type} {r.id}" for r in connection.execute(columns)} if wanted else {}
+
+
+def lead(connection: Connection, address: str, name: str, key: str) -> str:
+    """A lead for somebody whom nobody knows, once for a key: "lead number"."""
+    number = f"LEAD-{key[:12].upper()}"
+    if connection.execute(select(t.transaction.c.id).where(t.transaction.c.id == number)).first() is None:
+        description = f"{name} <{address}>" if name else address
+        connection.execute(insert(t.transaction).values(id=number, type="lead", description=description))
+    return f"lead {number}"
+
+
 def import_csv(connection: Connection, kind: str, path: Path) -> tuple[int, int]:
     """Reads a CSV file with a header line; an id that exists is brought up to date.
 

@@ -5,7 +5,19 @@ Words: SAP CRM's (activity, account, contact, transaction, status, private flag)
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -90,6 +102,8 @@ activity = Table(
     Column("contact", String, ForeignKey("crm_contact.id")),
     #: The groupware item's UID, when it came from there.
     Column("uid", String, nullable=False, default="", index=True),
+    #: Of an e-mail: UID of the appointment that it speaks of.
+    Column("appointment", String, nullable=False, default="", server_default="", index=False),
     #: The idempotent key of whoever created it.
     Column("key", String, unique=True),
     Column("version", Integer, nullable=False),
@@ -97,6 +111,7 @@ activity = Table(
     Column("changed", String, nullable=False),
     Column("seq", Integer, nullable=False, unique=True),
     Index("crm_activity_time", "owner", "starts"),
+    Index("crm_activity_appointment", "appointment"),
 )
 
 participant = Table(
@@ -106,7 +121,31 @@ participant = Table(
     Column("address", String, primary_key=True),
     Column("name", String, nullable=False, default=""),
     Column("answer", String, nullable=False, default="needs-action"),
+    #: In an e-mail: from, to or cc.
+    Column("role", String, nullable=False, default="", server_default=""),
     Index("crm_participant_address", "address"),
+)
+
+#: Files of an activity, by name; their octets in pieces, where they were let cross.
+attachment = Table(
+    "crm_attachment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("activity", String, ForeignKey("crm_activity.guid", ondelete="CASCADE"), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("name", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("stored", Boolean, nullable=False),
+    Index("crm_attachment_activity", "activity"),
+)
+
+attachment_piece = Table(
+    "crm_attachment_piece",
+    metadata,
+    Column("attachment", Integer, ForeignKey("crm_attachment.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
 )
 
 history = Table(

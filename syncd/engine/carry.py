@@ -155,7 +155,7 @@ def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
         part.item_written = part.crm_written = True
     elif rule is Rule.DELETE_CRM:
         delete_activity(ctx, at, part.decision.rest)
-    elif rule is Rule.REDACT:
+    elif rule in (Rule.REDACT, Rule.UNFILE):
         redact(ctx, at, part.row)
     elif rule in (Rule.DELETE_ITEM, Rule.TAKE_BACK) and seen is not None and not part.item_written:
         part.link = delete_item(ctx, at.link, seen, part.decision.rest)

@@ -8,7 +8,7 @@ from typing import Any
 
 from syncd.engine.digest import Digester
 from syncd.engine.pairing import Moment, Pairing
-from syncd.engine.plan import Decision
+from syncd.engine.plan import HOLDERS, Decision
 from syncd.store import Link, Row, Store, Transaction
 from syncd.store.journal import note_crossing, note_decision
 
@@ -31,10 +31,13 @@ class Report:
     parked: int = 0
     conflicts: int = 0
     held: int = 0
+    #: Messages that are none of the CRM's business, by the kind of mail they are.
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def numbers(self) -> dict[str, int]:
         """Name -> count."""
-        return dict(vars(self))
+        counts = {n: v for n, v in vars(self).items() if isinstance(v, int)}
+        return counts | {f"passed_over_{kind}": n for kind, n in sorted(self.passed_over.items())}
 
     @property
     def writes(self) -> int:
@@ -80,7 +83,7 @@ class Context:
     def responsible(self, organizer: str, role: str) -> str:
         """Whose a new activity is: the employee's in whose calendar it stands; but what was read from
         an attendee's copy is the organizer's, where that is one of ours (lesson 15)."""
-        if role == "stand-in":
+        if role in ("stand-in", *HOLDERS):  # a sent mail is its author's, whoever reads it first
             for other in self.everyone:
                 if organizer in other.employee.addresses:
                     return other.employee.addresses[0]

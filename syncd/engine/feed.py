@@ -13,6 +13,7 @@ from syncd.engine.context import Context
 from syncd.engine.pairing import Pairing
 from syncd.ports import Change, CursorExpired, Page
 from syncd.store import Link, Transaction
+from syncd.store.journal import parked
 
 
 def item_feed(pairing: str) -> str:
@@ -63,12 +64,17 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
             links: dict[str, list[Link]] = {}
             for link in tx.links_by_item(pairing.id, refs):
                 links.setdefault(link.item_ref or "", []).append(link)
-            fresh = [c.ref for c in page.changes if listing == "all" or not _echo(c, links.get(c.ref, []))]
+            waiting = _parked_refs(tx, pairing.id) if any(c.gone for c in page.changes) else frozenset()
+            fresh = [
+                c.ref
+                for c in page.changes
+                if listing == "all" or c.ref in waiting or not _echo(c, links.get(c.ref, []))
+            ]
             tx.announce(pairing.id, "item", fresh)
             done = listing
             if listing in ("all", "compare"):
-                seen += sum(not c.gone for c in page.changes)
-                tx.mark_seen(pairing.id, [c.ref for c in page.changes if not c.gone], generation)
+                seen += sum(not c.gone for c in page.changes) + len(page.there)
+                tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
                     missing = tx.unseen(pairing.id, generation)
                     tx.announce(pairing.id, "item", missing)
@@ -79,11 +85,15 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
             tx.set_feed(name, **values, mapping=pairing.lens.digest)
 
 
+def _parked_refs(tx: Transaction, pairing: str) -> frozenset[str]:
+    return frozenset(p.ref for p in parked(tx, pairing) if p.side == "item")
+
+
 def _echo(change: Change, links: Sequence[Link]) -> bool:
     """True when the links know it. An item that was brought back may have the version that it had."""
     known_gone = [link.rest in ("item-gone", "declined", "taken-back") for link in links]
     if change.gone:
-        return bool(links) and all(known_gone)
+        return all(known_gone)  # what nobody has linked may go without a word
     same = bool(change.version) and all(link.item_version == change.version for link in links)
     return bool(links) and same and not any(known_gone)
 

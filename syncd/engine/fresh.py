@@ -9,13 +9,13 @@ twin in the CRM, a series that the CRM does not hold, a claim lost to another pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.engine.context import Context
-from syncd.engine.digest import uid_digest
-from syncd.engine.join import as_activity, new_row, outside
+from syncd.engine.join import as_activity, makes_nothing, meeting_digest, new_row, note_thread, outside
 from syncd.engine.look import Look, crm_view, item_view, look
+from syncd.engine.marks import wanted
 from syncd.engine.parts import Unit
 from syncd.engine.plan import Rule, decide
 from syncd.engine.roles import role_of
@@ -85,19 +85,23 @@ def _admitted(
     maybe: list[tuple[Unit, Admission, Record]] = []
     left: list[Unit] = []
     closed: list[tuple[Pending, str]] = []
+    withheld: list[tuple[Unit, Record]] = []
     for unit in units:
         record = items.get(unit.ref or "")
         if unit.links or not isinstance(record, Record):
             left.append(unit)
             continue
         admission = admit(record, mapping.privacy)
-        if admission.verdict == "withheld":
+        if admission.verdict == "withheld" and record.kind == "message":
+            withheld.append((unit, record))
+        elif admission.verdict == "withheld":
             ctx.report.withheld += 1
             closed += [(entry, "") for entry in unit.entries]
         elif admission.record is None or admission.read_only or _expanded(ctx, record):
             left.append(unit)
         else:
             maybe.append((unit, admission, admission.record))
+    closed += _withheld(ctx, withheld, left)
     known: Mapping[str, str] = {}
     if maybe and needs_people(mapping):
         people = {a for _, _, record in maybe for a in record.fields.get("attendees") or People()}
@@ -109,9 +113,25 @@ def _admitted(
         if due is not None:
             closed += [(entry, due) for entry in unit.entries]
             continue
-        digest = uid_digest(ctx.key, record.uid, "") if record.uid else None
+        digest = meeting_digest(ctx, record, "")
         made.append(_New(unit, admission, record, digest, view))
     return made, left, closed
+
+
+def _withheld(ctx: Context, several: Sequence[tuple[Unit, Record]], left: list[Unit]) -> list[tuple[Pending, str]]:
+    """Messages of which nothing crosses: those that were logged before (they were moved) are taken back by
+    `unit.settle_unit`; of the others there is nothing to do."""
+    marks = {unit.ref: meeting_digest(ctx, record, "") for unit, record in several}
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [m for m in marks.values() if m])
+    closed: list[tuple[Pending, str]] = []
+    for unit, _ in several:
+        if marks[unit.ref] in rows:
+            left.append(unit)
+        else:
+            ctx.report.withheld += 1
+            closed += [(entry, "") for entry in unit.entries]
+    return closed
 
 
 def _expanded(ctx: Context, record: Record) -> bool:
@@ -131,7 +151,7 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
     for n in maybe:
         known = n.record.uid in keys or n.digest in rows
         twice = n.digest is not None and digests.count(n.digest) > 1
-        stays = mapping.direction == "to-groupware" or n.record.fields.get("status") == "cancelled"
+        stays = mapping.direction == "to-groupware" or makes_nothing(ctx, n.record.fields)
         if known or twice or stays:
             left.append(n.unit)
         else:
@@ -140,8 +160,14 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
         return []
     records = [as_activity(ctx, n.record, n.view) for n in plain]
     found = ctx.pairing.crm.candidates(records, ctx.pairing.employee.addresses[0])
-    left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
-    return [n for n, twins in zip(plain, found, strict=True) if not twins]
+    alike = [[t for t in twins if _maybe(n.record, t)] for n, twins in zip(plain, found, strict=True)]
+    left += [n.unit for n, twins in zip(plain, alike, strict=True) if twins]
+    return [n for n, twins in zip(plain, alike, strict=True) if not twins]
+
+
+def _maybe(record: Record, twin: Record) -> bool:
+    """A message is known by its identity alone: two of one second may have one subject."""
+    return record.kind != "message" or record.uid == twin.uid
 
 
 def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
@@ -159,12 +185,16 @@ def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
         ]
     )
     ctx.report.linked += len(links)
+    note_thread(ctx, tx, {row.id: n.record for n, row in zip(new, rows, strict=True)})
     values: list[dict[str, Any]] = []
     making: list[_New] = []
     for n, row, link in zip(new, rows, links, strict=True):
         n.row, n.look = row, look(ctx, link, n.admission, n.record.fields, None, {}, {})
         n.unit.links = [link]
-        if decide(n.look.situation, ctx.pairing.lens.mapping.deletions).rule is not Rule.CREATE_CRM:
+        if (
+            decide(replace(n.look.situation, fresh=True), ctx.pairing.lens.mapping.deletions).rule
+            is not Rule.CREATE_CRM
+        ):
             continue
         n.meant = meant_for_crm(ctx, n.look)
         uid = n.record.uid
@@ -212,6 +242,8 @@ def _third_beat(ctx: Context, tx: Transaction, done: Sequence[tuple[_New, Writte
     note_crossings(tx, at=ctx.moment.text, pairing=ctx.pairing.id, way="to-crm", rule="full", crossed=crossed)
     _closed(ctx, tx, [(entry, "") for n, _ in done for entry in n.unit.entries])
     ctx.report.created_crm += len(done)
+    if wanted(ctx):
+        tx.note_marks(ctx.pairing.id, [n.record.ref for n, _ in done], logged=True)
 
 
 def _closed(ctx: Context, tx: Transaction, closed: Sequence[tuple[Pending, str]]) -> None:

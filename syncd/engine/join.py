@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.filing import digests
 from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
 from syncd.engine.pairing import day_text
 from syncd.engine.roles import role_of
@@ -24,7 +25,7 @@ from syncd.engine.writes import Wait
 from syncd.mapping.conditions import needs_people, taken
 from syncd.model.fields import Fields
 from syncd.model.record import Record
-from syncd.ports import Gone, Rejected
+from syncd.ports import Gone, PortError, Rejected
 from syncd.store import Link, Row, Transaction
 
 
@@ -62,6 +63,22 @@ def new_row(ctx: Context, record: Record, occurrence: str, digest: str | None) -
     }
 
 
+def meeting_digest(ctx: Context, record: Record, occurrence: str) -> str | None:
+    """By which the store knows an item that others hold too; a task made of a flagged message is its
+    employee's alone."""
+    if not record.uid:
+        return None
+    mine = f"{record.uid}\0{ctx.pairing.id}" if ctx.pairing.lens.mapping.activity == "task" else record.uid
+    return uid_digest(ctx.key, mine if record.kind == "message" else record.uid, occurrence)
+
+
+def makes_nothing(ctx: Context, fields: Fields) -> bool:
+    """A cancelled meeting is not made in the CRM, nor a task of a message that nobody flagged."""
+    if ctx.pairing.lens.mapping.item == "message":
+        return ctx.pairing.lens.mapping.activity == "task" and not fields.get("flagged")
+    return bool(fields.get("status") == "cancelled")
+
+
 def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> tuple[Link | None, str]:
     """The link of an item, or of an occurrence, that has none yet.
 
@@ -73,7 +90,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
         return None, due
-    digest = uid_digest(ctx.key, record.uid, occurrence) if record.uid else None
+    digest = meeting_digest(ctx, record, occurrence)
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
         if row is None and digest:
@@ -81,7 +98,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     if row is not None:
         return _known(ctx, record, occurrence, row), ""
     row = _adopted(ctx, record, view)
-    if row is None and (lens.mapping.direction == "to-groupware" or fields.get("status") == "cancelled"):
+    if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
         return None, ""
     try:
         with ctx.store.transaction() as tx:
@@ -94,7 +111,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
         raise Wait from None
 
 
-def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
+def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link | None:
     """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
     that has moved to another place in this replica."""
     with ctx.store.reading() as tx:
@@ -102,10 +119,13 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
     link = mine[0] if mine else None
     if link is not None and link.item_ref not in (None, record.ref):
         there = ctx.pairing.replica.fetch([link.item_ref or ""]).get(link.item_ref or "")
-        if isinstance(there, Record):
+        if isinstance(there, Record) and record.kind == "message":
+            if "filed" not in record.traits or "filed" in there.traits:
+                return None  # another copy of it in the same mailbox
+        elif isinstance(there, Record):
             same = "has the same UID" if there.uid == record.uid else "is the same meeting"
             raise Rejected(f"another entry of this calendar {same}: {link.item_ref}: delete one of the two")
-        if there is not None and not isinstance(there, Gone):
+        if isinstance(there, PortError) and not isinstance(there, Gone):
             raise there
     with ctx.store.transaction() as tx:
         if link is None:
@@ -115,13 +135,45 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link:
         return tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
 
 
+def moved_here(ctx: Context, record: Record) -> list[Link]:
+    """The link of a message that was logged, and that was moved to where nothing of it may cross."""
+    digest = meeting_digest(ctx, record, "") if record.kind == "message" else None
+    if digest is None:
+        return []
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest)
+        mine = tx.links_of_rows(ctx.pairing.id, [row.id]) if row else []
+    for link in mine:
+        there = ctx.pairing.replica.fetch([link.item_ref]).get(link.item_ref) if link.item_ref else Gone("not there")
+        if isinstance(there, Gone):
+            with ctx.store.transaction() as tx:
+                ctx.moved.add(link.id)
+                return [tx.set_link(link.id, item_ref=record.ref, item_version="", rest="")]
+    return []
+
+
 def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: str, *, ours: bool) -> Link:
     others = tx.links_of_row(row.id)
     role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
     ctx.report.linked += 1
+    note_thread(ctx, tx, {row.id: record})
     return tx.add_link(
         pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
     )
+
+
+def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -> None:
+    """What answers these messages (activity -> message) will be filed like them."""
+    own = {a for p in (*ctx.everyone, ctx.pairing) for a in p.employee.addresses}
+    found: dict[str, int] = {}
+    for row, record in messages.items():
+        if record.kind == "message" and ctx.pairing.lens.mapping.activity == "e-mail":
+            people = record.fields.get("correspondents") or ()
+            outsiders = [a for a in dict.fromkeys([record.owner, *people]) if a and a not in own]
+            for digest in digests(ctx, record, outsiders):
+                found.setdefault(digest, row)
+    if found:
+        tx.note_threads(ctx.pairing.crm_name, found)
 
 
 def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
@@ -129,7 +181,8 @@ def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
     owner = ctx.pairing.employee.addresses[0]
     (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
     same_uid = [c for c in found if record.uid and c.uid == record.uid]
-    likely = same_uid or [c for c in found if equal_meeting(ctx, view, c)]
+    alike = [] if record.kind == "message" else [c for c in found if equal_meeting(ctx, view, c)]
+    likely = same_uid or alike  # two messages of one second may have one subject
     with ctx.store.transaction() as tx:
         rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
         free = [c for c in likely if c.ref not in rows or not tx.links_of_rows(ctx.pairing.id, [rows[c.ref].id])]
@@ -152,6 +205,17 @@ def new_key(ctx: Context, source: str) -> str:
     return str(UUID(bytes=hashlib.blake2b(source.encode(), key=ctx.key, digest_size=16).digest(), version=5))
 
 
+def _written_here(ctx: Context, activity: Record) -> bool:
+    """True for an e-mail that its author wrote in the CRM, and that no mailbox holds: only that one is
+    put into the author's Sent folder."""
+    outgoing = activity.fields.get("direction") == "out" and activity.owner in ctx.pairing.employee.addresses
+    if ctx.pairing.lens.mapping.activity != "e-mail" or not outgoing or activity.uid:
+        return False
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref)
+        return row is None or not tx.links_of_row(row.id)
+
+
 def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     """As `join_item`, for an activity that has no item in this replica yet. Raises Wait."""
     pairing, lens = ctx.pairing, ctx.pairing.lens
@@ -160,6 +224,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if not pairing.replica.capabilities.writable:
         return None, ""
     if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
+        return None, ""
+    if lens.mapping.item == "message" and not _written_here(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
     if not within(ctx, view):

@@ -40,6 +40,8 @@ def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
     names = ctx.pairing.names - ({"recurrence"} if ctx.pairing.expands else set())
     if role == "copy":
         names -= {"participants"}
+    if ctx.pairing.lens.mapping.item == "message":  # what was not read, or may not cross, is not empty
+        names = frozenset(n for n in names if ctx.pairing.lens.rules[n].item in fields)
     return {name: value for name, value in seen.items() if name in names}
 
 
@@ -108,6 +110,8 @@ def look(
         past=_past(ctx, item or crm),
         responsible=activity is None or activity.owner in pairing.employee.addresses,
         ours=link.ours,
+        left=_left(ctx, admission, fields),
+        fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
     )
     return Look(link, situation, sides, activity, fields)
@@ -140,6 +144,13 @@ def _item_state(
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):
         return Item.OUT
     return Item.CHANGED if changed(sides.digester, sides.item_base, sides.item) else Item.SAME
+
+
+def _left(ctx: Context, admission: Admission | None, fields: Fields | None) -> bool:
+    """True for a message that is there and may cross, but that the mapping's conditions leave out."""
+    if ctx.pairing.lens.mapping.item != "message" or admission is None or admission.verdict == "withheld":
+        return False
+    return fields is not None and not taken(ctx.pairing.lens.mapping, fields, {})
 
 
 def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:

@@ -78,6 +78,24 @@ def merge(sides: Sides) -> Merge:
     return made
 
 
+def second_copy(sides: Sides) -> Merge:
+    """Another mailbox's copy of a message that the CRM has already: it adds what is missing there, and
+    changes nothing that anybody may have corrected."""
+    made = Merge()
+    for name in sorted(sides.item.keys() | sides.crm.keys()):
+        empty = kind_of(name).empty
+        here, there = sides.item.get(name, empty), sides.crm.get(name, empty)
+        up = sides.directions[name] in ("both", "to-crm") and name in sides.item
+        if up and same(name, there, empty) and not same(name, here, empty):
+            _to_crm(sides, made, name, here)
+            continue
+        if name in sides.item:
+            made.now[0][name] = sides.digester.of(name, here)
+        if name in sides.crm:
+            made.now[1][name] = sides.digester.of(name, there)
+    return made
+
+
 def _whole(sides: Sides, made: Merge, name: str) -> None:
     item, crm = sides.item.get(name), sides.crm.get(name)
     item_changed = name in sides.item and _changed(sides, sides.item_base, name, item)

@@ -28,6 +28,16 @@ class Employee:
 
 
 @dataclass(frozen=True)
+class OwnMail:
+    """An employee's own word on a mailbox; it can only narrow what the mapping lets cross."""
+
+    exclude_keywords: tuple[str, ...] = ()
+    block: tuple[str, ...] = ()
+    #: headers-only, text or full.
+    content: str = "full"
+
+
+@dataclass(frozen=True)
 class Pairing:
     """What one pass works on."""
 
@@ -38,6 +48,8 @@ class Pairing:
     #: The CRM's name in the configuration: pairings with the same name share its activities.
     crm_name: str
     lens: Lens = field(repr=False)
+    #: What the employee excludes of a mailbox, beside the mapping.
+    own: OwnMail = OwnMail()
 
     @cached_property
     def names(self) -> frozenset[str]:

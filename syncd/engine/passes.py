@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from syncd.engine.context import Context, Report
 from syncd.engine.feed import feed_crm, feed_items
+from syncd.engine.mailroom import for_mail
+from syncd.engine.marks import show_marks
 from syncd.engine.recover import recover
 from syncd.engine.settle import settle
 from syncd.ports import AuthFailed, PortError, Transient
@@ -16,6 +18,7 @@ def run_pass(ctx: Context) -> Report:
     Raises Transient (back off this mailbox), AuthFailed (stop this account) and other PortErrors of
     the feeds; what was done until then is done, and the rest is still announced.
     """
+    for_mail(ctx)
     pairing = ctx.pairing.id
     with ctx.store.reading() as tx:
         ctx.approved = approved(tx, pairing)
@@ -25,6 +28,7 @@ def run_pass(ctx: Context) -> Report:
         feed_items(ctx)
         feed_crm(ctx)
         settle(ctx)
+        show_marks(ctx)
         outcome = "held" if ctx.report.held else "ok"
     except AuthFailed:
         outcome = "sign-in failed"

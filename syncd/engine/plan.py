@@ -52,6 +52,7 @@ class Rule(Enum):
     DECLINE = "record the answer: declined"
     REDACT = "take back what became private"
     TAKE_BACK = "take back the item that syncd made"
+    UNFILE = "take back what the folder had filed"
     REST = "rest"
     DROP = "drop the link"
 
@@ -69,7 +70,11 @@ _GRID = {
 TABLE = {(item, act): rule for item, line in _GRID.items() for act, rule in zip(_A, line, strict=True)}
 
 #: Rules that a guard counts: each is a deletion, or comes of one.
-GUARDED = frozenset({_R.DELETE_ITEM, _R.DELETE_CRM, _R.CANCEL, _R.DECLINE, _R.TAKE_BACK})
+GUARDED = frozenset({_R.DELETE_ITEM, _R.DELETE_CRM, _R.CANCEL, _R.DECLINE, _R.TAKE_BACK, _R.UNFILE})
+
+#: Roles of messages: "holder" has a copy of it; "filed" has one that is the CRM's business only because
+#: it was put into a drop folder.
+HOLDERS = ("holder", "filed")
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,12 @@ class Situation:
     ours: bool = False
     #: The activity's status means that it was rejected.
     rejected: bool = False
+    #: The mapping's conditions leave it out, not the window.
+    left: bool = False
+    #: Nothing of it was ever agreed on, or what was has been taken back.
+    fresh: bool = False
+    #: Its activity was there, and somebody deleted it.
+    deleted: bool = False
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,8 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
     if asleep is not None:
         return asleep
     rule = TABLE[at.item, at.activity]
+    if at.role in HOLDERS:
+        return _message(at, rule)
     guest = at.role in ("attendee", "stand-in")
     if rule is _R.CANCEL:
         return _item_deleted(at, deletions, guest)
@@ -125,6 +138,22 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
     if _rejection_deletes(at, deletions, guest):
         return Decision(_R.TAKE_BACK, "taken-back")
     return Decision(rule)
+
+
+def _message(at: Situation, rule: Rule) -> Decision:
+    """What was said was said: mail that is deleted stays in the CRM, a log that is deleted there leaves
+    the mail alone and does not come back. Only what a drop folder filed goes when it is taken out."""
+    if at.role == "filed" and at.activity is not _A.GONE and (at.item is _I.GONE or at.left):
+        return Decision(_R.UNFILE, "private")
+    if rule is _R.REDACT:
+        return Decision(rule, "private")
+    if at.item is _I.GONE:
+        return Decision(_R.DROP) if at.activity is _A.GONE else Decision(_R.REST, "item-gone")
+    if at.activity is _A.GONE and at.item in (_I.SAME, _I.CHANGED) and not (at.fresh and not at.deleted):
+        return Decision(_R.REST, "activity-gone")
+    if rule in (_R.TAKE_BACK, _R.DELETE_ITEM):
+        return Decision(_R.REST, "out")
+    return Decision(rule, _why(at)) if rule is _R.REST else Decision(rule)
 
 
 def _asleep(at: Situation) -> Decision | None:

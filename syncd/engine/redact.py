@@ -10,7 +10,8 @@ import re
 
 from syncd.engine.context import Context
 from syncd.engine.look import Look
-from syncd.engine.plan import Activity
+from syncd.engine.marks import wanted
+from syncd.engine.plan import HOLDERS, Activity
 from syncd.engine.writes import HISTORY, attempt, journal
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value, kind_of, normal_text
@@ -26,7 +27,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
         shared = any(k.id != link.id and k.rest not in _ABSENT for k in tx.links_of_row(row.id))
-    becomes_block = at.item_fields is not None
+    becomes_block = at.item_fields is not None and link.role not in HOLDERS
     intent = None
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
@@ -40,6 +41,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             tx.close_intent(intent.id)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
         forget_agreement(tx, link, block=becomes_block)
+        if wanted(ctx) and link.item_ref is not None:
+            tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
             ctx.touch(tx, link, row)
 

@@ -21,6 +21,8 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     """own, attendee, stand-in or copy; `others` are the links of the same activity."""
     if link is not None and link.ours:
         return "copy"
+    if record.kind == "message":
+        return "filed" if "filed" in (record.fields.get("traits") or ()) or _left(record, link) else "holder"
     people: People = record.fields.get("attendees") or People()
     if not record.owner or not people or record.owner in employee.addresses:
         return "own"
@@ -29,6 +31,11 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
         return "attendee"
     before = [o for o in speaks if o.role == "stand-in" and (link is None or o.id < link.id or link.role != "stand-in")]
     return "attendee" if before else "stand-in"
+
+
+def _left(record: Record, link: Link | None) -> bool:
+    """True for a message that a drop folder filed and that nothing else would let cross."""
+    return link is not None and link.role == "filed" and "unknown" in (record.fields.get("traits") or ())
 
 
 def directions(lens: Lens, role: str, *, read_only: bool) -> dict[str, str]:

@@ -6,18 +6,19 @@ For most items that is one link. An expanded series is one item with a link an o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
-from syncd.engine.join import join_item, known_people
+from syncd.engine.join import join_item, known_people, moved_here
 from syncd.engine.look import Look, look
-from syncd.engine.merge import Merge, merge
+from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import GUARDED, Decision, Item, Rule, decide
+from syncd.engine.plan import GUARDED, HOLDERS, Decision, Item, Rule, decide
 from syncd.engine.roles import role_of
 from syncd.engine.window import enters, wakes
 from syncd.engine.writes import Wait
@@ -53,6 +54,8 @@ def settle_unit(
         admission = admit(record, ctx.pairing.lens.mapping.privacy, ours=any(k.private_copy for k in links))
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1
+        if not links and admission.verdict == "withheld":
+            links = unit.links = moved_here(ctx, record)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)
             return outcome
@@ -188,15 +191,29 @@ def _part(
         activity = _record(found)
     known = known_people(ctx, fields) if fields is not None else {}
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
+    if role_is_holder(link):
+        gone_there = row.crm_ref is not None and link.rest != "private"
+        seen_both = replace(seen_both, situation=replace(seen_both.situation, deleted=gone_there))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
-    if link.rest == "private" and not link.brought and decision.rule is Rule.REDACT:
+    if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
-    if decision.rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
+    if role_is_holder(link) and seen_both.situation.fresh and decision.rule in _AGREEING:
+        part.merge = second_copy(seen_both.sides)
+    elif decision.rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         part.merge = merge(seen_both.sides)
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+#: Rules under which both sides are there and speak to each other.
+_AGREEING = (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE)
+
+
+def role_is_holder(link: Link) -> bool:
+    """True for the link of a message."""
+    return link.role in HOLDERS
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

@@ -6,6 +6,7 @@ Pure; judged in the item's own terms, after the privacy filter.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 
 from syncd.mapping.schema import Condition, MappingFile
 from syncd.model.fields import Fields
@@ -26,6 +27,13 @@ def met(condition: Condition, fields: Fields, known: Mapping[str, str]) -> bool:
     if condition.all_day is not None:
         span = fields.get("time")
         return span is not None and span.all_day is condition.all_day
+    if condition.folder is not None:
+        folder = str(fields.get("folder") or "").casefold()
+        return any(fnmatchcase(folder, pattern.casefold()) for pattern in condition.folder)
+    if condition.flagged is not None:
+        return bool(fields.get("flagged")) is condition.flagged
+    if condition.kind is not None:
+        return bool(set(condition.kind) & set(fields.get("traits") or ()))
     people: People = fields.get("attendees") or People()
     if condition.attendee == "none":
         return not people
@@ -36,6 +44,8 @@ def met(condition: Condition, fields: Fields, known: Mapping[str, str]) -> bool:
 
 def taken(mapping: MappingFile, fields: Fields, known: Mapping[str, str]) -> bool:
     """True when the mapping lets the item cross."""
+    if mapping.item == "message" and set(mapping.mail.never) & set(fields.get("traits") or ()):
+        return False
     if any(met(c, fields, known) for c in mapping.exclude):
         return False
     include = mapping.include

@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from syncd.mapping.mail import Mail, Trait
+from syncd.mapping.strict import Strict
 from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS, ITEM_WORDS, Kind
 from syncd.strict_yaml import Place, nearest
 
@@ -33,29 +35,6 @@ def _days(value: Any) -> Any:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_days, json_schema_input_type=str)]
-
-
-class Strict(BaseModel):
-    """No unknown keys, nothing changed after it was read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _empty_sections(cls, data: Any) -> Any:
-        """A section whose lines are all commented out is a section with its defaults; any other key
-        with nothing behind it is wrong unless it takes empty text."""
-        if not isinstance(data, dict):
-            return data
-        sections = cls._sections() if None in data.values() else set()
-        return {k: "" if v is None else v for k, v in data.items() if v is not None or k not in sections}
-
-    @classmethod
-    def _sections(cls) -> set[str]:
-        defaults = {
-            info.alias or name: info.get_default(call_default_factory=True) for name, info in cls.model_fields.items()
-        }
-        return {name for name, default in defaults.items() if isinstance(default, BaseModel | list | dict)}
 
 
 class Window(Strict):
@@ -82,6 +61,12 @@ class Condition(Strict):
     attendee: Literal["known-contact", "any", "none"] | None = None
     #: It lasts whole days, or does not.
     all_day: bool | None = Field(None, alias="all-day")
+    #: It lies in one of these folders; * and ? stand for any words.
+    folder: list[str] | None = None
+    #: It is flagged, or is not.
+    flagged: bool | None = None
+    #: It is mail of one of these kinds.
+    kind: list[Trait] | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Condition:
@@ -147,9 +132,9 @@ class MappingFile(Strict):
     #: The form of this file.
     version: Literal[1]
     #: What it is in the groupware.
-    item: Literal["event", "todo"]
+    item: Literal["event", "todo", "message"]
     #: What it is in the CRM.
-    activity: Literal["appointment", "task"]
+    activity: Literal["appointment", "task", "e-mail"]
     #: Which way records cross.
     direction: Direction = "both"
     #: How far back and ahead.
@@ -160,6 +145,8 @@ class MappingFile(Strict):
     exclude: list[Condition] = []
     #: What may cross of private things.
     privacy: Privacy = Field(default_factory=lambda: Privacy.model_validate({}))
+    #: For messages: which mail is the CRM's business, what of it crosses, where it is filed.
+    mail: Mail = Field(default_factory=lambda: Mail.model_validate({}))
     #: Activity field to item field, or to a field rule.
     fields: dict[str, FieldRule | str]
     #: Activity field, or `default`, to whose word counts: crm, groupware, newest, organizer, ask.
@@ -167,6 +154,9 @@ class MappingFile(Strict):
     #: What a deletion does on the other side.
     deletions: Deletions = Field(default_factory=lambda: Deletions.model_validate({}))
 
+
+#: What an item of each kind may be in the CRM; a flagged message may be a task.
+PAIRS = {"event": ("appointment",), "todo": ("task",), "message": ("e-mail", "task")}
 
 #: A fault in a mapping: its place there, and what is wrong.
 Fault = tuple[Place, str]
@@ -176,10 +166,12 @@ def problems_of(mapping: MappingFile) -> list[Fault]:
     """Faults that need more than types: unknown fields, two rules for one item field, kinds that
     do not fit. Each with its place."""
     found: list[Fault] = []
-    pairs = {"event": "appointment", "todo": "task"}
-    if pairs[mapping.item] != mapping.activity:
-        found.append((("activity",), f'item "{mapping.item}" goes with activity "{pairs[mapping.item]}"'))
+    if mapping.activity not in PAIRS[mapping.item]:
+        words = " or ".join(f'"{a}"' for a in PAIRS[mapping.item])
+        found.append((("activity",), f'item "{mapping.item}" goes with activity {words}'))
         return found
+    if "mail" in mapping.model_fields_set and mapping.item != "message":
+        found.append((("mail",), '"mail" is for messages'))
     item_fields, activity_fields = ITEM_FIELDS[mapping.item], ACTIVITY_FIELDS[mapping.activity]
     fed: dict[str, str] = {}
     for name, rule in mapping.fields.items():
@@ -219,7 +211,7 @@ def problems_of(mapping: MappingFile) -> list[Fault]:
         for name in mapping.conflicts
         if name != "default" and name not in mapping.fields
     ]
-    needed = {"appointment": ("subject", "time"), "task": ("subject",)}[mapping.activity]
+    needed = {"appointment": ("subject", "time"), "task": ("subject",), "e-mail": ("subject", "time")}[mapping.activity]
     found += [(("fields",), f'"{name}" must be mapped') for name in needed if name not in mapping.fields]
     return found
 
@@ -250,7 +242,7 @@ def _word_fault(word: str, kind: Kind, words: Sequence[str] | None) -> str:
 
 
 def _condition_problems(mapping: MappingFile) -> Iterator[Fault]:
-    valid = ITEM_WORDS[mapping.item]["status"]
+    valid = ITEM_WORDS[mapping.item].get("status", ())
     places: list[tuple[Place, Sequence[Condition]]] = [
         (("include", "any"), mapping.include.any),
         (("include", "all"), mapping.include.all),
@@ -258,6 +250,10 @@ def _condition_problems(mapping: MappingFile) -> Iterator[Fault]:
     ]
     for place, conditions in places:
         for number, condition in enumerate(conditions):
+            key = next(iter(condition.model_fields_set))
+            of_mail = key in ("folder", "flagged", "kind")
+            if of_mail != (mapping.item == "message") and key not in ("category", "sensitivity"):
+                yield (*place, number), f'"{key.replace("_", "-")}" says nothing of a {mapping.item}'
             for at, word in enumerate(condition.status or ()):
                 if word not in valid:
                     yield (*place, number, "status", at), f'"{word}" is no valid word here{nearest(word, valid)}'

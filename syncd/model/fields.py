@@ -14,11 +14,12 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+from syncd.model.files import Files
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Moment, Span, moment_key, rounded
 
-Value = Any  # str | int | bool | Span | Moment | frozenset[str] | People | Recurrence | None
+Value = Any  # str | int | bool | Span | Moment | frozenset[str] | People | Recurrence | Files | None
 Fields = Mapping[str, Value]
 
 
@@ -208,10 +209,30 @@ class Series(Kind):
         return value
 
 
-TEXT, CHOICE, NUMBER, FLAG = Text(), Choice(), Number(), Flag()
-SPAN, DAY, WORDS, PEOPLE, SERIES = When(), Day(), Words(), Participants(), Series()
+class Attachments(Kind):
+    """Files: what each is called, of which type and how large."""
 
-#: Fields of groupware items, by item kind (RFC 5545's words).
+    name = "files"
+    keyed = True
+    empty = Files()
+
+    def canonical(self, value: Value) -> str:
+        return "\n".join(sorted(self.elements(value)))
+
+    def elements(self, value: Value) -> dict[str, str]:
+        return {f"{f.name} {f.type} {f.size}": "" for f in value or ()}
+
+    def rebuild(self, picked: Mapping[str, Value]) -> Value:
+        found = []
+        for key, holder in picked.items():
+            found += [f for f in holder if f"{f.name} {f.type} {f.size}" == key][:1]
+        return Files(found)
+
+
+TEXT, CHOICE, NUMBER, FLAG = Text(), Choice(), Number(), Flag()
+SPAN, DAY, WORDS, PEOPLE, SERIES, FILES = When(), Day(), Words(), Participants(), Series(), Attachments()
+
+#: Fields of groupware items, by item kind (RFC 5545's and RFC 5322's words).
 ITEM_FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
     {
         "event": MappingProxyType(
@@ -239,6 +260,29 @@ ITEM_FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
                 "percent": NUMBER,
                 "sensitivity": CHOICE,
                 "categories": WORDS,
+            }
+        ),
+        "message": MappingProxyType(
+            {
+                "subject": TEXT,
+                "text": TEXT,
+                "date": SPAN,
+                #: in: it came to the employee; out: an employee wrote it.
+                "direction": CHOICE,
+                #: Author and recipients, but for blind copies.
+                "correspondents": PEOPLE,
+                "attachments": FILES,
+                "priority": NUMBER,
+                "sensitivity": CHOICE,
+                #: Keywords that people, or their rules, gave it.
+                "categories": WORDS,
+                "flagged": FLAG,
+                #: UID of the appointment that it speaks of (RFC 6047).
+                "invitation": TEXT,
+                #: Where the engine files it (see `syncd.engine.filing`).
+                "account": CHOICE,
+                "contact": CHOICE,
+                "transactions": WORDS,
             }
         ),
     }
@@ -273,6 +317,26 @@ ACTIVITY_FIELDS: Mapping[str, Mapping[str, Kind]] = MappingProxyType(
                 "categories": WORDS,
             }
         ),
+        "e-mail": MappingProxyType(
+            {
+                "subject": TEXT,
+                "notes": TEXT,
+                "time": SPAN,
+                "direction": CHOICE,
+                "status": CHOICE,
+                "priority": NUMBER,
+                "private": FLAG,
+                "categories": WORDS,
+                "participants": PEOPLE,
+                "attachments": FILES,
+                "account": CHOICE,
+                "contact": CHOICE,
+                #: "opportunity 4711": type and number of the business transactions that it belongs to.
+                "transactions": WORDS,
+                #: UID of the appointment that it speaks of.
+                "appointment": TEXT,
+            }
+        ),
     }
 )
 
@@ -290,6 +354,13 @@ ITEM_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             {
                 "status": ("needs-action", "in-process", "completed", "cancelled"),
                 "sensitivity": ("public", "private", "confidential"),
+            }
+        ),
+        "message": MappingProxyType(
+            {
+                "direction": ("in", "out"),
+                "sensitivity": ("public", "private", "confidential"),
+                "status": (),
             }
         ),
     }

@@ -28,6 +28,8 @@ class Participant:
     #: The name to show; never part of equality, as every system spells it otherwise.
     name: str = field(default="", compare=False)
     answer: str = "needs-action"
+    #: In a message: from, to or cc; no part of equality, as a list may name somebody twice.
+    role: str = field(default="", compare=False)
 
 
 class People(Mapping[str, Participant]):
@@ -43,6 +45,10 @@ class People(Mapping[str, Participant]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._by_address))
+
+    def ordered(self) -> list[str]:
+        """The addresses as they were given, not sorted."""
+        return list(self._by_address)
 
     def __len__(self) -> int:
         return len(self._by_address)

@@ -21,14 +21,19 @@ class Record:
     ref: str
     #: What changes whenever the record does (an ETag, a change number); "" when the side has none.
     version: str
-    #: "event", "todo", "appointment" or "task".
+    #: "event", "todo", "message", "appointment", "task" or "e-mail".
     kind: str
     fields: Fields
-    #: iCalendar UID; for an activity the UID or external key that it carries, "" if none.
+    #: iCalendar UID, a message's identity; for an activity the UID or external key that it carries, "" if none.
     uid: str = ""
     #: The key under which syncd created it, where the record can carry one.
     key: str = ""
     #: Address of the organiser (items, "" without) or of the employee responsible (activities).
     owner: str = ""
     modified: datetime | None = None
+    #: Of a message: its own Message-ID ("" without), then those that it answers, the thread's first first.
+    thread: tuple[str, ...] = ()
+    #: Of a message: the folder in which it lies, and what kind of mail it is (`syncd.mail.headers`).
+    folder: str = ""
+    traits: frozenset[str] = frozenset()
     native: Any = field(default=None, compare=False, repr=False)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from syncd.engine.digest import Digester
-from syncd.engine.pairing import Employee, Pairing
+from syncd.engine.pairing import Employee, OwnMail, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
@@ -60,8 +60,7 @@ class House:
         whenever it is asked."""
         account = self.accounts[pairing]
         profile = self.configuration.settings.profiles[account.profile]
-        item = load(locate(profile.mapping, self.configuration.folder)).mapping.item
-        return _replica(self.configuration, account, item)
+        return _replica(self.configuration, account, load(locate(profile.mapping, self.configuration.folder)))
 
     def secret_mark(self, pairing: str) -> str:
         """A keyed digest of the pairing's secret as it is now, to see that it was replaced."""
@@ -126,9 +125,10 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             lens = lenses[account.profile]
             chosen = not wanted or bool({name, employee.id} & wanted)
             kind = lens.mapping.item
-            replica = _replica(configuration, account, kind) if chosen else Shut(kind, "not asked for")
+            replica = _replica(configuration, account, lens) if chosen else Shut(kind, "not asked for")
             house.accounts[name], house.servers[name] = account, urlsplit(profile.url).netloc
-            house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens))
+            own = OwnMail(tuple(account.mail.exclude_keywords), tuple(account.mail.block), account.mail.content)
+            house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens, own))
             house.chosen += house.pairings[-1:] if chosen else []
     return house
 
@@ -148,11 +148,16 @@ class Shut:
     changes = fetch = create = update = delete = find = _fail
 
 
-def _replica(configuration: Configuration, account: Account, kind: str) -> Replica:
+def _replica(configuration: Configuration, account: Account, lens: Lens) -> Replica:
     try:
-        return open_replica(configuration, account, kind)
+        return open_replica(configuration, account, lens)
     except SecretFault as error:
-        return Shut(kind, str(error))
+        return Shut(lens.mapping.item, str(error))
+
+
+def _asks_flag(lens: Lens) -> bool:
+    mapping = lens.mapping
+    return any(c.flagged is not None for c in (*mapping.include.any, *mapping.include.all, *mapping.exclude))
 
 
 def person(employee: EmployeeEntry) -> Employee:
@@ -167,14 +172,23 @@ def crm_options(configuration: Configuration) -> dict[str, Any]:
     return options
 
 
-def open_replica(configuration: Configuration, account: Account, kind: str) -> Replica:
+def open_replica(configuration: Configuration, account: Account, lens: Lens) -> Replica:
     """One account's collection. Raises SecretFault."""
     profile = configuration.settings.profiles[account.profile]
     options: dict[str, Any] = {
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
-        **account.model_dump(by_alias=True, exclude={"profile", "name", "password"}),
-        "kind": kind,
+        **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail"}),
+        "kind": lens.mapping.item,
     }
+    if lens.mapping.item == "message":
+        options |= {
+            "mail": lens.mapping.mail.model_dump(by_alias=True),
+            "own-mail": account.mail.model_dump(by_alias=True),
+            "days": lens.mapping.window.past.days,
+            "flagged": any(rule.item == "flagged" for rule in lens.rules.values()) or _asks_flag(lens),
+        }
+        if profile.oauth is not None and profile.oauth.client_secret is not None:
+            options["oauth"]["client-secret"] = resolve(profile.oauth.client_secret, configuration.folder)
     if account.password is not None:
         options["password"] = resolve(account.password, configuration.folder)
     if options.get("ca"):

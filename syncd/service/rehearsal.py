@@ -13,7 +13,19 @@ from syncd.engine.pairing import Pairing
 from syncd.model.fields import Fields, kind_of
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.ports import Capabilities, Change, Crm, Gone, Page, PortError, Replica, Written
+from syncd.ports import (
+    Capabilities,
+    Change,
+    Correspondent,
+    Crm,
+    Filing,
+    Gone,
+    Page,
+    Partial,
+    PortError,
+    Replica,
+    Written,
+)
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,10 @@ class RehearsedReplica:
                 found[ref] = self._made[ref] or Gone("not there")
         return found
 
+    def complete(self, records: Sequence[Record], wanted: frozenset[str]) -> Sequence[Fields | PortError]:
+        """Reads for real, where there is something to be read."""
+        return self.real.complete(records, wanted) if isinstance(self.real, Partial) else [{} for _ in records]
+
     def _plan(self, op: str, ref: str, fields: Iterable[str], title: Any) -> None:
         self.planned.append(Planned(self.side, op, ref, tuple(sorted(fields)), str(title or "")))
         self._number += 1
@@ -116,6 +132,22 @@ class RehearsedCrm(RehearsedReplica):
 
     def statuses(self) -> Mapping[str, str]:
         return self.real.statuses()
+
+    def correspondents(self, addresses: Iterable[str]) -> Mapping[str, Correspondent]:
+        """For real; a CRM that files nothing knows people all the same."""
+        if isinstance(self.real, Filing):
+            return self.real.correspondents(addresses)
+        return {a: Correspondent(kind) for a, kind in self.real.known(addresses).items()}
+
+    def accounts_at(self, domains: Iterable[str]) -> Mapping[str, str]:
+        return self.real.accounts_at(domains) if isinstance(self.real, Filing) else {}
+
+    def transactions(self, numbers: Iterable[str]) -> Mapping[str, str]:
+        return self.real.transactions(numbers) if isinstance(self.real, Filing) else {}
+
+    def lead(self, address: str, name: str, key: str) -> str:
+        """Would be made."""
+        return f"lead (new {key[:8]})"
 
     def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
         """Would be kept."""

@@ -175,12 +175,13 @@ def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> in
     rows = select(t.link.c.activity).where(t.link.c.pairing.in_(names))
     alone = [f for (f,) in tx.connection.execute(rows)]
     count = int(tx.connection.execute(select(func.count()).select_from(mine.subquery())).scalar_one())
-    for table in (t.explain, t.ledger, t.conflict, t.parked, t.pending, t.intent, t.run):
+    for table in (t.explain, t.ledger, t.conflict, t.parked, t.pending, t.intent, t.run, t.mark):
         tx.connection.execute(delete(table).where(table.c.pairing.in_(names)))
     tx.connection.execute(delete(t.link).where(t.link.c.pairing.in_(names)))
     left = {f for (f,) in tx.connection.execute(select(t.link.c.activity).where(t.link.c.activity.in_(alone)))}
     gone = [row for row in alone if row not in left]
     tx.connection.execute(delete(t.explain).where(t.explain.c.activity.in_(gone)))
+    tx.connection.execute(delete(t.thread).where(t.thread.c.activity.in_(gone)))
     tx.connection.execute(delete(t.row).where(t.row.c.id.in_(gone)))
     tx.connection.execute(delete(t.feed).where(t.feed.c.name.in_(list(feeds))))
     tx.connection.execute(delete(t.lease).where(t.lease.c.name.in_([lease_name(n) for n in names])))

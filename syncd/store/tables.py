@@ -77,6 +77,25 @@ link = Table(
     Index("link_activity", "activity"),
 )
 
+#: Which message, by a digest of its Message-ID, is which activity: those that answer it are filed like it.
+thread = Table(
+    "thread",
+    metadata,
+    Column("crm", String, primary_key=True),
+    Column("digest", String, primary_key=True),
+    Column("activity", Integer, ForeignKey("activity.id", ondelete="CASCADE"), nullable=False),
+    Index("thread_activity", "activity"),
+)
+
+#: Messages whose mailbox is still to show that they are logged, or no longer.
+mark = Table(
+    "mark",
+    metadata,
+    Column("pairing", String, primary_key=True),
+    Column("ref", String, primary_key=True),
+    Column("logged", Boolean, nullable=False),
+)
+
 #: A change that a feed has announced and no settlement has dealt with yet.
 pending = Table(
     "pending",

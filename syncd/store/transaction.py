@@ -329,6 +329,7 @@ class Transaction:
         self.connection.execute(delete(t.conflict).where(t.conflict.c.link == link.id))
         left = select(func.count()).select_from(t.link).where(t.link.c.activity == link.activity)
         if self.connection.execute(left).scalar_one() == 0:
+            self.connection.execute(delete(t.thread).where(t.thread.c.activity == link.activity))
             self.connection.execute(delete(t.row).where(t.row.c.id == link.activity))
 
     # -- full comparison ---------------------------------------------------------------------------------
@@ -385,6 +386,34 @@ class Transaction:
         """These writes are accounted for."""
         if ids:
             self.connection.execute(_CLOSE_INTENT, [{"b_id": i} for i in ids])
+
+    # -- mail ---------------------------------------------------------------------------------------------
+
+    def note_threads(self, crm: str, messages: Mapping[str, int]) -> None:
+        """Message digest -> activity; a digest that is known keeps its activity."""
+        known = self.threads(crm, list(messages))
+        rows = [{"crm": crm, "digest": d, "activity": a} for d, a in messages.items() if d not in known]
+        self.upsert(t.thread, rows)
+
+    def threads(self, crm: str, digests: Sequence[str]) -> dict[str, int]:
+        """Message digest -> activity, of those that are known."""
+        if not digests:
+            return {}
+        where = and_(t.thread.c.crm == crm, t.thread.c.digest.in_(digests))
+        return {f["digest"]: f["activity"] for f in self._all(select(t.thread).where(where))}
+
+    def note_marks(self, pairing: str, refs: Sequence[str], *, logged: bool) -> None:
+        """The mailbox is to show that these messages are logged, or no longer."""
+        self.upsert(t.mark, [{"pairing": pairing, "ref": r, "logged": logged} for r in dict.fromkeys(refs)])
+
+    def marks(self, pairing: str, limit: int) -> dict[str, bool]:
+        """Marks that are still to be shown."""
+        found = self._all(select(t.mark).where(t.mark.c.pairing == pairing).order_by(t.mark.c.ref).limit(limit))
+        return {f["ref"]: f["logged"] for f in found}
+
+    def clear_marks(self, pairing: str, refs: Sequence[str]) -> None:
+        """These are shown."""
+        self.connection.execute(delete(t.mark).where(t.mark.c.pairing == pairing, t.mark.c.ref.in_(refs)))
 
     # -- settings -----------------------------------------------------------------------------------------
 

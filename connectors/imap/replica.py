@@ -1,0 +1,438 @@
+"""A mailbox as a replica of messages. It reads with PEEK and EXAMINE only, so no flag changes by reading,
+and it never sends mail: what it may write is a keyword, a copy or a move that the mapping asks for, the
+flag of a flagged mail, and an e-mail written in the CRM, into Sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
+from typing import Any
+
+from connectors.imap.feed import Feed, Watch, read_cursor
+from connectors.imap.folders import Folder, chosen, parse_ref, plain_name, ref_of
+from connectors.imap.read import (
+    ITEMS,
+    ITEMS_OF_EXCLUDED,
+    Native,
+    excluded_record,
+    files_of,
+    record_of,
+)
+from connectors.imap.session import Garbled, Session, as_set, runs
+from connectors.imap.write import message_id, message_of
+from syncd.mail.structure import Part, attachments, invitation, texts
+from syncd.mail.text import MOST_TEXT, calendar_uid, decoded, from_html, undone
+from syncd.model.fields import Fields, Value
+from syncd.model.record import Record
+from syncd.ports import (
+    Capabilities,
+    Change,
+    CursorExpired,
+    Exists,
+    Gone,
+    Page,
+    PortError,
+    Rejected,
+    Stale,
+    Unsupported,
+    Written,
+)
+
+#: Messages a FETCH.
+BATCH = 100
+#: Octets of an attachment that are asked for at a time.
+PIECE = 1024 * 1024
+_ALWAYS = frozenset({"\\deleted", "\\draft", "$junk", "junk", "$notjunk", "notjunk", "nonjunk"})
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a mailbox is read, and how what was logged is shown there."""
+
+    folders: Sequence[str] = ("INBOX", "\\Sent")
+    excluded: Sequence[str] = ()
+    #: Keywords that count, as the mapping speaks of them.
+    keywords: frozenset[str] = frozenset()
+    flagged: bool = False
+    #: Days back; older messages are no news.
+    days: int = 30
+    #: The largest attachment whose octets are read.
+    largest: int = 10 * 1024 * 1024
+    keyword: str = ""
+    copy: str = ""
+    move: str = ""
+
+
+@dataclass
+class ImapReplica:
+    """One mailbox."""
+
+    session: Session
+    choice: Choice = field(default_factory=Choice)
+    read_only: bool = False
+    today: Callable[[], date] = lambda: datetime.now(UTC).date()
+    _names: dict[str, tuple[str, bool]] = field(default_factory=dict)
+    _sent: str = ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            kinds=frozenset({"message"}), series="none", writable=not self.read_only, limits=MappingProxyType({})
+        )
+
+    @property
+    def requests(self) -> int:
+        return self.session.requests
+
+    def close(self) -> None:
+        """Ends the connection."""
+        self.session.close()
+
+    # -- feed ------------------------------------------------------------------------------------------------
+
+    def changes(self, cursor: str) -> Iterator[Page]:
+        places = read_cursor(cursor) if cursor else None
+        self._refresh()
+        folders, states = self._folders()
+        feed = Feed(self.session, self._watch, self.today() - timedelta(days=self.choice.days + 1))
+        yield from feed.listing(folders, states) if places is None else feed.since_then(folders, states, places)
+
+    def _refresh(self) -> None:
+        """A server may have ended a connection that was left alone: it is opened anew, once."""
+        if self.session.quiet_for() > 60:
+            self.session.again()
+
+    @property
+    def _watch(self) -> Watch:
+        more = {"\\flagged"} if self.choice.flagged else set()
+        return Watch(_ALWAYS | {k.lower() for k in self.choice.keywords} | more)
+
+    def _folders(self) -> tuple[list[Folder], dict[str, dict[str, int]]]:
+        listed, states = self.session.listed()
+        found = chosen(listed, self.choice.folders, self.choice.excluded)
+        delimiters = {name: delimiter for _, delimiter, name in listed}
+        self._names = {f.name: (plain_name(f.name, delimiters[f.name]), f.excluded) for f in found}
+        self._sent = next((f.name for f in chosen(listed, ("\\Sent",), ())), "")
+        missing = [f.name for f in found if f.name not in states]
+        states |= self.session.status(missing)
+        return [f for f in found if "UIDVALIDITY" in states.get(f.name, {})], states
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        found: dict[str, Record | PortError] = {}
+        for folder, validity, uids in _grouped(refs, found):
+            if not self._names:
+                self._folders()
+            if folder not in self._names:
+                found.update({ref_of(folder, validity, u): Gone("not there") for u in uids})
+                continue
+            try:
+                there = self.session.select(folder).get("UIDVALIDITY")
+            except Rejected:
+                there = None
+            for start in range(0, len(uids), BATCH):
+                chunk = uids[start : start + BATCH]
+                if there != validity:
+                    found.update({ref_of(folder, validity, u): Gone("not there") for u in chunk})
+                else:
+                    self._read(folder, validity, chunk, found)
+        return found
+
+    def _read(self, folder: str, validity: int, uids: Sequence[int], found: dict[str, Record | PortError]) -> None:
+        """Reads messages; one whose answer cannot be read does not stop the others."""
+        name, excluded = self._names[folder]
+        self.session.open(folder)
+        try:
+            answers = self.session.fetch(as_set(runs(sorted(uids))), ITEMS_OF_EXCLUDED if excluded else ITEMS)
+        except Garbled as error:
+            if len(uids) == 1:
+                found[ref_of(folder, validity, uids[0])] = Rejected(f"the message cannot be read: {error}")
+                return
+            middle = len(uids) // 2
+            self._read(folder, validity, uids[:middle], found)
+            self._read(folder, validity, uids[middle:], found)
+            return
+        for uid in uids:
+            ref, answer = ref_of(folder, validity, uid), answers.get(uid)
+            if answer is None:
+                found[ref] = Gone("not there")
+                continue
+            version = self._watch.version(answer.get(b"FLAGS", ()))
+            try:
+                if excluded:
+                    found[ref] = excluded_record(ref, "-", name, answer)
+                else:
+                    found[ref] = record_of(ref, version, folder, name, uid, answer)
+            except Exception as error:
+                found[ref] = Rejected(f"the message cannot be read ({type(error).__name__})")
+
+    def complete(self, records: Sequence[Record], wanted: frozenset[str]) -> Sequence[Fields | PortError]:
+        """See `syncd.ports.Partial`."""
+        made: list[Fields | PortError | None] = [None] * len(records)
+        groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+        for at, record in enumerate(records):
+            native: Native = record.native
+            sections = tuple(f"BODY.PEEK[{p.section}]<0.{MOST_TEXT}>" for p in _parts(native.part, wanted))
+            groups.setdefault((native.folder, sections), []).append(at)
+        for (folder, sections), places in sorted(groups.items()):
+            for start in range(0, len(places), BATCH):
+                chunk = places[start : start + BATCH]
+                uids = [records[at].native.uid for at in chunk]
+                answers = self._sections(folder, uids, sections) if sections else {}
+                for at in chunk:
+                    answer = answers.get(records[at].native.uid)
+                    if sections and answer is None:
+                        made[at] = Gone("not there")
+                        continue
+                    made[at] = self._completed(records[at], wanted, answer or {})
+        return [m if m is not None else Gone("not there") for m in made]
+
+    def _sections(self, folder: str, uids: Sequence[int], sections: Sequence[str]) -> dict[int, dict[bytes, Any]]:
+        self.session.open(folder)
+        try:
+            return self.session.fetch(as_set(runs(sorted(uids))), ["UID", *sections])
+        except Garbled:
+            if len(uids) == 1:
+                return {uids[0]: {}}
+            middle = len(uids) // 2
+            return self._sections(folder, uids[:middle], sections) | self._sections(folder, uids[middle:], sections)
+
+    def _completed(self, record: Record, wanted: frozenset[str], answer: Mapping[bytes, Any]) -> Fields | PortError:
+        part: Part = record.native.part
+        fields: dict[str, Value] = {}
+        if "text" in wanted:
+            fields["text"] = "\n".join(t for t in (_text(p, answer) for p in texts(part)) if t)
+        if "invitation" in wanted:
+            spoken = invitation(part)
+            fields["invitation"] = calendar_uid(_text(spoken, answer)) if spoken is not None else ""
+        if "contents" in wanted:
+            fields["attachments"] = files_of(part, self._contents(record, part))
+        elif "attachments" in wanted:
+            fields["attachments"] = files_of(part)
+        return fields
+
+    def _contents(self, record: Record, part: Part) -> dict[str, Sequence[bytes]]:
+        """The octets of each attachment that is not too large, in pieces."""
+        found: dict[str, Sequence[bytes]] = {}
+        for each in attachments(part):
+            if each.size <= self.choice.largest and not each.type.startswith("message/"):
+                found[each.section] = list(self._pieces(record, each))
+        return found
+
+    def _pieces(self, record: Record, part: Part) -> Iterator[bytes]:
+        step = PIECE if part.encoding != "base64" else PIECE // 76 * 78  # whole lines of 76 characters and CRLF
+        rest = b""
+        for start in range(0, max(part.octets, 1), step):
+            self.session.open(record.native.folder)
+            item = f"BODY.PEEK[{part.section}]<{start}.{step}>"
+            answer = self.session.fetch(str(record.native.uid), ["UID", item]).get(record.native.uid, {})
+            piece = rest + _body(answer, part.section)
+            if part.encoding == "base64":
+                kept = bytes(c for c in piece if c not in b"\r\n \t")
+                whole = len(kept) // 4 * 4 if start + step < part.octets else len(kept)
+                rest = kept[whole:]
+                piece = kept[:whole]
+            made = undone(piece, part.encoding)
+            if made:
+                yield made
+
+    def find(self, key: str, uid: str) -> Record | None:
+        for folder in self._sent_and_others():
+            self.session.select(folder)
+            for first, last in self.session.search("HEADER", "Message-ID", f'"{message_id(key)}"'):
+                state = self.session.select(folder)
+                found: dict[str, Record | PortError] = {}
+                self._read(folder, state["UIDVALIDITY"], list(range(first, last + 1)), found)
+                for record in found.values():
+                    if isinstance(record, Record) and record.key == key:
+                        return record
+        return None
+
+    def _sent_and_others(self) -> list[str]:
+        self._folders()
+        return sorted((n for n, (_, x) in self._names.items() if not x), key=lambda n: n != self._sent)
+
+    # -- writing -----------------------------------------------------------------------------------------------
+
+    def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
+        if self.read_only:
+            raise Unsupported("this mailbox is read only")
+        if kind != "message":
+            raise Unsupported(f"a mailbox holds no {kind}")
+        if self.find(key, uid) is not None:
+            raise Exists("a message with this key exists")
+        if not self._sent:
+            raise Unsupported("this mailbox has no folder for sent mail")
+        return self._append(fields, key)
+
+    def _append(self, fields: Fields, key: str) -> Written:
+        with self.session.talking() as client:
+            self.session.requests += 1
+            when = fields["date"].start if fields.get("date") else None
+            said = client.append(self._sent, message_of(fields, key), (b"\\Seen",), when)
+        ref = _appended(self._sent, said)
+        if ref is not None and self._sent in self._names:
+            return Written(ref, self._watch.version(()))
+        found = self.find(key, "")
+        if found is None:
+            raise Rejected("the server took the message, but does not show it")
+        return Written(found.ref, found.version)
+
+    def update(self, record: Record, changes: Fields) -> Written:
+        """Only a flag can be changed: a message is what was said."""
+        if self.read_only or set(changes) - {"flagged"}:
+            raise Unsupported("a message cannot be changed")
+        folder, validity, uid = parse_ref(record.ref)
+        self._at_version(record, folder, validity, uid)
+        if "flagged" in changes:
+            with self.session.talking() as client:
+                self.session.requests += 1
+                act = client.add_flags if changes["flagged"] else client.remove_flags
+                act([uid], [b"\\Flagged"], silent=True)
+        flags = self.session.fetch(str(uid), ["UID", "FLAGS"]).get(uid)
+        if flags is None:
+            raise Gone("not there")
+        return Written(record.ref, self._watch.version(flags.get(b"FLAGS", ())))
+
+    def _at_version(self, record: Record, folder: str, validity: int, uid: int) -> None:
+        if self.session.select(folder, writing=True).get("UIDVALIDITY") != validity:
+            raise Gone("not there")
+        found = self.session.fetch(str(uid), ["UID", "FLAGS"]).get(uid)
+        if found is None:
+            raise Gone("not there")
+        if self._watch.version(found.get(b"FLAGS", ())) != record.version:
+            raise Stale("changed meanwhile")
+
+    def delete(self, record: Record) -> None:
+        """Only what syncd itself put into Sent is ever removed."""
+        if self.read_only or not record.key:
+            raise Unsupported("mail is never deleted")
+        folder, validity, uid = parse_ref(record.ref)
+        self._at_version(record, folder, validity, uid)
+        with self.session.talking() as client:
+            self.session.requests += 2
+            client.delete_messages([uid], silent=True)
+            if client.has_capability("UIDPLUS"):
+                client.uid_expunge([uid])
+
+    def mark(self, refs: Sequence[str], *, logged: bool) -> None:
+        """See `syncd.ports.Marking`."""
+        if self.read_only or not (self.choice.keyword or self.choice.copy or self.choice.move):
+            return
+        for folder, validity, uids in _grouped(refs, {}):
+            try:
+                state = self.session.select(folder, writing=True)
+            except Rejected:
+                continue
+            if state.get("UIDVALIDITY") != validity:
+                continue
+            if self.choice.keyword:
+                self._keyword(uids, logged)
+            if logged and self.choice.copy and not self._in(folder, self.choice.copy):
+                self._copied(folder, uids, self.choice.copy)
+            if logged and self.choice.move and not self._in(folder, self.choice.move):
+                self._moved(folder, uids, self.choice.move)
+
+    def _keyword(self, uids: Sequence[int], logged: bool) -> None:
+        with self.session.talking() as client:
+            self.session.requests += 1
+            if not self.session.takes_keyword(self.choice.keyword):
+                raise Rejected(f"the mailbox takes no keyword {self.choice.keyword}")
+            act = client.add_flags if logged else client.remove_flags
+            act(list(uids), [self.choice.keyword.encode()], silent=True)
+
+    def _in(self, folder: str, wanted: str) -> bool:
+        return self._names.get(folder, (folder, False))[0].casefold() == wanted.casefold()
+
+    def _target(self, wanted: str) -> str:
+        listed, _ = self.session.listed()
+        name = next((n for _, d, n in listed if plain_name(n, d).casefold() == wanted.casefold()), "")
+        if not name:
+            delimiter = next((d for _, d, _ in listed if d), "/")
+            name = wanted.replace("/", delimiter)
+            with self.session.talking() as client:
+                self.session.requests += 1
+                client.create_folder(name)
+        return name
+
+    def _copied(self, folder: str, uids: Sequence[int], wanted: str) -> None:
+        """Copies what is not in the target yet (a run that was interrupted begins anew)."""
+        target = self._target(wanted)
+        for uid in uids:
+            self.session.open(folder, writing=True)
+            found = self.session.fetch(str(uid), ["UID", "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]).get(uid)
+            if found is None:
+                continue
+            from syncd.mail.headers import read_headers
+
+            section = next((v for k, v in found.items() if k.startswith(b"BODY[") and isinstance(v, bytes)), b"")
+            mid = read_headers(section).message_id
+            self.session.select(target)
+            if mid and self.session.search("HEADER", "Message-ID", _quoted(mid)):
+                continue
+            with self.session.talking() as client:
+                client.select_folder(folder)
+                self.session.forget_selected()
+                self.session.requests += 2
+                client.copy([uid], target)
+
+    def _moved(self, folder: str, uids: Sequence[int], wanted: str) -> None:
+        target = self._target(wanted)
+        self.session.select(folder, writing=True)
+        with self.session.talking() as client:
+            if not client.has_capability("MOVE"):
+                raise Rejected("the server cannot move messages (RFC 6851)")
+            self.session.requests += 1
+            client.move(list(uids), target)
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _appended(folder: str, said: Any) -> str | None:
+    """The ref of what was appended, when the server says it (RFC 4315 APPENDUID)."""
+    import re
+
+    found = re.search(rb"\[APPENDUID (\d+) (\d+)\]", said if isinstance(said, bytes) else b"")
+    return ref_of(folder, int(found[1]), int(found[2])) if found else None
+
+
+def _grouped(refs: Sequence[str], found: dict[str, Record | PortError]) -> list[tuple[str, int, list[int]]]:
+    """Refs by folder and UIDVALIDITY; what is no ref of a message is not there."""
+    groups: dict[tuple[str, int], list[int]] = {}
+    for ref in dict.fromkeys(refs):
+        try:
+            folder, validity, uid = parse_ref(ref)
+        except ValueError:
+            found[ref] = Gone("not there")
+            continue
+        groups.setdefault((folder, validity), []).append(uid)
+    return [(folder, validity, sorted(uids)) for (folder, validity), uids in sorted(groups.items())]
+
+
+def _parts(part: Part, wanted: frozenset[str]) -> list[Part]:
+    """The parts whose beginning is to be read."""
+    found = texts(part) if "text" in wanted else []
+    spoken = invitation(part) if "invitation" in wanted else None
+    return [*found, *([spoken] if spoken is not None and spoken not in found else [])][:20]
+
+
+def _body(answer: Mapping[bytes, Any], section: str) -> bytes:
+    wanted = f"BODY[{section}]".encode()
+    for item, value in answer.items():
+        if item.startswith(wanted):
+            return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
+    return b""
+
+
+def _text(part: Part, answer: Mapping[bytes, Any]) -> str:
+    text = decoded(undone(_body(answer, part.section), part.encoding), part.charset)
+    return from_html(text) if part.type == "text/html" else text
+
+
+__all__ = ["Change", "Choice", "CursorExpired", "ImapReplica"]

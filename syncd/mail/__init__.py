@@ -1,0 +1,1 @@
+"""What mail is to every connector: headers, identity, kinds of mail, text. Knows no server and no CRM."""

@@ -1,0 +1,90 @@
+"""The words of a message's parts: transfer encoding and charset undone, HTML as text, quotes and
+signature cut where that is asked. Whatever the octets are, a text comes out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import codecs
+import quopri
+import re
+
+from syncd.mail.headers import clean
+
+#: Longest text of a message that is read, in octets before decoding.
+MOST_TEXT = 512 * 1024
+_UID = re.compile(r"^UID(?:;[^:\r\n]*)?:(.{1,998}?)\s*$", re.MULTILINE | re.IGNORECASE)
+
+
+def undone(content: bytes, encoding: str) -> bytes:
+    """The content without its transfer encoding; a piece that was cut off is decoded as far as it goes."""
+    if encoding == "base64":
+        kept = re.sub(rb"[^A-Za-z0-9+/]", b"", content)
+        kept = kept[: len(kept) - (1 if len(kept) % 4 == 1 else 0)]
+        try:
+            return base64.b64decode(kept + b"=" * (-len(kept) % 4))
+        except (binascii.Error, ValueError):
+            return b""
+    if encoding == "quoted-printable":
+        return quopri.decodestring(content)
+    return content
+
+
+def decoded(content: bytes, charset: str) -> str:
+    """The content as text. A charset that is unknown, or that lies, gives way to UTF-8, then Latin-1."""
+    for name in (charset or "utf-8", "utf-8"):
+        try:
+            codec = codecs.lookup(name.strip().strip("\"'"))
+            if not codec._is_text_encoding:
+                continue
+            return _lines(codec.decode(content, "strict")[0])
+        except UnicodeDecodeError as error:
+            if error.start > len(content) - 8 and error.start:  # cut off inside the last character
+                return _lines(content[: error.start].decode(error.encoding, "replace"))
+        except (LookupError, ValueError):
+            continue
+    return _lines(content.decode("cp1252", "replace"))
+
+
+def _lines(text: str) -> str:
+    return clean(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def from_html(html: str) -> str:
+    """HTML as the text that a reader sees."""
+    from inscriptis import get_text
+    from inscriptis.css_profiles import CSS_PROFILES
+    from inscriptis.model.config import ParserConfig
+
+    try:
+        text = get_text(html, ParserConfig(css=CSS_PROFILES["strict"]))
+    except Exception:  # whatever a broken page does to the parser: its tags go, its words stay
+        text = re.sub(r"<[^>]{0,2000}>", " ", html)
+    return _lines(re.sub(r"\n{3,}", "\n\n", text.replace("\xa0", " "))).strip()
+
+
+def without_history(text: str, *, quotes: bool, signature: bool) -> str:
+    """The text without quoted earlier messages, without the signatures in it, as asked."""
+    kept = text
+    if quotes and text.strip():
+        from mailparser_reply import EmailReplyParser
+
+        try:
+            replies = EmailReplyParser(languages=["en", "de", "fr", "it", "es", "nl", "pl"]).read(text).replies
+            kept = replies[0].content if replies and replies[0].content.strip() else text
+        except Exception:  # whatever it stumbles over, the text stays whole
+            kept = text
+    if signature:
+        kept = _SIGNATURE.sub("", kept)
+    return kept.strip("\n") or text.strip("\n")
+
+
+#: A line "-- " (RFC 3676 §4.3; trailing blanks get lost), and what follows up to a quotation or the end.
+_SIGNATURE = re.compile(r"^-- ?\n(?:(?!>)[^\n]*\n?){0,25}?(?=^>|^[^\n]{0,200}:\n>|\Z)", re.MULTILINE)
+
+
+def calendar_uid(text: str) -> str:
+    """The UID of the appointment that an iMIP part speaks of; "" when there is none."""
+    found = _UID.search(re.sub(r"\r?\n[ \t]", "", text))
+    return clean(found[1]).strip() if found else ""

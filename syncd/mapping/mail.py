@@ -1,0 +1,118 @@
+"""The section ``mail`` of a mapping: which mail is the CRM's business, what of it crosses, where it is filed."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from syncd.mapping.strict import Strict
+
+#: Kinds of mail, as headers, flags and the CRM show them (facts: mail).
+Trait = Literal[
+    "internal",
+    "list",
+    "automatic",
+    "bounce",
+    "spam",
+    "draft",
+    "deleted",
+    "unknown",
+    "encrypted",
+    "invitation",
+    "attachment",
+]
+
+
+def _pattern(value: str) -> str:
+    try:
+        found = re.compile(value)
+    except re.error as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    if found.groups != 1:
+        raise ValueError("a reference has one group in parentheses: the number")
+    if len(value) > 200 or re.search(r"[+*}]\)[+*{]", value):
+        raise ValueError("a reference that may take for ever to look for")
+    return value
+
+
+def _party(value: str) -> str:
+    text = value.strip().casefold().removeprefix("@")
+    if not text or " " in text or "." not in text.rpartition("@")[2]:
+        raise ValueError("an e-mail address, or a domain such as example.com")
+    return text
+
+
+Reference = Annotated[str, AfterValidator(_pattern)]
+Party = Annotated[str, AfterValidator(_party)]
+
+
+class Place(Strict):
+    """Where what lies in a folder is filed."""
+
+    #: Id of the account.
+    account: str = ""
+    #: Number of the business transaction, such as OPP-1234.
+    transaction: str = ""
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Place:
+        if not self.account and not self.transaction:
+            raise ValueError("a folder files at an account, a transaction, or both")
+        return self
+
+
+class Text(Strict):
+    """What of the text crosses."""
+
+    #: Earlier messages that it quotes: keep them, or cut them off.
+    quotes: Literal["keep", "cut"] = "keep"
+    #: Signatures.
+    signature: Literal["keep", "cut"] = "keep"
+
+
+class WriteBack(Strict):
+    """How the mailbox shows what was logged; nothing is shown if left out."""
+
+    #: A keyword that the message gets, such as $SyncdLogged.
+    keyword: str = Field("", pattern=r"^[$A-Za-z0-9_.-]{0,64}$")
+    #: A folder into which it is copied.
+    copy_: str = Field("", alias="copy")
+    #: A folder into which it is moved.
+    move: str = ""
+
+
+class Mail(Strict):
+    """Which mail is the CRM's business, what of it crosses, where it is filed."""
+
+    #: Folders that are read: names, patterns with *, or special uses such as \Sent (RFC 6154).
+    folders: list[str] = ["INBOX", "\\Sent"]
+    #: Folders of which nothing ever crosses; what was logged is taken back when it is moved there.
+    exclude_folders: list[str] = Field([], alias="exclude-folders")
+    #: Keywords, or categories, that do the same.
+    exclude_keywords: list[str] = Field([], alias="exclude-keywords")
+    #: Addresses and domains of whom nothing ever crosses.
+    block: list[Party] = []
+    #: Kinds of mail that are none of the CRM's business.
+    never: list[Trait] = ["internal", "list", "automatic", "bounce", "spam", "draft", "deleted", "unknown"]
+    #: Domains of the company itself, beside the addresses of its employees.
+    internal_domains: list[Party] = Field([], alias="internal-domains")
+    #: What crosses: headers-only; text: and its words and what attachments are called; full: and attachments.
+    content: Literal["headers-only", "text", "full"] = "text"
+    #: What of the text crosses.
+    text: Text = Field(default_factory=lambda: Text.model_validate({}))
+    #: Attachments of more than so many megabytes cross by name only.
+    largest_attachment: int = Field(10, alias="largest-attachment", ge=1, le=30)
+    #: Mail of correspondents whom the CRM does not know: skip it, park it for somebody to look at, make a lead.
+    unknown: Literal["skip", "park", "lead"] = "skip"
+    #: Also file by domain: at the one account to which all known at that domain belong.
+    by_domain: bool = Field(True, alias="by-domain")
+    #: Providers at which anybody has an address, beside the usual ones: never filed by domain.
+    public_providers: list[Party] = Field([], alias="public-providers")
+    #: Regular expressions of reference numbers in the subject; the group is the transaction's number.
+    references: list[Reference] = [r"\[([A-Za-z]{2,12}-?\d{1,12})\]"]
+    #: Folder to where what lies in it is filed; taken out of the folder it is taken back.
+    drop_folders: dict[str, Place] = Field({}, alias="drop-folders")
+    #: How the mailbox shows what was logged.
+    write_back: WriteBack = Field(default_factory=lambda: WriteBack.model_validate({}), alias="write-back")

@@ -1,0 +1,190 @@
+"""Starts a Dovecot of the tests' own: its configuration, mail and sockets lie in one folder.
+
+It needs no rights: as root it works under the system's mail users, else under whoever runs the tests.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from syncd.cli.radicale import free_port, wait_for
+
+#: Debian puts it where only root's PATH looks.
+PROGRAM = shutil.which("dovecot") or ("/usr/sbin/dovecot" if Path("/usr/sbin/dovecot").is_file() else None)
+
+_CONFIG = """
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+default_internal_user = {internal}
+default_login_user = {login}
+default_internal_group = {group}
+first_valid_uid = 1
+first_valid_gid = 1
+auth_mechanisms = plain login xoauth2 oauthbearer
+auth_master_user_separator = *
+mail_location = {mailbox}
+mail_uid = {uid}
+mail_gid = {gid}
+mail_max_userip_connections = 5000
+imap_idle_notify_interval = 2 mins
+{extra}
+service imap-login {{
+  chroot =
+  client_limit = 4000
+  process_limit = 4
+  process_min_avail = 1
+  service_count = 0
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service imap {{
+  client_limit = 1500
+  process_limit = 64
+  service_count = 0
+  vsz_limit = 2G
+}}
+service anvil {{
+  chroot =
+  client_limit = 10000
+}}
+service auth {{
+  client_limit = 10000
+}}
+service stats {{
+  client_limit = 10000
+}}
+passdb {{
+  driver = passwd-file
+  master = yes
+  args = {folder}/masters
+}}
+passdb {{
+  driver = passwd-file
+  args = scheme=plain {folder}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={folder}/home/%u
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Drafts {{
+    special_use = \\Drafts
+    auto = create
+  }}
+  mailbox Junk {{
+    special_use = \\Junk
+    auto = create
+  }}
+  mailbox Sent {{
+    special_use = \\Sent
+    auto = create
+  }}
+  mailbox Trash {{
+    special_use = \\Trash
+    auto = create
+  }}
+}}
+plugin {{
+}}
+protocol imap {{
+  imap_logout_format = in=%i out=%o
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Dovecot:
+    """A running server; mail lies as files that a delivery agent, or a test, may add to."""
+
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        """As it stands in a profile."""
+        return f"imap://127.0.0.1:{self.port}"
+
+    def add(self, user: str) -> None:
+        """Another mailbox; its password is its name."""
+        with (self.folder / "users").open("a", encoding="utf-8") as file:
+            file.write(f"{user}:{{plain}}{user}\n")
+
+    def log(self) -> str:
+        """What it wrote so far."""
+        return (self.folder / "log").read_text("utf-8", "replace")
+
+    def commands(self, since: int = 0) -> list[str]:
+        """The commands that it was given (needs rawlog); one line each, without literals."""
+        found: list[str] = []
+        for path in sorted((self.folder / "home").glob("*/dovecot.rawlog/*.in")):
+            found += re.findall(r"^[\d.]+ (\S+ .+)$", path.read_text("utf-8", "replace"), re.MULTILINE)
+        return found[since:]
+
+
+@contextmanager
+def dovecot(
+    users: Mapping[str, str],
+    *,
+    masters: Mapping[str, str] | None = None,
+    mailbox: str = "maildir:~/Maildir",
+    extra: str = "",
+) -> Iterator[Dovecot]:
+    """A server with these users (name -> password) and master users; it stops at the end."""
+    assert PROGRAM is not None
+    folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))  # sockets have short names
+    folder.chmod(0o755)
+    root = os.getuid() == 0
+    me = pwd.getpwnam("dovecot") if root else pwd.getpwuid(os.getuid())
+    names = {"internal": me.pw_name, "login": "dovenull" if root else me.pw_name}
+    group = "dovecot" if root else _group()
+    port = free_port()
+    for name in ("home", "state"):
+        (folder / name).mkdir()
+        if root:
+            os.chown(folder / name, me.pw_uid, me.pw_gid)
+    (folder / "users").write_text("".join(f"{u}:{{plain}}{p}\n" for u, p in users.items()), "utf-8")
+    (folder / "masters").write_text("".join(f"{u}:{{plain}}{p}\n" for u, p in (masters or {}).items()), "utf-8")
+    values = {"folder": folder, "port": port, "uid": me.pw_uid, "gid": me.pw_gid, "group": group, "mailbox": mailbox}
+    (folder / "dovecot.conf").write_text(_CONFIG.format(**values, **names, extra=extra), "utf-8")
+    process = subprocess.Popen([PROGRAM, "-F", "-c", str(folder / "dovecot.conf")], stderr=subprocess.PIPE)
+    try:
+        try:
+            wait_for(port, process)
+        except RuntimeError:
+            said = process.stderr.read().decode() if process.stderr and process.poll() is not None else ""
+            log = (folder / "log").read_text() if (folder / "log").exists() else ""
+            raise RuntimeError(f"Dovecot did not start: {said} {log[-2000:]}") from None
+        yield Dovecot(port, folder)
+    finally:
+        process.terminate()
+        process.wait(20)
+        if process.stderr:
+            process.stderr.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _group() -> str:
+    import grp
+
+    return grp.getgrgid(os.getgid()).gr_name or getpass.getuser()
