@@ -154,8 +154,10 @@ class Replica(Protocol):
 class Watchable(Protocol):
     """A replica that can tell that something changed, without being asked."""
 
-    def watch(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever the collection does."""
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed`, from a thread of the connector's, soon after something happened in the collection,
+        or may have happened unseen. Returns what ends the watch. Raises nothing: a server that cannot be
+        watched is asked at intervals all the same."""
 
 
 @runtime_checkable

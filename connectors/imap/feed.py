@@ -103,7 +103,7 @@ class Feed:
         if not state["MESSAGES"]:
             self._remember(folder, place, [])
             return
-        self.session.select(folder.name)
+        self._enter(folder, place)
         every = self.session.search("ALL")
         news = self.session.search("SINCE", _imap_date(self.since))
         self._remember(folder, place, every)
@@ -114,6 +114,15 @@ class Feed:
                 yield Page((), "", there=old)
         for chunk in _chunks(news):
             yield Page(list(self._changes(folder, place, chunk)), "")
+
+    def _enter(self, folder: Folder, place: _Place) -> None:
+        """Opens the folder; its own numbers are newer than what STATUS said. Raises CursorExpired."""
+        said = self.session.select(folder.name)
+        if said.get("UIDVALIDITY", place.validity) != place.validity:
+            raise CursorExpired("a folder was made anew")
+        place.next = max(place.next, said.get("UIDNEXT", 0))
+        if place.modseq:
+            place.modseq = max(place.modseq, said.get("HIGHESTMODSEQ", 0))
 
     def _changes(self, folder: Folder, place: _Place, uids: Sequence[int]) -> Iterator[Change]:
         found = self.session.fetch(as_set(_runs(uids)), ["UID", "FLAGS"])
@@ -167,7 +176,7 @@ class Feed:
 
     def _changed(self, folder: Folder, before: _Place, now: _Place) -> Iterator[Change]:
         validity = now.validity
-        self.session.select(folder.name)
+        self._enter(folder, now)
         if before.modseq and now.modseq:
             told = self.session.qresync and before.uids is None
             modifier = f"CHANGEDSINCE {before.modseq}{' VANISHED' if told else ''}"

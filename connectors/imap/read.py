@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.header import decode_header, make_header
+from email.message import Message
 from typing import Any
 
 from imapclient.response_types import BodyData
@@ -150,8 +151,7 @@ def _part(found: Any, section: str, depth: int) -> Part:
     where = 9 if kind == "text" or kind.startswith("text/") else 8
     if kind == "message/rfc822":
         where = 11
-    disposition: Any = found[where] if len(found) > where and isinstance(found[where], tuple) else ()
-    said = _pairs(disposition[1]) if len(disposition) > 1 else {}
+    disposition, said = _disposition(found[where] if len(found) > where else None)
     name = said.get("filename") or parameters.get("name") or ""
     return Part(
         section=section or "1",
@@ -160,9 +160,21 @@ def _part(found: Any, section: str, depth: int) -> Part:
         encoding=_word(found[5]),
         octets=octets,
         name=_file_name(name),
-        attached=bool(disposition) and _word(disposition[0]) == "attachment",
+        attached=disposition == "attachment",
         method=(parameters.get("method") or parameters.get("smime-type", "")).lower(),
     )
+
+
+def _disposition(found: Any) -> tuple[str, dict[str, str]]:
+    """Disposition and its parameters; some servers give the header field as it stands."""
+    if isinstance(found, bytes):
+        header = Message()
+        header["Content-Disposition"] = found.decode("utf-8", "replace").replace("\\", "")
+        name = header.get_filename()
+        return (header.get_content_disposition() or "", {"filename": name} if name else {})
+    if not isinstance(found, tuple) or not found:
+        return "", {}
+    return _word(found[0]), _pairs(found[1]) if len(found) > 1 else {}
 
 
 def _word(value: Any) -> str:

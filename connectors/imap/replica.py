@@ -22,6 +22,7 @@ from connectors.imap.read import (
     record_of,
 )
 from connectors.imap.session import Garbled, Session, as_set, runs
+from connectors.imap.watch import WATCHER
 from connectors.imap.write import message_id, message_of
 from syncd.mail.structure import Part, attachments, invitation, texts
 from syncd.mail.text import MOST_TEXT, calendar_uid, decoded, from_html, undone
@@ -37,6 +38,7 @@ from syncd.ports import (
     PortError,
     Rejected,
     Stale,
+    Transient,
     Unsupported,
     Written,
 )
@@ -91,6 +93,10 @@ class ImapReplica:
         """Ends the connection."""
         self.session.close()
 
+    def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """See `syncd.ports.Watchable`: one thread for all mailboxes of this process."""
+        return WATCHER.add(self.session.sign_in, changed)
+
     # -- feed ------------------------------------------------------------------------------------------------
 
     def changes(self, cursor: str) -> Iterator[Page]:
@@ -111,7 +117,14 @@ class ImapReplica:
         return Watch(_ALWAYS | {k.lower() for k in self.choice.keywords} | more)
 
     def _folders(self) -> tuple[list[Folder], dict[str, dict[str, int]]]:
-        listed, states = self.session.listed()
+        known = self.session.quiet_for() < float("inf")
+        try:
+            self.session.leave()
+            listed, states = self.session.listed()
+        except Transient:
+            if not known:
+                raise
+            listed, states = self.session.listed()  # a connection that was left alone had ended
         found = chosen(listed, self.choice.folders, self.choice.excluded)
         delimiters = {name: delimiter for _, delimiter, name in listed}
         self._names = {f.name: (plain_name(f.name, delimiters[f.name]), f.excluded) for f in found}
@@ -225,18 +238,15 @@ class ImapReplica:
 
     def _pieces(self, record: Record, part: Part) -> Iterator[bytes]:
         step = PIECE if part.encoding != "base64" else PIECE // 76 * 78  # whole lines of 76 characters and CRLF
-        rest = b""
-        for start in range(0, max(part.octets, 1), step):
+        rest, start, last = b"", 0, False
+        while not last and start <= self.choice.largest * 2:
             self.session.open(record.native.folder)
             item = f"BODY.PEEK[{part.section}]<{start}.{step}>"
             answer = self.session.fetch(str(record.native.uid), ["UID", item]).get(record.native.uid, {})
-            piece = rest + _body(answer, part.section)
-            if part.encoding == "base64":
-                kept = bytes(c for c in piece if c not in b"\r\n \t")
-                whole = len(kept) // 4 * 4 if start + step < part.octets else len(kept)
-                rest = kept[whole:]
-                piece = kept[:whole]
-            made = undone(piece, part.encoding)
+            piece = _body(answer, part.section)
+            start, last = start + step, len(piece) < step  # sizes in a structure are wrong at times
+            whole, rest = _whole(rest + piece, part.encoding, last=last)
+            made = undone(whole, part.encoding)
             if made:
                 yield made
 
@@ -388,6 +398,18 @@ class ImapReplica:
                 raise Rejected("the server cannot move messages (RFC 6851)")
             self.session.requests += 1
             client.move(list(uids), target)
+
+
+def _whole(piece: bytes, encoding: str, *, last: bool) -> tuple[bytes, bytes]:
+    """What of a piece can be decoded by itself, and the rest, which belongs to the next."""
+    if encoding == "base64":
+        kept = piece.translate(None, b"\r\n \t")
+        end = len(kept) if last else len(kept) // 4 * 4
+        return kept[:end], kept[end:]
+    if encoding == "quoted-printable" and not last:
+        end = piece.rfind(b"\n") + 1
+        return piece[:end], piece[end:]
+    return piece, b""
 
 
 def _quoted(text: str) -> str:

@@ -145,8 +145,20 @@ class Session:
                 raise
 
     def quiet_for(self) -> float:
-        """Seconds since the server was last asked something."""
-        return time.monotonic() - self._used
+        """Seconds since the server last answered; infinite when it never did."""
+        return time.monotonic() - self._used if self._used else float("inf")
+
+    def leave(self) -> None:
+        """Leaves the folder that is open: what STATUS says of that one may be old (RFC 3501 §6.3.10)."""
+        if self._client is None or self._selected is None:
+            return
+        with suppress(Rejected), self.talking() as client:  # it may be gone, or have another name
+            self.requests += 1
+            self._selected = None
+            if client.has_capability("UNSELECT"):
+                client.unselect_folder()
+            else:
+                client.noop()
 
     def forget_selected(self) -> None:
         """Somebody opened a folder past `select`."""
@@ -322,7 +334,7 @@ def connect(sign_in: SignIn) -> _Client:
     )
     try:
         client.socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if not tls and parts.scheme != "imap+insecure" and not _local(parts.hostname or ""):
+        if not tls and not local(parts.hostname or ""):
             if not client.has_capability("STARTTLS"):
                 raise AuthFailed("the server offers no encryption: the password would go in the clear")
             client.starttls(context)
@@ -334,7 +346,7 @@ def connect(sign_in: SignIn) -> _Client:
     return client
 
 
-def _local(host: str) -> bool:
+def local(host: str) -> bool:
     """This machine itself: nobody listens on the way."""
     return host in ("localhost", "::1") or host.startswith("127.")
 

@@ -16,7 +16,7 @@ from syncd.engine.plan import Activity, Item, Situation
 from syncd.engine.roles import directions, only
 from syncd.engine.window import inside, over
 from syncd.mapping.conditions import taken
-from syncd.model.fields import Fields, normal_text, same
+from syncd.model.fields import Fields, kind_of, normal_text, same
 from syncd.model.record import Record
 from syncd.privacy import Admission
 from syncd.store import Link
@@ -162,8 +162,13 @@ def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | N
 
 
 def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:
-    """True when the side differs from what it held at the last agreement."""
-    return any(not digester.holds(base, name, value) for name, value in view.items())
+    """True when the side differs from what it held at the last agreement. Of what was never agreed on,
+    nothing is no change."""
+    return any(
+        not digester.holds(base, name, value)
+        for name, value in view.items()
+        if name in base or not same(name, value, kind_of(name).empty)
+    )
 
 
 def _accept_shaping(sides: Sides, link: Link) -> Sides:

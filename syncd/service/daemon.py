@@ -14,12 +14,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import FrameType
 from typing import Any
 
 from syncd.database import StoreFault
 from syncd.engine.pairing import Pairing
 from syncd.logs import logger
+from syncd.ports import Watchable
 from syncd.secrets import SecretFault
 from syncd.service.assemble import House, NoConnector
 from syncd.service.health import Health, Listener
@@ -61,6 +63,8 @@ class Daemon:
         self._reload, self._woken = threading.Event(), threading.Event()
         self._pairings: dict[str, Pairing] = {}
         self._refused: dict[str, tuple[float, str]] = {}
+        #: Pairing -> what ends its watch.
+        self._watches: dict[str, Callable[[], None]] = {}
         self._crm_read = float("-inf")
         self._active, self._idle = 0, threading.Condition()
         self._ticked = time.monotonic()
@@ -112,8 +116,10 @@ class Daemon:
         at = {"health": f"port {listener.port}"} if listener is not None else {}
         log.info("running", pairings=len(self._pairings), workers=service.workers, interval=service.interval, **at)
         try:
+            self._watch()
             self._attend()
         finally:
+            self._unwatch()
             self._notify("STOPPING=1")
             scheduler.shutdown(wait=True)
             self._hurry.set()
@@ -124,6 +130,20 @@ class Daemon:
                 signal.signal(number, handler)
             self.house.close()
             log.info("stopped")
+
+    def _watch(self) -> None:
+        """Collections that tell when something happens make their pairing due at once."""
+        for pairing in self._pairings.values():
+            if pairing.id not in self._watches and isinstance(pairing.replica, Watchable):
+                self._watches[pairing.id] = pairing.replica.watch(partial(self._happened, pairing.id))
+
+    def _happened(self, pairing: str) -> None:
+        self.schedule.wake(pairing, time.monotonic())
+
+    def _unwatch(self) -> None:
+        for end in self._watches.values():
+            end()
+        self._watches.clear()
 
     def _signalled(self, number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
@@ -223,8 +243,10 @@ class Daemon:
             return None
         del self._refused[name]
         made = replace(pairing, replica=self.house.replica(name))
+        self._watches.pop(name, lambda: None)()
         _close(pairing.replica)
         self._pairings[name] = made
+        self._watch()
         self.house.pairings = [made if p.id == name else p for p in self.house.pairings]
         logger(pairing=name).info("signing in anew")
         return made
@@ -249,8 +271,10 @@ class Daemon:
         self._hurry.set()
         with self._idle:
             self._idle.wait_for(lambda: self._active == 0)
+        self._unwatch()
         old, self.house = self.house, made
         self._settle_in()
+        self._watch()
         old.close()
         if not self._stop.is_set():
             self._hurry.clear()

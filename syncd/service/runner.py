@@ -47,6 +47,7 @@ class Result:
             "deleted": {"crm": n["deleted_crm"], "groupware": n["deleted_groupware"]},
             "linked": n["linked"],
             "withheld": n["withheld"],
+            **({"passed-over": self.report.passed_over} if self.report.passed_over else {}),
             "redacted": n["redacted"],
             "resting": n["resting"],
             "parked": n["parked"],

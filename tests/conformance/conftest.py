@@ -14,17 +14,22 @@ import pytest
 from connectors.builtin import BuiltinCrm
 from connectors.caldav import CaldavReplica
 from connectors.caldav.dav import Dav
+from connectors.imap.replica import Choice, ImapReplica
+from connectors.imap.session import Session, SignIn, connect
 from syncd.cli.radicale import Server, radicale
 from syncd.crm.database import Crm
 from syncd.ports import Replica
-from tests.conftest import need
+from tests.conftest import need, need_program
 from tests.memory import calendar
 from tests.memory import crm as memory_crm
+from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
-from tests.servers.start import loopback, xandikos
+from tests.servers.start import loopback, pymap, xandikos
 
-BENCHES = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "memory-crm", "builtin")
+PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "memory-crm", "builtin")
+MAILBOXES = ("dovecot", "pymap")
+BENCHES = (*PLANNERS, *MAILBOXES)
 
 
 @dataclass
@@ -41,8 +46,20 @@ class Bench:
     def title(self) -> str:
         return "summary" if self.kind == "event" else "subject"
 
+    @property
+    def time(self) -> str:
+        return "date" if self.kind == "message" else "time"
+
     def fields(self, **more: Any) -> dict[str, Any]:
         return {self.title: "A meeting", **more}
+
+    def edit(self, title: str) -> dict[str, Any]:
+        """A change that a record of this kind takes: of a message only the flag."""
+        return {"flagged": True} if self.kind == "message" else {self.title: title}
+
+    def uid(self, key: str) -> str:
+        """The UID that a record created under the key has: of a message the key itself."""
+        return key if self.kind == "message" else f"{key}@test"
 
 
 @pytest.fixture(scope="session")
@@ -66,9 +83,38 @@ def loopback_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def dovecot_server() -> Iterator[Dovecot]:
+    need_program(PROGRAM is not None, "Dovecot")
+    with dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def pymap_server() -> Iterator[Server]:
+    need("pymap", "pymap")
+    with pymap("ann", "ann") as server:
+        yield server
+
+
 @pytest.fixture(params=BENCHES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    name = str(request.param)
+    yield from _bench(str(request.param), request, tmp_path)
+
+
+@pytest.fixture(params=PLANNERS)
+def planner(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Those that hold times, series and words that may be changed."""
+    yield from _bench(str(request.param), request, tmp_path)
+
+
+@pytest.fixture(params=MAILBOXES)
+def mailbox(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    """Those that hold messages."""
+    yield from _bench(str(request.param), request, tmp_path)
+
+
+def _bench(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     clock = lambda: datetime(2026, 11, 24, 12, tzinfo=UTC)  # noqa: E731
     if name == "memory":
         made = calendar("ann", clock)
@@ -80,6 +126,15 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         opened = Crm.open(fresh_database() or f"sqlite:///{tmp_path / 'crm.db'}")
         yield Bench(BuiltinCrm(opened), BuiltinCrm(opened), "appointment")
         opened.close()
+    elif name in MAILBOXES:
+        mail: Any = request.getfixturevalue(f"{name}_server")
+        user = f"u{uuid.uuid4().hex[:12]}" if name == "dovecot" else "ann"
+        sign_in = SignIn(f"imap://127.0.0.1:{mail.port}", user, lambda: user)
+        empty(sign_in)
+        hands = [ImapReplica(Session(sign_in), Choice(flagged=True)) for _ in range(2)]
+        yield Bench(hands[0], hands[1], "message")
+        for hand in hands:
+            hand.close()
     elif name in ("etags", "token"):  # Radicale without sync-collection; Radicale that takes a token only
         real: Server = request.getfixturevalue("radicale_server")
         rule = without_sync_collection if name == "etags" else with_token_only("ann", "a-token")
@@ -90,6 +145,18 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     else:
         server = request.getfixturevalue(f"{name}_server")
         yield from _hands(server, server.calendar("ann", f"c{uuid.uuid4().hex[:12]}"), "ann")
+
+
+def empty(sign_in: SignIn) -> None:
+    """Removes every message; where there is no folder for sent mail, there is one now."""
+    client = connect(sign_in)
+    if not client.folder_exists("Sent"):
+        client.create_folder("Sent")
+    for _, _, folder in client.list_folders():
+        client.select_folder(folder)
+        client.delete_messages(client.search())
+        client.expunge()
+    client.logout()
 
 
 def _hands(server: Server, path: str, password: str, auth: str = "") -> Iterator[Bench]:

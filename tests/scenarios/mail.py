@@ -16,6 +16,7 @@ from typing import Any
 
 from imapclient import IMAPClient
 
+from syncd.crm.database import Crm
 from syncd.mapping.loader import shipped
 from tests.scenarios.conftest import Desk, Done
 from tests.servers.dovecot import Dovecot
@@ -167,7 +168,6 @@ def make(
     for user in users:
         box = f"box{next(_NUMBERS)}x{time.time_ns() % 10**9}"
         desk.boxes[user] = box
-        dovecot.add(box)
         secret = folder / "secrets" / user
         secret.write_text(box + "\n")
         secret.chmod(0o600)
@@ -187,8 +187,10 @@ def make(
         "pat,Pat,beta,pat@gmail.com\n",
         "transactions": "id,type,description,account\nOPP-1,opportunity,Big deal,acme\nOPP-2,opportunity,Other,beta\n",
     }
+    crm = Crm.open(desk.database or f"sqlite:///{folder / 'crm.db'}")
     for sheet, text in sheets.items():
         (folder / f"{sheet}.csv").write_text(text)
-        desk.run("crm", "import", sheet, f"{sheet}.csv")
+        crm.import_csv(sheet, folder / f"{sheet}.csv")
         (folder / f"{sheet}.csv").unlink()
+    crm.close()
     return desk

@@ -28,13 +28,14 @@ state_dir = {folder}/state
 log_path = {folder}/log
 protocols = imap
 listen = 127.0.0.1
-ssl = no
+{tls}
 disable_plaintext_auth = no
 default_internal_user = {internal}
 default_login_user = {login}
 default_internal_group = {group}
 first_valid_uid = 1
 first_valid_gid = 1
+auth_failure_delay = 0
 auth_mechanisms = plain login xoauth2 oauthbearer
 auth_master_user_separator = *
 mail_location = {mailbox}
@@ -53,7 +54,8 @@ service imap-login {{
     port = {port}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {tls_port}
+    {tls_on}
   }}
 }}
 service imap {{
@@ -65,6 +67,9 @@ service imap {{
 service anvil {{
   chroot =
   client_limit = 10000
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   client_limit = 10000
@@ -77,9 +82,10 @@ passdb {{
   master = yes
   args = {folder}/masters
 }}
+{oauth}
 passdb {{
-  driver = passwd-file
-  args = scheme=plain {folder}/users
+  driver = static
+  args = password=%u
 }}
 userdb {{
   driver = static
@@ -119,16 +125,13 @@ class Dovecot:
 
     port: int
     folder: Path
+    #: For imaps://, when it has a certificate.
+    tls_port: int = 0
 
     @property
     def url(self) -> str:
         """As it stands in a profile."""
         return f"imap://127.0.0.1:{self.port}"
-
-    def add(self, user: str) -> None:
-        """Another mailbox; its password is its name."""
-        with (self.folder / "users").open("a", encoding="utf-8") as file:
-            file.write(f"{user}:{{plain}}{user}\n")
 
     def log(self) -> str:
         """What it wrote so far."""
@@ -144,13 +147,16 @@ class Dovecot:
 
 @contextmanager
 def dovecot(
-    users: Mapping[str, str],
     *,
     masters: Mapping[str, str] | None = None,
     mailbox: str = "maildir:~/Maildir",
     extra: str = "",
+    tls: tuple[Path, Path] | None = None,
+    introspection: str = "",
 ) -> Iterator[Dovecot]:
-    """A server with these users (name -> password) and master users; it stops at the end."""
+    """A server on which everybody has a mailbox, with the name as password, and with these master users
+    (name -> password); it stops at the end. `tls`: certificate and key; `introspection`: where it asks
+    whether an access token holds (RFC 7662)."""
     assert PROGRAM is not None
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))  # sockets have short names
     folder.chmod(0o755)
@@ -163,9 +169,28 @@ def dovecot(
         (folder / name).mkdir()
         if root:
             os.chown(folder / name, me.pw_uid, me.pw_gid)
-    (folder / "users").write_text("".join(f"{u}:{{plain}}{p}\n" for u, p in users.items()), "utf-8")
     (folder / "masters").write_text("".join(f"{u}:{{plain}}{p}\n" for u, p in (masters or {}).items()), "utf-8")
-    values = {"folder": folder, "port": port, "uid": me.pw_uid, "gid": me.pw_gid, "group": group, "mailbox": mailbox}
+    secure = free_port() if tls else 0
+    certificate = f"ssl = yes\nssl_cert = <{tls[0]}\nssl_key = <{tls[1]}" if tls else "ssl = no"
+    ports = {"tls_port": secure, "tls_on": "ssl = yes" if tls else "", "tls": certificate, "oauth": ""}
+    if introspection:
+        (folder / "oauth2").write_text(
+            f"introspection_mode = post\nintrospection_url = {introspection}\nusername_attribute = username\n"
+            "active_attribute = active\nactive_value = true\nforce_introspection = yes\n",
+            "utf-8",
+        )
+        ports["oauth"] = (
+            f"passdb {{\n  driver = oauth2\n  mechanisms = xoauth2 oauthbearer\n  args = {folder}/oauth2\n}}"
+        )
+    values = {
+        "folder": folder,
+        "port": port,
+        **ports,
+        "uid": me.pw_uid,
+        "gid": me.pw_gid,
+        "group": group,
+        "mailbox": mailbox,
+    }
     (folder / "dovecot.conf").write_text(_CONFIG.format(**values, **names, extra=extra), "utf-8")
     process = subprocess.Popen([PROGRAM, "-F", "-c", str(folder / "dovecot.conf")], stderr=subprocess.PIPE)
     try:
@@ -175,7 +200,7 @@ def dovecot(
             said = process.stderr.read().decode() if process.stderr and process.poll() is not None else ""
             log = (folder / "log").read_text() if (folder / "log").exists() else ""
             raise RuntimeError(f"Dovecot did not start: {said} {log[-2000:]}") from None
-        yield Dovecot(port, folder)
+        yield Dovecot(port, folder, secure)
     finally:
         process.terminate()
         process.wait(20)
