@@ -53,10 +53,10 @@ class MailRules(Protocol):
         """Addresses and domains of whom nothing crosses."""
 
 
-def excluded(record: Record, rules: Iterable[MailRules]) -> bool:
-    """True when nothing of the message may cross: it lies in an excluded folder (the connector says so),
-    has an excluded keyword, or is from or to somebody who is blocked."""
-    if record.fields.get("sensitivity") == EXCLUDED:
+def excluded(record: Record, policy: Policy, rules: Iterable[MailRules]) -> bool:
+    """True when nothing of the message may cross: it says that it is private, lies in an excluded folder
+    (the connector says so), has an excluded keyword, or is from or to somebody who is blocked."""
+    if _rule(record.fields.get("sensitivity"), policy) != "full":
         return True
     keywords = {k.casefold() for k in record.fields.get("categories") or ()}
     people = [*(record.fields.get("correspondents") or ()), record.owner]

@@ -19,12 +19,14 @@ from syncd.model.record import Record
 from syncd.model.span import Span
 from syncd.ports import Rejected
 
-#: Octets of a header section that are read.
-MOST_HEADERS = 128 * 1024
+#: Octets that are read of a header section, and as many of its lists of recipients.
+MOST_HEADERS = 64 * 1024
+_LISTS = ("To", "Cc")
 #: What is asked of each message before it is known whether it may cross.
 ITEMS = (
     "UID", "FLAGS", "INTERNALDATE", "BODYSTRUCTURE",
-    f"BODY.PEEK[HEADER.FIELDS ({' '.join(h.upper() for h in WANTED)})]<0.{MOST_HEADERS}>",
+    f"BODY.PEEK[HEADER.FIELDS ({' '.join(h.upper() for h in WANTED if h not in _LISTS)})]<0.{MOST_HEADERS}>",
+    f"BODY.PEEK[HEADER.FIELDS ({' '.join(h.upper() for h in _LISTS)})]<0.{MOST_HEADERS}>",
 )  # fmt: skip
 #: Of a message in an excluded folder: only what tells which message it is.
 ITEMS_OF_EXCLUDED = ("UID", "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SENDER DATE)]<0.16384>")
@@ -91,12 +93,13 @@ def _key(headers: Headers) -> str:
 
 
 def _section(found: dict[bytes, Any]) -> bytes:
+    """The header fields of all answers as one section."""
+    pieces = []
     for item, value in found.items():
-        if item.startswith(b"BODY[HEADER") and isinstance(value, bytes):
-            return value
-        if item.startswith(b"BODY[HEADER") and isinstance(value, int):  # a header section of digits only
-            return str(value).encode()
-    return b""
+        if item.startswith(b"BODY[HEADER") and value is not None:
+            content = value if isinstance(value, bytes) else str(value).encode()  # digits only
+            pieces.append(content.rstrip(b"\r\n"))
+    return b"\r\n".join(p for p in pieces if p)
 
 
 def _aware(value: Any) -> datetime | None:

@@ -388,6 +388,8 @@ def errors() -> Iterator[None]:
     except PortError:
         raise
     except LoginError as error:
+        if isinstance(error.__context__, imaplib.IMAP4.abort):  # the line was lost, nobody refused
+            raise _later(str(error), "the connection was lost") from None
         raise _sign_in_fault(str(error)) from None
     except ssl.SSLCertVerificationError as error:
         raise Transient(f"the server's certificate cannot be trusted: {error.verify_message}") from None

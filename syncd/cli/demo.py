@@ -9,11 +9,11 @@ from syncd.cli.app import app, fail
 
 @app.command()
 def demo() -> None:
-    """Show the main job on a server of its own: sync, conflict, privacy, deletion, crash. Leaves nothing."""
-    from syncd.cli.radicale import installed
+    """Show the main job on a server of its own: sync, mail, conflict, privacy, deletion, crash. Leaves nothing."""
+    from syncd.cli import pymap, radicale
 
-    if not installed():
-        raise fail("the demo needs the Radicale server: pip install 'syncd[demo]'")
+    if not radicale.installed() or not pymap.installed():
+        raise fail("the demo needs the servers Radicale and pymap: pip install 'syncd[demo]'")
     from syncd.cli.story import tell
 
     if not tell(typer.echo):

@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from syncd.cli import story_mail
+from syncd.cli.pymap import pymap
 from syncd.cli.radicale import Server, radicale
 from syncd.cli.story_data import calendars, employees_csv, mail_free_event, notes_event
 
@@ -94,10 +96,14 @@ def tell(say: Callable[[str], None]) -> bool:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="syncd-demo-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with radicale(folder / "radicale", {"ann": "ann", "bob": "bob"}) as server:
+        users = {"ann": "ann", "bob": "bob"}
+        with radicale(folder / "radicale", users) as server, pymap("ann", "ann") as mailbox:
             stage = Stage(folder, server, say)
-            _set_up(stage)
+            story_mail.fill(mailbox)
+            before = story_mail.state(mailbox)
+            _set_up(stage, mailbox)
             _first_sync(stage)
+            story_mail.tell_mail(stage, mailbox, before, _anywhere)
             _both_sides_edit(stage)
             _private_and_deleted(stage)
             _crash(stage)
@@ -108,15 +114,17 @@ def tell(say: Callable[[str], None]) -> bool:
     return not stage.failed
 
 
-def _set_up(stage: Stage) -> None:
+def _set_up(stage: Stage, mailbox: Server) -> None:
     stage.say("A CalDAV server (Radicale) with two calendars: Ann's, as her phone writes it, and Bob's, as Lotus")
-    stage.say("Notes writes it. A CRM with accounts and contacts. Nothing is synced yet.")
+    stage.say("Notes writes it. An IMAP server (pymap) with Ann's mail. A CRM with accounts and contacts. Nothing is")
+    stage.say("synced yet.")
     (stage.folder / "secrets").mkdir(mode=0o700)
     for user in ("ann", "bob"):
         file = stage.folder / "secrets" / user
         file.write_text(user + "\n", encoding="utf-8")
         file.chmod(0o600)
-    (stage.folder / "syncd.yaml").write_text(_CONFIG.format(url=stage.server.url), encoding="utf-8")
+    configured = story_mail.configuration(_CONFIG).format(url=stage.server.url, port=mailbox.port)
+    (stage.folder / "syncd.yaml").write_text(configured, encoding="utf-8")
     from syncd.mapping.loader import shipped
 
     text = shipped()["appointments"].read_text(encoding="utf-8")
@@ -149,7 +157,7 @@ def _first_sync(stage: Stage) -> None:
     stage.run("crm", "list")
     n = sum(p["created"]["crm"] for p in planned["pairings"])
     activities = stage.activities()
-    stage.check(f"the plan's {n} appointments, and no more, were made", len(activities) == n + 1)
+    stage.check(f"the plan's {n} activities, and no more, were made", len(activities) == n + 1)
     stage.check("the second pass wrote nothing", not any(_writes(p) for p in again["pairings"]))
     stage.check("the dentist (private) is nowhere in the CRM or the store", not _anywhere(stage, "Dentist"))
     shared = [a for a in activities if a["subject"] == "Joint visit to Acme"]

@@ -85,7 +85,7 @@ class Mailroom:
         mail = {ref: r for ref, r in found.items() if isinstance(r, Record)}
         rules = (self._mail, self._ctx.pairing.own)
         for ref, record in mail.items():
-            if excluded(record, rules):
+            if excluded(record, self._ctx.pairing.lens.mapping.privacy, rules):
                 made[ref] = blank(record)
         mail = {ref: r for ref, r in mail.items() if made[ref] is r}
         known = self._known({a for r in mail.values() for a in (*_people(r), r.owner) if a})

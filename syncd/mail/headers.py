@@ -119,8 +119,10 @@ def _piecewise(text: str) -> str:
 
 def clean(text: str) -> str:
     """Text without what no database and no screen takes: NUL, other controls, halves of characters."""
-    text = text.encode("utf-8", "replace").decode("utf-8")
-    return "".join(c for c in text if c in "\t\n\r" or (c >= " " and c != "\x7f"))
+    return text.translate(_CONTROLS).encode("utf-8", "replace").decode("utf-8")
+
+
+_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 
 def _date(text: str) -> datetime | None:

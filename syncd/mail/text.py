@@ -40,7 +40,7 @@ def decoded(content: bytes, charset: str) -> str:
                 continue
             return _lines(codec.decode(content, "strict")[0])
         except UnicodeDecodeError as error:
-            if error.start > len(content) - 8 and error.start:  # cut off inside the last character
+            if error.reason == "unexpected end of data" and error.start:  # cut off inside the last character
                 return _lines(content[: error.start].decode(error.encoding, "replace"))
         except (LookupError, ValueError):
             continue
@@ -48,7 +48,9 @@ def decoded(content: bytes, charset: str) -> str:
 
 
 def _lines(text: str) -> str:
-    return clean(text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n"))
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return clean(text.removeprefix("\ufeff"))
 
 
 def from_html(html: str) -> str:
@@ -65,7 +67,8 @@ def from_html(html: str) -> str:
 
 
 def without_history(text: str, *, quotes: bool, signature: bool) -> str:
-    """The text without quoted earlier messages, without the signatures in it, as asked."""
+    """The text without quoted earlier messages, without the signatures in it, as asked, and without empty
+    lines around it. What is nothing but quotations stays."""
     kept = text
     if quotes and text.strip():
         from mailparser_reply import EmailReplyParser

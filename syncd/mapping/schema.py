@@ -172,6 +172,12 @@ def problems_of(mapping: MappingFile) -> list[Fault]:
         return found
     if "mail" in mapping.model_fields_set and mapping.item != "message":
         found.append((("mail",), '"mail" is for messages'))
+    if mapping.item == "message":
+        for key in ("private", "confidential"):
+            if getattr(mapping.privacy, key) == "busy-only":
+                found.append((("privacy", key), "a message is no block of time: withhold or full"))
+        if "item_gone" in mapping.deletions.model_fields_set and mapping.deletions.item_gone != "keep":
+            found.append((("deletions", "item-gone"), "mail that is deleted stays in the CRM: keep"))
     item_fields, activity_fields = ITEM_FIELDS[mapping.item], ACTIVITY_FIELDS[mapping.activity]
     fed: dict[str, str] = {}
     for name, rule in mapping.fields.items():

@@ -7,6 +7,7 @@ with a limit makes of it (`shape`). Knows nothing of sides, mappings or servers.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,12 +34,19 @@ class Limit:
     seconds: int = 1
 
 
+_TRAILING = re.compile(r"[^\S\n](?:\n|\Z)")
+
+
 def normal_text(text: str) -> str:
     """Text as it is compared: LF, no trailing blanks, NFC (design §3)."""
     if text.isascii() and "\n" not in text and "\r" not in text:
         return text.rstrip()  # the same, for the many that are one plain line
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "\n".join(line.rstrip() for line in lines).strip("\n")
+    text = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if _TRAILING.search(text) is None:  # a long text is not taken to pieces for nothing
+        return text.strip("\n")
+    return "\n".join(line.rstrip() for line in text.split("\n")).strip("\n")
 
 
 class Kind:

@@ -16,6 +16,7 @@ from connectors.caldav import CaldavReplica
 from connectors.caldav.dav import Dav
 from connectors.imap.replica import Choice, ImapReplica
 from connectors.imap.session import Session, SignIn, connect
+from syncd.cli.pymap import pymap
 from syncd.cli.radicale import Server, radicale
 from syncd.crm.database import Crm
 from syncd.ports import Replica
@@ -25,7 +26,7 @@ from tests.memory import crm as memory_crm
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
-from tests.servers.start import loopback, pymap, xandikos
+from tests.servers.start import loopback, xandikos
 
 PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "memory-crm", "builtin")
 MAILBOXES = ("dovecot", "pymap")

@@ -18,7 +18,8 @@ from sqlalchemy import inspect, text
 
 from syncd.cli.radicale import Server, radicale
 from syncd.database import open_engine
-from tests.conftest import need
+from tests.conftest import need, need_program
+from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 from tests.servers.postgres import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,3 +237,21 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
         return desk
 
     return make
+
+
+@pytest.fixture(scope="session")
+def mail_server() -> Iterator[Dovecot]:
+    need_program(PROGRAM is not None, "Dovecot")
+    with dovecot() as running:
+        yield running
+
+
+@pytest.fixture
+def desk_of(mail_server: Dovecot, tmp_path: Path) -> Callable[..., Any]:
+    """Makes a desk with mailboxes (see `tests.scenarios.mail`)."""
+    from tests.scenarios.mail import make
+
+    def made(*users: str, **more: Any) -> Any:
+        return make(tmp_path / uuid.uuid4().hex[:8], more.pop("server", mail_server), *users, **more)
+
+    return made

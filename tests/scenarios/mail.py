@@ -105,6 +105,13 @@ class MailDesk(Desk):
             act = client.add_flags if on else client.remove_flags
             act(client.search(["SUBJECT", subject]), [flag])
 
+    def drop(self, user: str, mail: bytes) -> None:
+        """A delivery agent puts a file into the mailbox, whatever is in it."""
+        assert self.dovecot is not None
+        with self.mailbox(user):
+            pass
+        self.dovecot.drop(self.boxes[user], mail)
+
     def state(self, user: str) -> dict[str, dict[int, tuple[bytes, ...]]]:
         """Folder -> UID -> flags: all that a mail program can see changing."""
         found = {}
@@ -137,6 +144,7 @@ def make(
     folder: Path,
     dovecot: Dovecot,
     *users: str,
+    port: int = 0,
     mapping: str = "mail",
     own: str = "",
     more: tuple[str, ...] = (),
@@ -160,7 +168,7 @@ def make(
     lines += [f"store: '{desk.database}'"] if desk.database else []
     lines += [
         "profiles:",
-        f"  mail: {{connector: imap, url: '{dovecot.url}', mapping: {mapping}}}",
+        f"  mail: {{connector: imap, url: 'imap://127.0.0.1:{port or dovecot.port}', timeout: 5, mapping: {mapping}}}",
         *more,
         "employees:",
     ]

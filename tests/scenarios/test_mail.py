@@ -2,34 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from syncd.crm.database import Crm
-from tests.conftest import need_program
-from tests.scenarios.mail import TODAY, MailDesk, Maker, make, message
-from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
-
-
-@pytest.fixture(scope="session")
-def mail_server() -> Iterator[Dovecot]:
-    need_program(PROGRAM is not None, "Dovecot")
-    with dovecot() as server:
-        yield server
-
-
-@pytest.fixture
-def desk_of(mail_server: Dovecot, tmp_path: Path) -> Maker:
-    def made(*users: str, **more: Any) -> MailDesk:
-        return make(tmp_path / uuid.uuid4().hex[:8], mail_server, *users, **more)
-
-    return made
+from tests.scenarios.mail import TODAY, Maker, message
 
 
 def test_a_customers_mail_is_an_e_mail_of_the_crm(desk_of: Maker) -> None:

@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,6 +133,16 @@ class Dovecot:
     def url(self) -> str:
         """As it stands in a profile."""
         return f"imap://127.0.0.1:{self.port}"
+
+    def drop(self, user: str, mail: bytes) -> None:
+        """A delivery agent puts a file into the mailbox, whatever is in it (the user has signed in before)."""
+        new = next(self.folder.glob(f"home/{user}/Maildir/new"))
+        owner = new.stat()
+        file = new.parent / "tmp" / uuid.uuid4().hex
+        file.write_bytes(mail)
+        if os.getuid() == 0:
+            os.chown(file, owner.st_uid, owner.st_gid)
+        file.rename(new / file.name)
 
     def log(self) -> str:
         """What it wrote so far."""

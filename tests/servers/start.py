@@ -30,14 +30,3 @@ def loopback(calendars: int, events: int) -> Iterator[Server]:
     command = [sys.executable, "-m", "bench.server", str(port), str(calendars), str(events)]
     with serving(command, port, cwd=Path(__file__).resolve().parents[2]) as server:
         yield server
-
-
-@contextmanager
-def pymap(user: str, password: str) -> Iterator[Server]:
-    """A pymap with one mailbox in memory: IMAP without CONDSTORE, SPECIAL-USE and keywords."""
-    port = free_port()
-    program = [sys.executable, "-c", "from pymap.main import main; main()"]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--no-tls", "--no-service", "admin"]
-    command = [*program, *options, "dict", "--demo-user", user, "--demo-password", password]
-    with serving(command, port) as server:
-        yield server
