@@ -1,6 +1,6 @@
 """``make bench``: one JSON line a bar: name, ours, theirs, ratio, bar, holds.
 
-Rows 1 to 6 of the costs that we hold ourselves to (docs/background.md). *theirs* is vdirsyncer or icalendar,
+Rows 1 to 7 of the costs that we hold ourselves to (docs/background.md). *theirs* is vdirsyncer, icalendar or mbsync,
 measured in turns in the same run; where a bar is a limit of its own (requests, milliseconds, bytes),
 *theirs* is that limit and the bar 1. ``python -m bench quick`` leaves out 50,000 events and 10,000 pairings.
 """
@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bench.desk import Cost, Desk, configure
+from bench.mail import FEW as MAILS
+from bench.mail import MANY as MAILS_MANY
+from bench.mail import available, measure
 from bench.many import INTERVAL, watch
 from bench.server import event
 from syncd.cli.radicale import Server, radicale
@@ -110,6 +113,15 @@ def many(folder: Path) -> None:
     bar(f"{PAIRINGS} quiet pairings every {INTERVAL} s, processor cores against 1", seen.cores, 1)
 
 
+def mail(folder: Path, sizes: list[int]) -> None:
+    """Row 7, where Dovecot and mbsync are installed."""
+    if not available():
+        print(json.dumps({"name": "mail", "skipped": "needs Debian's dovecot-imapd and isync"}), flush=True)
+        return
+    for name, ours, theirs, limit in measure(folder, sizes[0], sizes[1] if len(sizes) > 1 else 0):
+        bar(name, ours, theirs, limit)
+
+
 def main() -> None:
     """Measures and prints."""
     quick = sys.argv[1:] == ["quick"]
@@ -118,6 +130,7 @@ def main() -> None:
         at_radicale(folder)
         at_once(folder, [FEW] if quick else [FEW, MANY])
         one_event(folder)
+        mail(folder, [MAILS] if quick else [MAILS, MAILS_MANY])
         if not quick:
             many(folder)
 

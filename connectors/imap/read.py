@@ -96,7 +96,7 @@ def _section(found: dict[bytes, Any]) -> bytes:
     """The header fields of all answers as one section."""
     pieces = []
     for item, value in found.items():
-        if item.startswith(b"BODY[HEADER") and value is not None:
+        if item.startswith(b"HEADER") and value is not None:
             content = value if isinstance(value, bytes) else str(value).encode()  # digits only
             pieces.append(content.rstrip(b"\r\n"))
     return b"\r\n".join(p for p in pieces if p)

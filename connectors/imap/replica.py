@@ -144,7 +144,7 @@ class ImapReplica:
                 found.update({ref_of(folder, validity, u): Gone("not there") for u in uids})
                 continue
             try:
-                there = self.session.select(folder).get("UIDVALIDITY")
+                there: int | None = self.session.open(folder)
             except Rejected:
                 there = None
             for start in range(0, len(uids), BATCH):
@@ -379,7 +379,7 @@ class ImapReplica:
                 continue
             from syncd.mail.headers import read_headers
 
-            section = next((v for k, v in found.items() if k.startswith(b"BODY[") and isinstance(v, bytes)), b"")
+            section = next((v for k, v in found.items() if k.startswith(b"HEADER") and isinstance(v, bytes)), b"")
             mid = read_headers(section).message_id
             self.session.select(target)
             if mid and self.session.search("HEADER", "Message-ID", _quoted(mid)):

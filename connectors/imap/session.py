@@ -96,6 +96,7 @@ class Session:
     _selected: tuple[str, bool] | None = None
     qresync: bool = False
     _keywords: frozenset[str] = frozenset()
+    _validity: int = 0
     _used: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -186,14 +187,16 @@ class Session:
             self.requests += 1
             answer = client.select_folder(folder, readonly=not writing)
             self._selected = (folder, writing)
+            self._validity = int(answer.get(b"UIDVALIDITY", 0))
             permanent = answer.get(b"PERMANENTFLAGS", ())
             self._keywords = frozenset(f.decode("ascii", "replace").lower() for f in permanent)
         return {k.decode(): v for k, v in answer.items() if isinstance(v, int)}
 
-    def open(self, folder: str, *, writing: bool = False) -> None:
-        """As `select`, unless it is open already."""
+    def open(self, folder: str, *, writing: bool = False) -> int:
+        """As `select`, unless it is open already; returns the folder's UIDVALIDITY."""
         if self._client is None or self._selected not in ((folder, True), (folder, writing)):
             self.select(folder, writing=writing)
+        return self._validity
 
     def fetch(self, uids: str, items: Sequence[str], modifier: str = "") -> dict[int, dict[bytes, Any]]:
         """UID FETCH: UID -> item -> value. `uids` is a sequence set."""
@@ -204,7 +207,7 @@ class Session:
             kind, data = client._imap.uid("FETCH", *arguments)
             if kind != "OK":
                 raise _refusal("FETCH", data)
-            return dict(parse_fetch_response([d for d in data if d is not None] or [None], normalise_times=False))
+            return dict(parse_fetch_response(_shortened(data) or [None], normalise_times=False))
 
     def vanished(self) -> list[tuple[int, int]]:
         """Ranges of UIDs that the last FETCH with VANISHED called gone (RFC 7162 §3.2.10)."""
@@ -266,6 +269,28 @@ class Session:
             pairs = zip(items[::2], items[1::2], strict=False)
             states[_name(name)] = {k.decode().upper(): int(v) for k, v in pairs}
         return folders, states
+
+
+#: As servers repeat the list of header fields in each answer: read piece by piece it takes longer than all else.
+_FIELDS = re.compile(rb"BODY\[HEADER\.FIELDS \([^()]*\)\](?:<\d+>)?", re.IGNORECASE)
+
+
+def _shortened(data: Sequence[Any]) -> list[Any]:
+    """FETCH data with each list of header fields called HEADER1, HEADER2, ..."""
+    made: list[Any] = []
+    number = 0
+
+    def name(_: re.Match[bytes]) -> bytes:
+        nonlocal number
+        number += 1
+        return b"HEADER%d" % number
+
+    for piece in data:
+        if isinstance(piece, tuple):
+            made.append((_FIELDS.sub(name, piece[0]), *piece[1:]))
+        elif piece is not None:
+            made.append(_FIELDS.sub(name, piece))
+    return made
 
 
 def _grouped(rows: Any, width: int) -> Iterator[tuple[Any, ...]]:
