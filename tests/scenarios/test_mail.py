@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
 
+from syncd.cli.radicale import Server
 from syncd.crm.database import Crm
 from tests.scenarios.mail import TODAY, Maker, message
 
@@ -35,7 +37,7 @@ def test_a_customers_mail_is_an_e_mail_of_the_crm(desk_of: Maker) -> None:
     assert desk.state("ann") == before
 
 
-def test_one_message_that_many_hold_is_one_activity(desk_of: Maker) -> None:
+def test_lesson_6_one_message_that_many_hold_is_one_activity(desk_of: Maker) -> None:
     """M1, lesson 6: five recipients, one e-mail; and two mails with one Message-ID stay two."""
     desk = desk_of("ann", "bob", "cid", "dora", "eve")
     everyone = ", ".join(f"{u}@us.example" for u in desk.boxes)
@@ -75,7 +77,7 @@ NOT_FOR_THE_CRM = {
 }
 
 
-def test_what_is_none_of_the_crms_business_leaves_no_trace(desk_of: Maker) -> None:
+def test_lesson_30_what_is_none_of_the_crms_business_leaves_no_trace_but_a_count(desk_of: Maker) -> None:
     """M2, P1, lesson 30: each exclusion, counted by its kind; and reading sets no flag."""
     desk = desk_of("ann", "bob", own=", mail: {exclude-folders: [Home], block: [doctor.example]}")
     for mail in NOT_FOR_THE_CRM.values():
@@ -141,7 +143,7 @@ def test_a_thread_hangs_where_its_first_message_hangs(desk_of: Maker) -> None:
     assert desk.show(first["guid"])["account"] == "beta"
 
 
-def test_public_providers_match_nobody_by_domain(desk_of: Maker) -> None:
+def test_lesson_29_public_providers_match_nobody_by_domain(desk_of: Maker) -> None:
     """Lesson 29: gmail.com is no company; acme.example is."""
     desk = desk_of("ann")
     desk.deliver("ann", message("Known at Gmail", sender="pat@gmail.com"))
@@ -152,7 +154,7 @@ def test_public_providers_match_nobody_by_domain(desk_of: Maker) -> None:
     assert found == {"Known at Gmail": ("beta", "pat"), "Colleague of Kim": ("acme", None)}
 
 
-def test_nothing_comes_twice_when_mail_moves(desk_of: Maker) -> None:
+def test_lesson_28_nothing_comes_twice_when_mail_moves(desk_of: Maker) -> None:
     """M4, lesson 28: moved, copied, its folder renamed, UIDVALIDITY another; deleted: it stays in the CRM."""
     desk = desk_of("ann", folders="folders: [INBOX, \\Sent] => folders: [INBOX, \\Sent, Customers, Clients]")
     for n in range(3):
@@ -255,6 +257,36 @@ def test_a_follow_up_of_a_mail(desk_of: Maker) -> None:
     assert ["e-mail", mail["guid"]] in made["predecessors"]
     assert ["task", task] in desk.show(mail["guid"])["followers"]
     desk.quiet()
+
+
+def test_a_follow_up_task_of_a_mail_is_in_the_task_list(desk_of: Maker, server: Server) -> None:
+    """M7, whole: mail from Dovecot, the task made in the CRM, its to-do on Radicale; done there, done here."""
+    path = server.calendar("ann", f"t{uuid.uuid4().hex[:10]}", "VTODO")
+    profile = f"  tasks: {{connector: caldav, url: '{server.url}', mapping: tasks}}"
+    account = f"      - {{profile: tasks, username: ann, password: 'env:TASKS', calendar: {path}}}"
+    desk = desk_of("ann", more=(profile,), accounts=lambda user: account)
+    desk.deliver("ann", message("Please call"))
+    desk.run("sync", TASKS="ann")
+    mail = desk.mail()
+    task = desk.run("crm", "follow-up", mail["guid"], "--subject", "Call Kim", "--due", "2027-01-15").out.strip()
+    desk.run("sync", TASKS="ann")
+    todo = server.request("ann", "GET", path)[1]
+    assert "SUMMARY:Call Kim" in todo
+    assert "DUE;VALUE=DATE:20270115" in todo
+    body = todo[todo.index("BEGIN:VTODO") : todo.index("END:VTODO")]
+    done = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//x//EN\r\n" + body
+    (href,) = [h for h in hrefs(server, path) if h != path]
+    status = "STATUS:COMPLETED"
+    body = "\r\n".join(line for line in done.split("\r\n") if not line.startswith("STATUS:"))
+    assert server.put("ann", href, f"{body.rstrip()}\r\n{status}\r\nEND:VTODO\r\nEND:VCALENDAR\r\n") in (201, 204)
+    desk.run("sync", TASKS="ann")
+    assert desk.show(task)["status"] == "completed"
+
+
+def hrefs(server: Server, path: str) -> list[str]:
+    body = '<?xml version="1.0"?><propfind xmlns="DAV:"><prop><getetag/></prop></propfind>'
+    text = server.request("ann", "PROPFIND", path, body, Depth="1")[1]
+    return [part.split("</")[0] for part in text.split("<href>")[1:]]
 
 
 def test_a_drop_folder_files_what_is_put_there_and_takes_it_back(desk_of: Maker) -> None:

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from tests.scenarios.conftest import ROOT
-from tests.scenarios.mail import MailDesk, Maker, message
+from tests.scenarios.mail import TODAY, MailDesk, Maker, message
 from tests.scenarios.monsters import MEGABYTE, head, monsters
 from tests.scenarios.test_service import service, until
 from tests.servers.dovecot import Dovecot
@@ -178,6 +178,29 @@ def test_lines_that_end_hang_or_lie_stop_one_mailbox_and_lose_nothing(desk_of: M
         desk.sync(status=0)
         assert len(crm_mails(desk)) == 30
         desk.quiet()
+
+
+def test_lesson_7_a_message_whose_answer_was_lost_is_not_put_there_again(desk_of: Maker, mail_server: Dovecot) -> None:
+    """The line ends after Sent has the message and before syncd hears of it."""
+    with wire(mail_server.port) as line:
+        desk = desk_of("ann", port=line.port, way="direction: to-crm => direction: both")
+        desk.sync()
+        for n in range(3):
+            words = ("--direction", "out", "--from", f"{TODAY:%Y-%m-%d %H:%M}", "--participant", "kim@acme.example")
+            desk.create("--subject", f"Answer {n}", *words, kind="e-mail")
+
+        def lost(data: bytes) -> bytes:
+            if b"APPENDUID" in data:
+                raise ConnectionError
+            return data
+
+        line.said = lost
+        desk.sync(status=3)
+        line.said = bytes
+        desk.sync()
+        desk.quiet()
+        assert len(desk.state("ann")["Sent"]) == 3
+        assert len(crm_mails(desk)) == 3
 
 
 def test_one_mailbox_that_refuses_the_sign_in_stops_no_other(desk_of: Maker) -> None:
