@@ -35,6 +35,15 @@ class MemoryMailbox(MemoryReplica):
         thread = (uid, *more.pop("answers", ()))
         self.put(ref, "message", fields, uid=uid, folder=folder, traits=frozenset(traits), thread=thread, **more)
 
+    def put(self, ref: str, kind: str, fields: Fields, **more: Any) -> Record:
+        """A person makes or changes the record; what a message is stays when its flags change."""
+        old = self.records.get(ref)
+        made = super().put(ref, kind, fields, **more)
+        if old is not None and not more:
+            made = replace(made, thread=old.thread, folder=old.folder, traits=old.traits)
+            self.records[ref] = made
+        return made
+
     def move(self, ref: str, to: str, folder: str) -> None:
         """A person moves a message: it is another there."""
         record = self.records[ref]

@@ -29,6 +29,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
                     "links": tx.count_links(pairing.id),
                     "held": tx.held(pairing.id),
                     "withheld": (run or {}).get("counts", {}).get("withheld", 0),
+                    "totals": (run or {}).get("totals", {}),
                     "parked": [
                         {"side": p.side, "ref": p.ref, "reason": p.reason, "since": p.since}
                         for p in parked(tx, pairing.id)
@@ -48,6 +49,9 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
 def _status_lines(one: dict[str, Any]) -> None:
     agreed = f"in step since {one['agreed']}" if one["agreed"] else "never in step yet"
     typer.echo(f"{one['pairing']}: {agreed}; last run: {one['outcome']}; {one['links']} link(s)")
+    done = {n.replace("_", " "): v for n, v in one["totals"].items() if n != "linked"}
+    if done:
+        typer.echo(f"  so far: {', '.join(f'{v} {n}' for n, v in sorted(done.items()))}")
     for entry in one["parked"]:
         typer.echo(f"  parked since {entry['since']}: {entry['ref']}: {entry['reason']}")
         typer.echo("    mend it at its source and it goes on by itself")

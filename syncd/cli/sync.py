@@ -104,7 +104,7 @@ def summary(result: Any, *, future: bool = False) -> str:
     n = result.report.numbers()
     parts = []
     for op in ("created", "updated", "deleted"):
-        for side, where in (("crm", "in the CRM"), ("groupware", "in the calendar")):
+        for side, where in (("crm", "in the CRM"), ("groupware", "in the groupware")):
             if n[f"{op}_{side}"]:
                 parts.append(f"{n[f'{op}_{side}']} {op} {where}")
     names = {
@@ -116,6 +116,10 @@ def summary(result: Any, *, future: bool = False) -> str:
         "held": "deletions held (syncd approve)",
     }
     parts += [f"{n[k]} {text}" for k, text in names.items() if n[k] and not (k == "linked" and n["created_crm"])]
+    passed = result.report.passed_over
+    if passed:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(passed.items()))
+        parts.append(f"{sum(passed.values())} not the CRM's business ({kinds})")
     return ("would be: " if future and parts else "") + (", ".join(parts) or "nothing to do")
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
-from syncd.engine.marks import wanted
+from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import HOLDERS, Activity, Rule
+from syncd.engine.plan import Activity, Rule
 from syncd.model.fields import kind_of
 from syncd.model.record import Record
 from syncd.store import Link, Transaction
@@ -46,8 +46,8 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, record: Record | None
     current = {n: getattr(link, n) for n in values}
     changed = {n: v for n, v in values.items() if current[n] != v}
     tx.set_link(link.id, **changed)
-    if at.situation.fresh and link.role in HOLDERS and values.get("item_base", link.item_base) and wanted(ctx):
-        tx.note_marks(link.pairing, [link.item_ref or ""], logged=True)
+    if link.rest == "private" and values.get("rest") == "":
+        note_mark(ctx, tx, link)
     asks = part.merge.asks
     for name, (item, crm) in asks.items():
         kind = kind_of(name)

@@ -77,7 +77,7 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                 tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
                     missing = tx.unseen(pairing.id, generation)
-                    tx.announce(pairing.id, "item", missing)
+                    tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
                     done = "emptied" if missing and not seen else ""
             elif listing == "emptied" and any(not c.gone for c in page.changes):
                 done = ""

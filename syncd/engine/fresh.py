@@ -186,6 +186,8 @@ def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
     )
     ctx.report.linked += len(links)
     note_thread(ctx, tx, {row.id: n.record for n, row in zip(new, rows, strict=True)})
+    if wanted(ctx):
+        tx.note_marks(ctx.pairing.id, [n.record.ref for n in new], logged=True)
     values: list[dict[str, Any]] = []
     making: list[_New] = []
     for n, row, link in zip(new, rows, links, strict=True):
@@ -242,8 +244,6 @@ def _third_beat(ctx: Context, tx: Transaction, done: Sequence[tuple[_New, Writte
     note_crossings(tx, at=ctx.moment.text, pairing=ctx.pairing.id, way="to-crm", rule="full", crossed=crossed)
     _closed(ctx, tx, [(entry, "") for n, _ in done for entry in n.unit.entries])
     ctx.report.created_crm += len(done)
-    if wanted(ctx):
-        tx.note_marks(ctx.pairing.id, [n.record.ref for n, _ in done], logged=True)
 
 
 def _closed(ctx: Context, tx: Transaction, closed: Sequence[tuple[Pending, str]]) -> None:

@@ -18,6 +18,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.filing import digests
 from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
+from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
 from syncd.engine.roles import role_of
 from syncd.engine.window import wakes
@@ -47,7 +48,8 @@ def outside(ctx: Context, fields: Fields, view: Fields, known: Mapping[str, str]
 
 
 def as_activity(ctx: Context, record: Record, view: Fields) -> Record:
-    """The item as the activity that it may be."""
+    """The item as the activity that it may be; a message is known by its identity alone."""
+    view = {} if record.kind == "message" else view
     return Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid)
 
 
@@ -132,7 +134,9 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link | No
             return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
         ctx.moved.add(link.id)
         rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
-        return tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+        moved = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+        note_mark(ctx, tx, moved)
+        return moved
 
 
 def moved_here(ctx: Context, record: Record) -> list[Link]:
@@ -157,9 +161,11 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
     role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
-    return tx.add_link(
+    made = tx.add_link(
         pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
     )
+    note_mark(ctx, tx, made)
+    return made
 
 
 def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -> None:

@@ -7,8 +7,10 @@ takes: showing it twice shows it once.
 from __future__ import annotations
 
 from syncd.engine.context import Context
+from syncd.engine.plan import HOLDERS
 from syncd.logs import logger
-from syncd.ports import Marking, PortError, Rejected
+from syncd.ports import Marking, Rejected
+from syncd.store import Link, Transaction
 
 #: Messages at a time.
 BATCH = 200
@@ -28,20 +30,38 @@ def show_marks(ctx: Context) -> None:
     real = getattr(ctx.pairing.replica, "real", None)
     if not isinstance(real, Marking) or not wanted(ctx):
         return
+    after = ""
     while True:
         with ctx.store.reading() as tx:
-            marks = tx.marks(ctx.pairing.id, BATCH)
+            marks = tx.marks(ctx.pairing.id, after, BATCH)
+            links = {k.item_ref: k for k in tx.links_by_item(ctx.pairing.id, list(marks))}
         if not marks:
             return
-        for logged in (True, False):
-            refs = [ref for ref, is_logged in marks.items() if is_logged is logged]
+        after = max(marks)
+        waiting = [ref for ref, logged in marks.items() if logged and ref in links and _open(links[ref])]
+        there = [ref for ref, logged in marks.items() if logged and ref in links and not links[ref].rest]
+        for logged, refs in (
+            (True, [r for r in there if r not in waiting]),
+            (False, [r for r in marks if not marks[r]]),
+        ):
             try:
                 if refs:
                     real.mark(refs, logged=logged)
             except Rejected as error:
                 logger(pairing=ctx.pairing.id).warning("cannot show what was logged", error=str(error))
         with ctx.store.transaction() as tx:
-            tx.clear_marks(ctx.pairing.id, list(marks))
+            tx.clear_marks(ctx.pairing.id, [ref for ref in marks if ref not in waiting])
 
 
-__all__ = ["PortError", "show_marks", "wanted"]
+def _open(link: Link) -> bool:
+    """True while what makes it logged has still to be done."""
+    return not link.item_base
+
+
+def note_mark(ctx: Context, tx: Transaction, link: Link) -> None:
+    """The message of the link is to be shown as logged, once it is."""
+    if link.role in HOLDERS and link.item_ref is not None and wanted(ctx):
+        tx.note_marks(link.pairing, [link.item_ref], logged=True)
+
+
+__all__ = ["note_mark", "show_marks", "wanted"]

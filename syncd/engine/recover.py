@@ -12,7 +12,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.look import crm_view, item_view
-from syncd.engine.redact import forget_agreement
+from syncd.engine.redact import forget_agreement, not_there
 from syncd.engine.writes import finish, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -113,6 +113,8 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             finish(ctx, tx, intent, None)
         elif intent.op == "redact" and _redacted(ctx, intent, link, record):
             tx.close_intent(intent.id)
+            if record is None:
+                not_there(tx, link, row)
             forget_agreement(tx, link, block=bool(intent.moves.get("block")))
         else:
             tx.close_intent(intent.id)

@@ -14,7 +14,7 @@ from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
 from syncd.engine.writes import HISTORY, attempt, journal
 from syncd.mapping import blocks
-from syncd.model.fields import Fields, Value, kind_of, normal_text
+from syncd.model.fields import Fields, Value, kind_of, normal_text, same
 from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
 
@@ -26,11 +26,14 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     """Takes the item's content back from the CRM, its history too, and empties the link."""
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
-        shared = any(k.id != link.id and k.rest not in _ABSENT for k in tx.links_of_row(row.id))
+        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in _ABSENT]
+    shared = bool(speaking)
     becomes_block = at.item_fields is not None and link.role not in HOLDERS
-    intent = None
+    intent, kept = None, None
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
+        if link.role in HOLDERS and _empty(kept):
+            kept = {}
         with ctx.store.transaction() as tx:
             moves = {"check": _check(at, kept), "block": becomes_block}
             intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
@@ -39,12 +42,36 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     with ctx.store.transaction() as tx:  # one step: what was taken back must not look like an edit
         if intent is not None:
             tx.close_intent(intent.id)
+            if kept == {}:
+                not_there(tx, link, row)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
+        if speaking:
+            _hand_over(tx, link, row, speaking[0])
         forget_agreement(tx, link, block=becomes_block)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
             ctx.touch(tx, link, row)
+
+
+def _empty(kept: Fields) -> bool:
+    """True for a log that would say nothing but that there was a message."""
+    return all(same(n, v, kind_of(n).empty) for n, v in kept.items() if n not in ("time", "direction", "status"))
+
+
+def not_there(tx: Transaction, link: Link, row: Row) -> None:
+    """The activity of a message went because it was taken back, not because somebody wanted no such log:
+    a colleague's copy, or this one when it is public again, makes it anew."""
+    if link.role in HOLDERS:
+        tx.set_row(row.id, crm_ref=None)
+
+
+def _hand_over(tx: Transaction, link: Link, row: Row, to: Link) -> None:
+    """What a colleague's copy also shows is theirs now: if that becomes private too, it is taken back
+    with it."""
+    tx.set_link(to.id, brought=to.brought | link.brought)
+    if row.maker == link.id:
+        tx.set_row(row.id, maker=to.id)
 
 
 def forget_agreement(tx: Transaction, link: Link, *, block: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
+from syncd.engine.marks import note_mark
 from syncd.engine.merge import Merge
 from syncd.engine.writes import (
     HIDDEN,
@@ -83,6 +84,7 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
         intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
+        note_mark(ctx, tx, link)
     owner = ctx.responsible(organizer, link.role)
     crm = ctx.pairing.crm
     intent, written = created(

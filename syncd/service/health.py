@@ -51,6 +51,10 @@ class Health:
         self._crossings = Counter(
             "syncd_private_total", "Items withheld or taken back as private.", ["what"], registry=self.registry
         )
+        self._passed = Counter(
+            "syncd_passed_over_total", "Messages that are none of the CRM's business, by kind.", ["kind"],
+            registry=self.registry,
+        )  # fmt: skip
         self._requests = Counter("syncd_requests_total", "Requests to servers.", ["side"], registry=self.registry)
         gauges = {
             "pairings": "Pairings in the configuration.",
@@ -80,6 +84,8 @@ class Health:
                 self._records.labels(op, side).inc(numbers[f"{op}_{side}"])
         for what in ("withheld", "redacted"):
             self._crossings.labels(what).inc(numbers[what])
+        for kind, count in result.report.passed_over.items():
+            self._passed.labels(kind).inc(count)
         for side, count in zip(("groupware", "crm"), result.requests, strict=True):
             self._requests.labels(side).inc(count)
         with self._lock:

@@ -136,15 +136,22 @@ def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mappin
     """A pass that began then has ended; outcome "ok" means both sides agree."""
     values: dict[str, Any] = {"started": at, "ended": at, "outcome": outcome}
     values["counts"] = json.dumps(counts, sort_keys=True)
+    before = runs(tx, pairing).get(pairing, {}).get("totals", {})
+    states = ("parked", "conflicts", "held", "resting")
+    totals = {n: before.get(n, 0) + counts.get(n, 0) for n in {*before, *counts} - set(states)}
+    values["totals"] = json.dumps({n: v for n, v in totals.items() if v}, sort_keys=True)
     if outcome == "ok":
         values["agreed"] = at
     tx.upsert(t.run, [{"pairing": pairing, **values}])
 
 
-def runs(tx: Transaction) -> dict[str, dict[str, Any]]:
-    """Pairing -> its last pass."""
-    found = tx.connection.execute(select(t.run)).mappings().all()
-    return {f["pairing"]: {**dict(f), "counts": json.loads(f["counts"])} for f in found}
+def runs(tx: Transaction, pairing: str | None = None) -> dict[str, dict[str, Any]]:
+    """Pairing -> its last pass, and what all passes together have done."""
+    wanted = select(t.run) if pairing is None else select(t.run).where(t.run.c.pairing == pairing)
+    found = tx.connection.execute(wanted).mappings().all()
+    return {
+        f["pairing"]: {**dict(f), "counts": json.loads(f["counts"]), "totals": json.loads(f["totals"])} for f in found
+    }
 
 
 def approve(tx: Transaction, pairing: str, number: int) -> None:

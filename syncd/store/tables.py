@@ -189,6 +189,8 @@ run = Table(
     Column("outcome", String, nullable=False, default=""),
     Column("counts", Text, nullable=False, default="{}"),
     Column("approved", Integer, nullable=False, default=0),
+    #: The counts of all passes together.
+    Column("totals", Text, nullable=False, default="{}", server_default="{}"),
 )
 
 setting = Table(

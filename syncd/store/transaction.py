@@ -406,9 +406,10 @@ class Transaction:
         """The mailbox is to show that these messages are logged, or no longer."""
         self.upsert(t.mark, [{"pairing": pairing, "ref": r, "logged": logged} for r in dict.fromkeys(refs)])
 
-    def marks(self, pairing: str, limit: int) -> dict[str, bool]:
-        """Marks that are still to be shown."""
-        found = self._all(select(t.mark).where(t.mark.c.pairing == pairing).order_by(t.mark.c.ref).limit(limit))
+    def marks(self, pairing: str, after: str, limit: int) -> dict[str, bool]:
+        """Marks that are still to be shown, by their refs."""
+        where = and_(t.mark.c.pairing == pairing, t.mark.c.ref > after)
+        found = self._all(select(t.mark).where(where).order_by(t.mark.c.ref).limit(limit))
         return {f["ref"]: f["logged"] for f in found}
 
     def clear_marks(self, pairing: str, refs: Sequence[str]) -> None:

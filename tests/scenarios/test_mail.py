@@ -93,6 +93,8 @@ def test_lesson_30_what_is_none_of_the_crms_business_leaves_no_trace_but_a_count
     assert desk.mail()["subject"] == "Seventeen crosses"
     assert result["passed-over"] == {"internal": 1, "list": 1, "automatic": 3, "bounce": 1, "unknown": 1, "spam": 2}
     assert result["withheld"] == 6
+    totals = desk.run("status", "--json").json["pairings"][0]["totals"]
+    assert (totals["read"], totals["created_crm"], totals["withheld"], totals["passed_over_list"]) == (16, 1, 6, 1)
     assert b"Secret" not in desk.everything_written()
     assert desk.state("ann") == before
     again = desk.run("sync", "--json", "--full", status=0)

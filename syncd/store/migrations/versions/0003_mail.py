@@ -1,4 +1,4 @@
-"""Threads of messages, and marks that mailboxes are to show."""
+"""Threads of messages, marks that mailboxes are to show, and what all passes together have done."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -25,3 +25,4 @@ def upgrade() -> None:
         sa.Column("logged", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("pairing", "ref"),
     )
+    op.add_column("run", sa.Column("totals", sa.Text(), nullable=False, server_default="{}"))

@@ -1,0 +1,98 @@
+"""Mail and the engine: what the property test of mail has found, each by itself."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from syncd.engine.context import Context
+from syncd.engine.pairing import Employee, Moment, Pairing
+from syncd.engine.passes import run_pass
+from syncd.mapping.loader import load, shipped
+from tests.memory_mail import MemoryFilingCrm, MemoryMailbox, fields, filing_crm, mailbox
+from tests.stores import new_store
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+class Office:
+    """Ann and Bob, and a CRM that files."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.crm: MemoryFilingCrm = filing_crm(lambda: self.now)
+        self.store = new_store()
+        self.boxes: dict[str, MemoryMailbox] = {n: mailbox(n, lambda: self.now) for n in ("ann", "bob")}
+        lens = load(shipped()["mail"])
+        self.pairings = [
+            Pairing(f"{n}/mail", Employee(n, (f"{n}@us.example",)), box, self.crm, "crm", lens)
+            for n, box in self.boxes.items()
+        ]
+
+    def deliver(
+        self, ref: str, subject: str, *boxes: str, sender: str = "kim@acme.example", answers: tuple[str, ...] = ()
+    ) -> None:
+        for name in boxes:
+            content = fields(subject, NOW - timedelta(hours=1), sender=sender, text="words")
+            self.boxes[name].deliver(ref, content, owner=sender, answers=answers)
+
+    def sync(self, times: int = 1) -> None:
+        for _ in range(times):
+            for pairing in self.pairings:
+                self.now += timedelta(minutes=1)
+                run_pass(Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings))
+
+    def private(self, name: str, ref: str, on: bool = True) -> None:
+        self.boxes[name].edit(ref, categories=frozenset({"Private"} if on else ()))
+
+    def logged(self) -> dict[str, str]:
+        return {str(r.fields["subject"]): str(r.fields.get("account") or "") for r in self.crm.records.values()}
+
+
+def test_what_two_held_goes_when_the_second_makes_it_private_too() -> None:
+    """The first to make it private leaves it to the other; the other takes it back."""
+    office = Office()
+    office.deliver("m", "Both have it", "ann", "bob")
+    office.sync(2)
+    office.private("ann", "m")
+    office.sync(2)
+    assert office.logged() == {"Both have it": "acme"}
+    office.private("bob", "m")
+    office.sync(2)
+    assert office.crm.records == {}
+
+
+def test_what_one_made_private_is_logged_for_the_other_who_gets_it_later() -> None:
+    """It went because it was taken back, not because somebody wanted no such log."""
+    office = Office()
+    office.deliver("m", "Ann's", "ann")
+    office.sync()
+    office.private("ann", "m")
+    office.sync()
+    assert office.crm.records == {}
+    office.deliver("m", "Ann's", "bob")
+    office.sync(2)
+    assert office.logged() == {"Ann's": "acme"}
+
+
+def test_a_log_that_was_deleted_by_hand_stays_deleted() -> None:
+    office = Office()
+    office.deliver("m", "Nobody wants it", "ann")
+    office.sync()
+    office.crm.remove(next(iter(office.crm.records)))
+    office.sync(2)
+    office.boxes["ann"].edit("m", flagged=True)
+    office.deliver("m", "Nobody wants it", "bob")
+    office.sync(2)
+    assert office.crm.records == {}
+
+
+def test_an_answer_without_references_is_known_by_subject_and_correspondents() -> None:
+    """As a last resort; another customer's mail of the same subject is another thread."""
+    office = Office()
+    office.deliver("m1", "Our plan", "ann")
+    office.sync()
+    office.crm.edit(next(iter(office.crm.records)), account="other", transactions=frozenset({"opportunity OPP-2"}))
+    office.deliver("m2", "RE: Our plan", "ann")
+    office.deliver("m3", "Re: Our plan", "ann", sender="lee@beta.example")
+    office.sync()
+    assert office.logged() == {"Our plan": "other", "RE: Our plan": "other", "Re: Our plan": "beta"}
