@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: What is shown of a message that is none of the CRM's business.
 _OUTSIDE = ("date", "sensitivity", "flagged")
+#: Kinds of mail that a drop folder makes the CRM's business all the same.
+OVERRULED = frozenset({"unknown", "internal", "list", "automatic", "bounce"})
 _LEVELS = ("headers-only", "text", "full")
 
 
@@ -127,9 +129,10 @@ class Mailroom:
             traits.add("internal")
         if filed.unknown:
             traits.add("unknown")
-        if filed.folder:
-            traits.add("filed") if filed.unknown else None
-            traits -= {"unknown", "internal"}
+        if filed.folder:  # who puts it there knows better than what its headers show
+            if traits & OVERRULED & set(self._mail.never):
+                traits.add("filed")
+            traits -= OVERRULED
         fields: dict[str, Value] = {
             **record.fields,
             "direction": "out" if record.owner and self._inside(record.owner, known) else "in",

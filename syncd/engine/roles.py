@@ -35,7 +35,8 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
 
 def _left(record: Record, link: Link | None) -> bool:
     """True for a message that a drop folder filed and that nothing else would let cross."""
-    return link is not None and link.role == "filed" and "unknown" in (record.fields.get("traits") or ())
+    kinds = {"unknown", "internal", "list", "automatic", "bounce"}
+    return link is not None and link.role == "filed" and bool(kinds & set(record.fields.get("traits") or ()))
 
 
 def directions(lens: Lens, role: str, *, read_only: bool) -> dict[str, str]:

@@ -6,9 +6,10 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.look import crm_view, in_scope, within
+from syncd.engine.mailroom import for_mail
 from syncd.engine.pairing import Moment, Pairing
 from syncd.model.record import Record
-from syncd.ports import PortError
+from syncd.ports import PortError, Rejected
 from syncd.privacy import admit
 from syncd.service.assemble import House
 from syncd.store.journal import crossings, decisions
@@ -28,6 +29,8 @@ _ROLES = {
     "attendee": "in the calendar as somebody else's meeting: only the answer goes to the CRM, nothing is written there",
     "stand-in": "in the calendar as a meeting of somebody outside: it goes to the CRM, changes in the CRM stay there",
     "block": "in the calendar as private: only the time goes to the CRM",
+    "holder": "in the mailbox: logged in the CRM",
+    "filed": "in the mailbox: logged in the CRM because it lies in a drop folder",
 }
 
 
@@ -95,15 +98,23 @@ def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], act
 
 def _item_only(house: House, name: str) -> dict[str, Any] | None:
     """An item that has no link: does it cross?"""
+    from datetime import UTC, datetime
+
     for pairing in house.pairings:
+        ctx = Context(pairing, house.store, Moment(datetime.now(UTC)), house.key, house.pairings)
+        for_mail(ctx)
         try:
-            found = pairing.replica.fetch([name]).get(name)
+            found = ctx.pairing.replica.fetch([name]).get(name)
         except PortError:
             continue
-        if not isinstance(found, Record):
+        if isinstance(found, Rejected):
+            why = f"parked: {found}"
+        elif not isinstance(found, Record):
             continue
-        if admit(found, pairing.lens.mapping.privacy).verdict == "withheld":
+        elif admit(found, pairing.lens.mapping.privacy).verdict == "withheld":
             why = "private: nothing of it crosses"
+        elif kinds := sorted(found.traits & set(pairing.lens.mapping.mail.never)):
+            why = f"not the CRM's business, as the mapping says: {', '.join(kinds)}"
         else:
             why = "not taken: outside the window, or the mapping's conditions leave it out"
         return {"activity": None, "calendars": [{"pairing": pairing.id, "why": why}], "decisions": [], "crossings": []}

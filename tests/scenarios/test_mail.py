@@ -97,6 +97,12 @@ def test_lesson_30_what_is_none_of_the_crms_business_leaves_no_trace_but_a_count
     assert (totals["read"], totals["created_crm"], totals["withheld"], totals["passed_over_list"]) == (16, 1, 6, 1)
     assert b"Secret" not in desk.everything_written()
     assert desk.state("ann") == before
+    with desk.mailbox("ann") as client:
+        client.select_folder("INBOX", readonly=True)
+        (uid,) = client.search(["SUBJECT", "Secret one"])
+        validity = client.folder_status("INBOX", ["UIDVALIDITY"])[b"UIDVALIDITY"]
+    why = desk.run("explain", f"INBOX;UIDVALIDITY={validity}/;UID={uid}").out
+    assert "not the CRM's business, as the mapping says: list" in why
     again = desk.run("sync", "--json", "--full", status=0)
     assert "Secret" not in again.out + again.err
     assert b"Secret" not in desk.everything_written()
@@ -297,15 +303,17 @@ def test_a_drop_folder_files_what_is_put_there_and_takes_it_back(desk_of: Maker)
     desk = desk_of("ann", drop=drop)
     desk.deliver("ann", message("From a stranger", sender="x@nowhere.example"))
     desk.deliver("ann", message("From Lee", sender="lee@beta.example"))
+    desk.deliver("ann", message("From a list", List_Id="<l.example>"))
     desk.sync()
     assert [m["subject"] for m in desk.mails()] == ["From Lee"]
-    for subject in ("From a stranger", "From Lee"):
+    every = ("From a stranger", "From Lee", "From a list")
+    for subject in every:
         desk.move("ann", subject, "CRM/Big")
     desk.sync()
     found = {m["subject"]: (m["account"], m["transactions"]) for m in desk.mails()}
-    assert found == dict.fromkeys(["From a stranger", "From Lee"], ("acme", ["opportunity OPP-1"]))
+    assert found == dict.fromkeys(every, ("acme", ["opportunity OPP-1"]))
     desk.quiet()
-    for subject in ("From a stranger", "From Lee"):
+    for subject in every:
         desk.move("ann", subject, "INBOX", folder="CRM/Big")
     desk.sync()
     found = {m["subject"]: (m["account"], m["transactions"]) for m in desk.mails()}

@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from syncd.engine.context import Context
 from syncd.engine.pairing import Employee, Moment, Pairing
 from syncd.engine.passes import run_pass
+from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
 from tests.memory_mail import MemoryFilingCrm, MemoryMailbox, fields, filing_crm, mailbox
+from tests.properties.mail_world import lens as drop_lens
 from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -17,23 +19,29 @@ NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 class Office:
     """Ann and Bob, and a CRM that files."""
 
-    def __init__(self) -> None:
+    def __init__(self, lens: Lens | None = None) -> None:
         self.now = NOW
         self.crm: MemoryFilingCrm = filing_crm(lambda: self.now)
         self.store = new_store()
         self.boxes: dict[str, MemoryMailbox] = {n: mailbox(n, lambda: self.now) for n in ("ann", "bob")}
-        lens = load(shipped()["mail"])
+        lens = lens or load(shipped()["mail"])
         self.pairings = [
             Pairing(f"{n}/mail", Employee(n, (f"{n}@us.example",)), box, self.crm, "crm", lens)
             for n, box in self.boxes.items()
         ]
 
     def deliver(
-        self, ref: str, subject: str, *boxes: str, sender: str = "kim@acme.example", answers: tuple[str, ...] = ()
+        self,
+        ref: str,
+        subject: str,
+        *boxes: str,
+        sender: str = "kim@acme.example",
+        answers: tuple[str, ...] = (),
+        folder: str = "INBOX",
     ) -> None:
         for name in boxes:
             content = fields(subject, NOW - timedelta(hours=1), sender=sender, text="words")
-            self.boxes[name].deliver(ref, content, owner=sender, answers=answers)
+            self.boxes[name].deliver(ref, content, owner=sender, answers=answers, folder=folder)
 
     def sync(self, times: int = 1) -> None:
         for _ in range(times):
@@ -96,3 +104,51 @@ def test_an_answer_without_references_is_known_by_subject_and_correspondents() -
     office.deliver("m3", "Re: Our plan", "ann", sender="lee@beta.example")
     office.sync()
     assert office.logged() == {"Our plan": "other", "RE: Our plan": "other", "Re: Our plan": "beta"}
+
+
+def test_what_is_deleted_from_a_drop_folder_is_taken_back_unless_it_crosses_anyway() -> None:
+    office = Office(drop_lens())
+    office.deliver("d1", "Of a stranger", "ann", sender="who@new.example", folder="CRM")
+    office.deliver("d2", "Of Kim", "ann", folder="CRM")
+    office.sync()
+    assert office.logged() == {"Of a stranger": "other", "Of Kim": "other"}
+    for ref in ("d1", "d2"):
+        office.boxes["ann"].remove(ref)
+    office.sync(2)
+    assert office.logged() == {"Of Kim": "other"}
+
+
+def test_a_drop_folder_that_is_emptied_at_once_is_held() -> None:
+    """The guard: more than ten, and more than a fifth, wait for a word."""
+    office = Office(drop_lens())
+    for n in range(20):
+        office.deliver(f"d{n}", f"Of a stranger {n}", "ann", sender="who@new.example", folder="CRM")
+    office.sync()
+    for n in range(20):
+        office.boxes["ann"].remove(f"d{n}")
+    office.sync(2)
+    assert len(office.logged()) == 20
+
+
+def test_marks_are_shown_once_it_is_logged_and_taken_off_when_it_is_taken_back() -> None:
+    office = Office(drop_lens())
+    office.deliver("m1", "Logged", "ann")
+    office.deliver("m2", "Nobody's", "ann", sender="who@new.example")
+    office.sync()
+    box = office.boxes["ann"]
+    assert box.marked == {"m1": True}
+    office.private("ann", "m1")
+    office.sync()
+    assert box.marked == {"m1": False}
+    office.private("ann", "m1", on=False)
+    office.sync()
+    assert box.marked == {"m1": True}
+
+
+def test_only_what_may_cross_is_read() -> None:
+    office = Office()
+    office.deliver("m1", "Of Kim", "ann")
+    office.deliver("m2", "Of a stranger", "ann", sender="who@new.example")
+    office.deliver("m3", "Of Bob", "ann", sender="bob@us.example")
+    office.sync()
+    assert {ref for ref, _ in office.boxes["ann"].asked} == {"m1"}
