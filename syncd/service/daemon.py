@@ -7,6 +7,7 @@ with its faults in the log, and the old one stays.
 
 from __future__ import annotations
 
+import resource
 import signal
 import threading
 import time
@@ -99,6 +100,7 @@ class Daemon:
         from apscheduler.executors.pool import ThreadPoolExecutor as Jobs
         from apscheduler.schedulers.background import BackgroundScheduler
 
+        many_files()
         service, log = self._service, logger()
         listener = Listener(self.health, service.listen) if service.listen else None
         workers = ThreadPoolExecutor(service.workers, thread_name_prefix="worker")
@@ -297,6 +299,15 @@ class Daemon:
             logger().warning("retention waits for the next night", error=str(error))
             return
         logger().info("night", decisions_removed=gone[0], ledger_lines_removed=gone[1])
+
+
+def many_files() -> None:
+    """As many open files as the system lets us have, within reason: mailboxes wait on a connection each, and
+    shells and services begin with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 65_536 if hard == resource.RLIM_INFINITY else min(hard, 65_536)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _close(replica: Any) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from connectors.imap.session import SignIn, connect
 from connectors.imap.watch import Watcher
+from syncd.service.daemon import many_files
 from tests.conftest import need_program
 from tests.scenarios.mail import message
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
@@ -98,6 +99,7 @@ def test_a_mail_rings_at_once_and_reading_does_not(server: Dovecot) -> None:
 
 @pytest.mark.long
 def test_a_thousand_mailboxes_on_one_thread(server: Dovecot) -> None:
+    many_files()
     watcher = Watcher()
     before = threading.active_count()
     bells: dict[str, tuple[SignIn, Bell]] = {}
