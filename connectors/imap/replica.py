@@ -161,7 +161,7 @@ class ImapReplica:
         self.session.open(folder)
         try:
             answers = self.session.fetch(as_set(runs(sorted(uids))), ITEMS_OF_EXCLUDED if excluded else ITEMS)
-        except Garbled as error:
+        except (Garbled, Rejected) as error:
             if len(uids) == 1:
                 found[ref_of(folder, validity, uids[0])] = Rejected(f"the message cannot be read: {error}")
                 return
@@ -208,7 +208,7 @@ class ImapReplica:
         self.session.open(folder)
         try:
             return self.session.fetch(as_set(runs(sorted(uids))), ["UID", *sections])
-        except Garbled:
+        except (Garbled, Rejected):
             if len(uids) == 1:
                 return {uids[0]: {}}
             middle = len(uids) // 2

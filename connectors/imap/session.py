@@ -54,19 +54,23 @@ class SignIn:
     timeout: float = 60.0
 
 
+class _TooLarge(ValueError):
+    """An answer larger than what we asked for (imaplib takes errors of its own kind for refusals)."""
+
+
 class _Bounded:
     """Readers that refuse what nobody asked for."""
 
     def read(self, size: int) -> bytes:
         if size > LARGEST:
-            raise imaplib.IMAP4.abort("an answer larger than we asked for")
+            raise _TooLarge
         return super().read(size)  # type: ignore[misc,no-any-return]
 
     def readline(self) -> bytes:
         file = getattr(self, "_file", None) or self.file  # type: ignore[attr-defined]
         line = file.readline(LARGEST + 1)
         if len(line) > LARGEST:
-            raise imaplib.IMAP4.abort("a line larger than we asked for")
+            raise _TooLarge
         return line  # type: ignore[no-any-return]
 
 
@@ -420,9 +424,11 @@ def errors() -> Iterator[None]:
         raise Transient(f"the server's certificate cannot be trusted: {error.verify_message}") from None
     except (IMAPClientAbortError, imaplib.IMAP4.abort) as error:
         raise _later(str(error), "the connection was lost") from None
+    except ProtocolError:
+        raise Garbled("the server's answer cannot be read") from None
     except IMAPClientError as error:
         raise _refusal("command", [str(error).encode()]) from None
-    except (ProtocolError, ValueError, IndexError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise Garbled(f"the server's answer cannot be read ({type(error).__name__})") from None
     except TimeoutError:
         raise Transient("the server does not answer") from None

@@ -195,6 +195,21 @@ def test_a_keyword_that_the_mailbox_does_not_take_is_said_so(pymap_server: Any) 
     replica.close()
 
 
+def test_one_answer_that_is_too_large_or_cannot_be_read_stops_no_other(
+    mailbox: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that answers with more than was asked for: that message is left, the others go on."""
+    deliver(mailbox, *(message(f"fine {n}") for n in range(9)), message("huge " + "x" * 20_000), message("last"))
+    replica = mailbox_of(mailbox)
+    refs = [c.ref for p in replica.changes("") for c in p.changes]
+    monkeypatch.setattr("connectors.imap.session.LARGEST", 15_000)
+    found = replica.fetch(refs)
+    assert sum(isinstance(f, Record) for f in found.values()) == 10
+    (fault,) = [f for f in found.values() if not isinstance(f, Record)]
+    assert "cannot be read" in str(fault)
+    assert "xxx" not in str(fault)
+
+
 # -- signing in ------------------------------------------------------------------------------------------------
 
 
