@@ -18,6 +18,8 @@ from tests.scenarios.mail import message
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 from tests.servers.wire import Wire, wire
 
+pytestmark = pytest.mark.either
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Dovecot]:

@@ -28,6 +28,7 @@ from tests.servers.dovecot import Dovecot, dovecot
 from tests.servers.tokens import token_server
 from tests.servers.wire import stripped
 
+pytestmark = pytest.mark.either
 EVERYTHING = frozenset({"text", "attachments", "invitation"})
 
 

@@ -45,6 +45,7 @@ def crm_mails(desk: MailDesk) -> list[dict[str, str]]:
         crm.close()
 
 
+@pytest.mark.either
 @pytest.mark.long
 def test_monsters_are_one_activity_or_one_parked_line(desk_of: Maker) -> None:
     """M6: bounded memory, and the rest goes on."""
@@ -94,6 +95,7 @@ def peak(desk: MailDesk) -> int:
     return int(done.stderr.rpartition("peak ")[2]) * 1024
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("content", ["text", "full"])
 def test_a_message_of_fifty_megabytes_takes_little_memory(desk_of: Maker, content: str) -> None:
     """Less than three times the largest part that crosses; here 4 MB of text's limit, or a file of 9 MB."""
@@ -143,6 +145,7 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(desk_of: Maker) -> N
         assert all(b"$SyncdLogged" in x for x in desk.state(user)["INBOX"].values())
 
 
+@pytest.mark.either
 def test_lines_that_end_hang_or_lie_stop_one_mailbox_and_lose_nothing(desk_of: Maker, mail_server: Dovecot) -> None:
     """F2: the line ends at any point, says garbage, or nothing: the next pass goes on where it can."""
     with wire(mail_server.port) as line:
@@ -241,6 +244,7 @@ def test_nothing_that_was_logged_goes_when_the_mailbox_is_empty_or_gone(desk_of:
     assert len(crm_mails(desk)) == 30
 
 
+@pytest.mark.either
 def test_memory_of_monsters_is_bounded() -> None:
     """The readers hold no more than a few times what they are given."""
     import tracemalloc

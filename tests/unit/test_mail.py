@@ -17,6 +17,7 @@ from syncd.mail.structure import Part, attachments, invitation, texts, total
 from syncd.mail.subject import bare_subject, is_reply
 from syncd.mail.text import calendar_uid, decoded, from_html, undone, without_history
 
+pytestmark = pytest.mark.either
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
