@@ -229,6 +229,10 @@ def show(guid: str, config: ConfigOption = None, acting: As = "", json: JsonOpti
             continue
         if name == "participants":
             value = ", ".join(f"{p['address']} ({p['role'] or p['answer']})" for p in value)
+        if name in ("transactions", "categories"):
+            value = ", ".join(value)
+        if name in ("predecessors", "followers"):
+            value = ", ".join(f"{kind} {number}" for kind, number in value)
         if name == "attachments":
             value = ", ".join(f"{f['name']} ({f['type']}, {f['size']} octets)" for f in value)
         typer.echo(f"{name:13} {value}")

@@ -52,7 +52,8 @@ def check(
         for pairing in opened.pairings:
             try:
                 next(iter(pairing.replica.changes("")), None)
-                typer.echo(f"{pairing.id}: signed in, calendar is there")
+                what = {"message": "mailbox", "todo": "task list"}.get(pairing.lens.mapping.item, "calendar")
+                typer.echo(f"{pairing.id}: signed in, {what} is there")
             except PortError as error:
                 bad += 1
                 typer.echo(f"{pairing.id}: {error}", err=True)
@@ -92,8 +93,8 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
             typer.echo(f"{result.pairing}: {summary(result, future=True)}")
             for write in writes[result.pairing]:
                 what = f" ({', '.join(write.fields)})" if write.op == "update" else ""
-                where = "CRM" if write.side == "crm" else "calendar"
-                typer.echo(f"  {write.op:7} in the {where:8} {write.title}{what}")
+                where = "CRM" if write.side == "crm" else "groupware"
+                typer.echo(f"  {write.op:7} in the {where:9} {write.title}{what}")
     raise typer.Exit(exit_status(results))
 
 
