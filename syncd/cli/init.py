@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,7 +25,7 @@ profiles:
 @app.command()
 def init(
     config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path("syncd.yaml"),
-    url: Annotated[str, typer.Option(help="Address of the CalDAV server.")] = "",
+    url: Annotated[str, typer.Option(help="Address of the CalDAV server; of a mail server: imaps://HOST.")] = "",
     username: Annotated[str, typer.Option(help="User name there.")] = "",
     name: Annotated[str, typer.Option(help="The employee's full name.")] = "",
     address: Annotated[str, typer.Option(help="The employee's e-mail address.")] = "",
@@ -40,13 +41,17 @@ def init(
 
     if config.exists():
         raise fail(f"{config} exists already; add employees there, or give another file with --config")
-    url = url or typer.prompt("Address of the CalDAV server", default="http://localhost:5232/")
+    url = url or typer.prompt(
+        "Address of the CalDAV server, or imaps://HOST for mail", default="http://localhost:5232/"
+    )
     if "://" not in url:
         url = f"https://{url}"
     username = username or typer.prompt("User name")
     password = read_secret("Password")
-    collections = _find(url, username, password)
-    chosen = _choose(collections, calendar)
+    if url.startswith(("imap://", "imaps://")):
+        chosen: list[tuple[str, Any]] = [("message", _mailbox(url, username, password))]
+    else:
+        chosen = _choose(_find(url, username, password), calendar)
     address = address or typer.prompt("The employee's e-mail address", default=username if "@" in username else None)
     if "@" not in address:
         raise fail(f'"{address}" is no e-mail address')
@@ -101,6 +106,32 @@ def _find(url: str, username: str, password: str) -> list[Any]:
     return found
 
 
+@dataclass(frozen=True)
+class _Mailbox:
+    """What stands for a collection where there is but one."""
+
+    path: str = ""
+    writable: bool = True
+
+
+def _mailbox(url: str, username: str, password: str) -> _Mailbox:
+    """The mailbox; ends with status 3 when the server cannot be used."""
+    from connectors.imap.folders import chosen
+    from connectors.imap.session import Session, SignIn
+    from syncd.ports import PortError
+
+    session = Session(SignIn(url, username, lambda: password))
+    try:
+        listed, _ = session.listed()
+    except PortError as error:
+        raise fail(f"{url}: {error}", 3) from None
+    finally:
+        session.close()
+    read = [f.name for f in chosen(listed, ("INBOX", "\\Sent"), ())]
+    typer.echo(f"  signed in: {len(listed)} folders; {' and '.join(read)} will be read")
+    return _Mailbox()
+
+
 def _choose(collections: list[Any], wanted: str) -> list[tuple[str, Any]]:
     """A calendar for events and, where there is one, a list for to-dos."""
     for number, c in enumerate(collections, 1):
@@ -145,19 +176,22 @@ def _picked(collections: list[Any], wanted: str) -> Any:
 def _document(
     url: str, username: str, reference: str, chosen: list[tuple[str, Any]], who: str, address: str, zone: str
 ) -> str:
-    names = {"event": ("calendar", "appointments"), "todo": ("tasks", "tasks")}
+    names = {"event": ("calendar", "appointments"), "todo": ("tasks", "tasks"), "message": ("mail", "mail")}
     lines = [_HEAD]
     for kind, _ in chosen:
         profile, mapping = names[kind]
-        lines.append(f"  {profile}: {{connector: caldav, url: {_quoted(url)}, mapping: {mapping}}}\n")
+        connector = "imap" if kind == "message" else "caldav"
+        lines.append(f"  {profile}: {{connector: {connector}, url: {_quoted(url)}, mapping: {mapping}}}\n")
     lines.append(
         f"employees:\n  - id: {_quoted(who)}\n    addresses: [{_quoted(address)}]\n    zone: {zone}\n    accounts:\n"
     )
     for kind, c in chosen:
         lines.append(
             f"      - profile: {names[kind][0]}\n        username: {_quoted(username)}\n"
-            f"        password: {_quoted(reference)}\n        calendar: {_quoted(c.path)}\n"
+            f"        password: {_quoted(reference)}\n"
         )
+        if c.path:
+            lines.append(f"        calendar: {_quoted(c.path)}\n")
         if not c.writable:
             lines.append("        read-only: true\n")
     return "".join(lines)

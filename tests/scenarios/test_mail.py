@@ -11,7 +11,8 @@ import pytest
 
 from syncd.cli.radicale import Server
 from syncd.crm.database import Crm
-from tests.scenarios.mail import TODAY, Maker, message
+from tests.scenarios.mail import TODAY, MailDesk, Maker, message
+from tests.servers.dovecot import Dovecot
 
 
 def test_a_customers_mail_is_an_e_mail_of_the_crm(desk_of: Maker) -> None:
@@ -429,6 +430,24 @@ def test_how_much_of_a_mail_crosses(desk_of: Maker, content: str, tmp_path: Path
     assert saved == ([attached] if content == "full" else [])
     assert ("by name only" in done.out) is (content == "text")
     desk.quiet()
+
+
+def test_init_sets_up_a_mailbox(mail_server: Dovecot, tmp_path: Path) -> None:
+    """B1 for mail: from nothing to a first pass, following only what the program says."""
+    desk = MailDesk(tmp_path, Server("", 0), dovecot=mail_server, boxes={"ann": "initbox"})
+    desk.deliver("ann", message("First mail"))
+    words = ("--username", "initbox", "--name", "Ann", "--address", "ann@us.example", "--zone", "UTC")
+    bad = desk.run("init", "--url", mail_server.url, *words, "--secret-in", "file", stdin="wrong\n", status=3)
+    assert "refuses the sign-in" in bad.err
+    done = desk.run("init", "--url", mail_server.url, *words, "--secret-in", "file", stdin="initbox\n")
+    assert "INBOX and Sent will be read" in done.out
+    (tmp_path / "a.csv").write_text("id,name\nacme,Acme\n")
+    (tmp_path / "c.csv").write_text("id,name,account,address\nkim,Kim,acme,kim@acme.example\n")
+    desk.run("crm", "import", "accounts", "a.csv")
+    desk.run("crm", "import", "contacts", "c.csv")
+    desk.run("plan")
+    desk.run("sync")
+    assert desk.mail()["subject"] == "First mail"
 
 
 def test_quotes_and_signature_are_cut_where_the_mapping_asks(desk_of: Maker) -> None:
