@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -100,6 +101,7 @@ def written(messages: list[tuple[dict[str, Any], str]]) -> tuple[object, ...]:
     )
 
 
+@pytest.mark.either
 @settings(max_examples=60)
 @given(st.lists(st.tuples(secrets, secrets, st.sampled_from(REASONS)), min_size=1, max_size=3))
 def test_what_is_withheld_of_mail_changes_no_byte_anywhere(
