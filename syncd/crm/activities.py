@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, exists, func, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import RowMapping
 
@@ -480,12 +480,12 @@ def feed(connection: Connection, since: int, limit: int, *, listing: bool) -> li
 def alike(connection: Connection, several: Sequence[Mapping[str, Any]], address: str) -> list[list[Activity]]:
     """For each of these values (kind, uid, starts, ends, due) the activities of the employee or
     participant that have the same UID, or the same kind and times."""
-    a = t.activity.c
+    a, p = t.activity.c, t.participant.c
     names = ("uid", "starts", "due")
     wanted = {name: {v[name] for v in several if v.get(name)} for name in names}
     mine = or_(
         a.owner.in_(select(t.employee.c.id).where(t.employee.c.address == address)),
-        a.guid.in_(select(t.participant.c.activity).where(t.participant.c.address == address)),
+        exists().where(p.activity == a.guid, p.address == address),  # not IN: that would read all of the employee's
     )
     any_of = [getattr(a, name).in_(values) for name, values in wanted.items() if values]
     if not any_of:
