@@ -54,9 +54,13 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             ctx.touch(tx, link, row)
 
 
+#: Fields of a log that say nothing without the others.
+_NO_WORDS = frozenset({"time", "direction", "status", "account", "contact", "transactions"})
+
+
 def _empty(kept: Fields) -> bool:
-    """True for a log that would say nothing but that there was a message."""
-    return all(same(n, v, kind_of(n).empty) for n, v in kept.items() if n not in ("time", "direction", "status"))
+    """True for a log that would say nothing but that there was a message, and where it was filed."""
+    return all(same(n, v, kind_of(n).empty) for n, v in kept.items() if n not in _NO_WORDS)
 
 
 def not_there(tx: Transaction, link: Link, row: Row) -> None:
