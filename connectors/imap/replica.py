@@ -101,15 +101,9 @@ class ImapReplica:
 
     def changes(self, cursor: str) -> Iterator[Page]:
         places = read_cursor(cursor) if cursor else None
-        self._refresh()
         folders, states = self._folders()
         feed = Feed(self.session, self._watch, self.today() - timedelta(days=self.choice.days + 1))
         yield from feed.listing(folders, states) if places is None else feed.since_then(folders, states, places)
-
-    def _refresh(self) -> None:
-        """A server may have ended a connection that was left alone: it is opened anew, once."""
-        if self.session.quiet_for() > 60:
-            self.session.again()
 
     @property
     def _watch(self) -> Watch:
@@ -117,14 +111,14 @@ class ImapReplica:
         return Watch(_ALWAYS | {k.lower() for k in self.choice.keywords} | more)
 
     def _folders(self) -> tuple[list[Folder], dict[str, dict[str, int]]]:
-        known = self.session.quiet_for() < float("inf")
+        left_alone = self.session.is_open
         try:
             self.session.leave()
             listed, states = self.session.listed()
         except Transient:
-            if not known:
+            if not left_alone:
                 raise
-            listed, states = self.session.listed()  # a connection that was left alone had ended
+            listed, states = self.session.listed()  # the server had ended the connection
         found = chosen(listed, self.choice.folders, self.choice.excluded)
         delimiters = {name: delimiter for _, delimiter, name in listed}
         self._names = {f.name: (plain_name(f.name, delimiters[f.name]), f.excluded) for f in found}

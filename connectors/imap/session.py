@@ -11,7 +11,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -101,7 +100,6 @@ class Session:
     qresync: bool = False
     _keywords: frozenset[str] = frozenset()
     _validity: int = 0
-    _used: float = 0.0
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- the connection ------------------------------------------------------------------------------------
@@ -140,7 +138,6 @@ class Session:
             try:
                 with errors():
                     yield self.client
-                self._used = time.monotonic()
             except Rejected:
                 raise
             except BaseException:
@@ -149,9 +146,10 @@ class Session:
                     _drop(client)
                 raise
 
-    def quiet_for(self) -> float:
-        """Seconds since the server last answered; infinite when it never did."""
-        return time.monotonic() - self._used if self._used else float("inf")
+    @property
+    def is_open(self) -> bool:
+        """True when a connection is there; the server may have ended it meanwhile."""
+        return self._client is not None
 
     def leave(self) -> None:
         """Leaves the folder that is open: what STATUS says of that one may be old (RFC 3501 §6.3.10)."""
@@ -172,16 +170,6 @@ class Session:
     def takes_keyword(self, keyword: str) -> bool:
         """True when the folder that is open lets this keyword be set (PERMANENTFLAGS, RFC 3501 §7.1)."""
         return "\\*" in self._keywords or keyword.lower() in self._keywords
-
-    def again(self) -> None:
-        """A connection that the server may have ended meanwhile is opened anew, once, before a pass."""
-        if self._client is not None:
-            try:
-                self._client.socket().settimeout(min(10.0, self.sign_in.timeout))
-                self._client.noop()
-                self._client.socket().settimeout(self.sign_in.timeout)
-            except (IMAPClientError, OSError):
-                self.close()
 
     # -- commands ------------------------------------------------------------------------------------------
 

@@ -159,7 +159,7 @@ class Watcher:
                     client.select_folder("INBOX", readonly=True)
         except PortError as error:
             wait = REFUSED if isinstance(error, AuthFailed) else -1.0
-        except Exception:
+        except Exception:  # whatever it was, the watcher must hear of it, or it would wait for ever
             wait = -1.0
         if wait and client is not None:
             _close(client)

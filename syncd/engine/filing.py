@@ -80,8 +80,6 @@ def file_all(
                 transactions=tuple(dict.fromkeys((*extra, *found.transactions))),
                 folder=True,
             )
-        if found.unknown and mail.unknown == "lead" and not found.folder:
-            found = _lead(ctx, crm, mail, record, people, found)
         made[record.ref] = found
         if not found.unknown or found.folder:
             for digest in digests(ctx, record, people):
@@ -176,14 +174,3 @@ def _numbers(record: Record, mail: Mail) -> list[str]:
     """The reference numbers in the subject."""
     subject = str(record.fields.get("subject") or "")
     return list(dict.fromkeys(n for pattern in mail.references for n in re.findall(pattern, subject)))
-
-
-def _lead(ctx: Context, crm: Filing, mail: Mail, record: Record, people: Sequence[str], found: Filed) -> Filed:
-    """A lead for the first stranger of a message that would cross otherwise."""
-    others = record.traits & set(mail.never) - {"unknown"}
-    if not people or others:
-        return found
-    name = next((p.name for a, p in (record.fields.get("correspondents") or {}).items() if a == people[0]), "")
-    return replace(
-        found, transactions=(crm.lead(people[0], name, uid_digest(ctx.key, people[0], "lead")),), unknown=False
-    )

@@ -9,7 +9,7 @@ twin in the CRM, a series that the CRM does not hold, a claim lost to another pa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from syncd.engine.context import Context
@@ -160,14 +160,8 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
         return []
     records = [as_activity(ctx, n.record, n.view) for n in plain]
     found = ctx.pairing.crm.candidates(records, ctx.pairing.employee.addresses[0])
-    alike = [[t for t in twins if _maybe(n.record, t)] for n, twins in zip(plain, found, strict=True)]
-    left += [n.unit for n, twins in zip(plain, alike, strict=True) if twins]
-    return [n for n, twins in zip(plain, alike, strict=True) if not twins]
-
-
-def _maybe(record: Record, twin: Record) -> bool:
-    """A message is known by its identity alone: two of one second may have one subject."""
-    return record.kind != "message" or record.uid == twin.uid
+    left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
+    return [n for n, twins in zip(plain, found, strict=True) if not twins]
 
 
 def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
@@ -193,10 +187,7 @@ def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
     for n, row, link in zip(new, rows, links, strict=True):
         n.row, n.look = row, look(ctx, link, n.admission, n.record.fields, None, {}, {})
         n.unit.links = [link]
-        if (
-            decide(replace(n.look.situation, fresh=True), ctx.pairing.lens.mapping.deletions).rule
-            is not Rule.CREATE_CRM
-        ):
+        if decide(n.look.situation, ctx.pairing.lens.mapping.deletions).rule is not Rule.CREATE_CRM:
             continue
         n.meant = meant_for_crm(ctx, n.look)
         uid = n.record.uid

@@ -170,13 +170,10 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
 
 def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -> None:
     """What answers these messages (activity -> message) will be filed like them."""
-    own = {a for p in (*ctx.everyone, ctx.pairing) for a in p.employee.addresses}
     found: dict[str, int] = {}
     for row, record in messages.items():
         if record.kind == "message" and ctx.pairing.lens.mapping.activity == "e-mail":
-            people = record.fields.get("correspondents") or ()
-            outsiders = [a for a in dict.fromkeys([record.owner, *people]) if a and a not in own]
-            for digest in digests(ctx, record, outsiders):
+            for digest in digests(ctx, record, record.fields.get("outsiders") or ()):
                 found.setdefault(digest, row)
     if found:
         tx.note_threads(ctx.pairing.crm_name, found)

@@ -11,15 +11,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from syncd.engine.digest import uid_digest
 from syncd.engine.filing import Filed, file_all
 from syncd.engine.look import within
+from syncd.engine.roles import OVERRULED
 from syncd.mail.text import without_history
 from syncd.mapping.conditions import taken
 from syncd.mapping.mail import Mail
 from syncd.model.fields import Fields, Value
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.ports import Capabilities, Correspondent, Filing, Page, Partial, PortError, Rejected, Replica, Written
+from syncd.ports import (
+    Capabilities,
+    Correspondent,
+    Filing,
+    Page,
+    Partial,
+    PortError,
+    Rejected,
+    Replica,
+    Unsupported,
+    Written,
+)
 from syncd.privacy import blank, excluded, is_of
 
 if TYPE_CHECKING:
@@ -27,8 +40,7 @@ if TYPE_CHECKING:
 
 #: What is shown of a message that is none of the CRM's business.
 _OUTSIDE = ("date", "sensitivity", "flagged")
-#: Kinds of mail that a drop folder makes the CRM's business all the same.
-OVERRULED = frozenset({"unknown", "internal", "list", "automatic", "bounce"})
+_STRANGERS = "none of its correspondents is known to the CRM: add a contact there, or put it into a drop folder"
 _LEVELS = ("headers-only", "text", "full")
 
 
@@ -129,7 +141,7 @@ class Mailroom:
             traits.add("internal")
         if filed.unknown:
             traits.add("unknown")
-        if filed.folder:  # who puts it there knows better than what its headers show
+        if filed.folder:
             if traits & OVERRULED & set(self._mail.never):
                 traits.add("filed")
             traits -= OVERRULED
@@ -141,13 +153,30 @@ class Mailroom:
             "transactions": frozenset(filed.transactions),
             "traits": frozenset(traits),
             "folder": record.folder,
+            "outsiders": tuple(outsiders),
         }
-        others = traits & set(self._mail.never) - {"unknown"}
-        if "unknown" in traits and self._mail.unknown == "park" and not others and self._inside_window(fields):
-            return Rejected(
-                "none of its correspondents is known to the CRM: add a contact there, or put it into a drop folder"
-            )
+        if "unknown" in traits and self._mail.unknown != "skip":
+            traits.discard("unknown")
+            known_to_be = {**fields, "traits": frozenset(traits)}
+            if not outsiders or not self._crosses(known_to_be):  # nobody is asked about what would not cross
+                traits.add("unknown")
+            elif self._mail.unknown == "park":
+                return Rejected(_STRANGERS)
+            else:
+                fields = {**known_to_be, "transactions": frozenset({self._lead(record, outsiders[0])})}
         return replace(record, fields=fields, traits=frozenset(traits))
+
+    def _crosses(self, fields: Fields) -> bool:
+        return taken(self._ctx.pairing.lens.mapping, fields, {}) and self._inside_window(fields)
+
+    def _lead(self, record: Record, stranger: str) -> str:
+        """The lead of somebody whom the CRM does not know."""
+        crm = self._ctx.pairing.crm
+        if not isinstance(crm, Filing):
+            raise Unsupported("this CRM takes no leads from mail: set unknown to skip or park")
+        people: People = record.fields.get("correspondents") or People()
+        name = people[stranger].name if stranger in people else ""
+        return crm.lead(stranger, name, uid_digest(self._ctx.key, stranger, "lead"))
 
     def _inside_window(self, fields: Fields) -> bool:
         return within(self._ctx, {"time": fields["date"]})
@@ -157,7 +186,7 @@ class Mailroom:
         passed = sorted(set(self._mail.never) & record.traits)
         if passed:
             self._ctx.report.passed_over[passed[0]] = self._ctx.report.passed_over.get(passed[0], 0) + 1
-        return taken(self._ctx.pairing.lens.mapping, record.fields, {}) and self._inside_window(record.fields)
+        return self._crosses(record.fields)
 
     # -- reading what may cross ----------------------------------------------------------------------------------
 

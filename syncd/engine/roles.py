@@ -13,6 +13,10 @@ from syncd.store import Link
 #: Roles that see somebody else's meeting: nothing is ever written into those copies.
 GUESTS = ("attendee", "stand-in")
 
+#: Kinds of mail that a drop folder makes the CRM's business all the same: who puts a message there knows
+#: better than what its headers show.
+OVERRULED = frozenset({"unknown", "internal", "list", "automatic", "bounce"})
+
 #: Links whose item is not there any more, so they speak for nobody.
 _GONE = ("item-gone", "declined", "taken-back", "private")
 
@@ -35,8 +39,7 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
 
 def _left(record: Record, link: Link | None) -> bool:
     """True for a message that a drop folder filed and that nothing else would let cross."""
-    kinds = {"unknown", "internal", "list", "automatic", "bounce"}
-    return link is not None and link.role == "filed" and bool(kinds & set(record.fields.get("traits") or ()))
+    return link is not None and link.role == "filed" and bool(OVERRULED & set(record.fields.get("traits") or ()))
 
 
 def directions(lens: Lens, role: str, *, read_only: bool) -> dict[str, str]:

@@ -191,14 +191,14 @@ def _part(
         activity = _record(found)
     known = known_people(ctx, fields) if fields is not None else {}
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
-    if role_is_holder(link):
+    if link.role in HOLDERS:
         gone_there = row.crm_ref is not None and link.rest != "private"
         seen_both = replace(seen_both, situation=replace(seen_both.situation, deleted=gone_there))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
-    if role_is_holder(link) and seen_both.situation.fresh and decision.rule in _AGREEING:
+    if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in _AGREEING:
         part.merge = second_copy(seen_both.sides)
     elif decision.rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         part.merge = merge(seen_both.sides)
@@ -209,11 +209,6 @@ def _part(
 
 #: Rules under which both sides are there and speak to each other.
 _AGREEING = (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE)
-
-
-def role_is_holder(link: Link) -> bool:
-    """True for the link of a message."""
-    return link.role in HOLDERS
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

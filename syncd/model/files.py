@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -19,22 +19,10 @@ class File:
     content: Sequence[bytes] | None = field(default=None, compare=False, repr=False)
 
 
-class Files(Sequence[File]):
+class Files(tuple[File, ...]):
     """Files in their order; equal when they are called the same, of the same types and sizes."""
 
-    __slots__ = ("_files",)
-
-    def __init__(self, files: Iterable[File] = ()) -> None:
-        self._files = tuple(files)
-
-    def __getitem__(self, at):  # type: ignore[no-untyped-def]
-        return self._files[at]
-
-    def __iter__(self) -> Iterator[File]:
-        return iter(self._files)
-
-    def __len__(self) -> int:
-        return len(self._files)
+    __slots__ = ()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Files) and sorted(map(_key, self)) == sorted(map(_key, other))

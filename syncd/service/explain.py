@@ -12,6 +12,7 @@ from syncd.model.record import Record
 from syncd.ports import PortError, Rejected
 from syncd.privacy import admit
 from syncd.service.assemble import House
+from syncd.service.rehearsal import rehearsed
 from syncd.store.journal import crossings, decisions
 from syncd.store.rows import Link, Row
 
@@ -101,7 +102,8 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
     from datetime import UTC, datetime
 
     for pairing in house.pairings:
-        ctx = Context(pairing, house.store, Moment(datetime.now(UTC)), house.key, house.pairings)
+        (looking,) = rehearsed([pairing])  # who asks makes no lead
+        ctx = Context(looking, house.store, Moment(datetime.now(UTC)), house.key, house.pairings)
         for_mail(ctx)
         try:
             found = ctx.pairing.replica.fetch([name]).get(name)

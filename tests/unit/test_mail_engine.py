@@ -9,6 +9,8 @@ from syncd.engine.pairing import Employee, Moment, Pairing
 from syncd.engine.passes import run_pass
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
+from syncd.mapping.schema import Condition
+from syncd.ports import Correspondent
 from tests.memory_mail import MemoryFilingCrm, MemoryMailbox, fields, filing_crm, mailbox
 from tests.properties.mail_world import lens as drop_lens
 from tests.stores import new_store
@@ -152,3 +154,34 @@ def test_only_what_may_cross_is_read() -> None:
     office.deliver("m3", "Of Bob", "ann", sender="bob@us.example")
     office.sync()
     assert {ref for ref, _ in office.boxes["ann"].asked} == {"m1"}
+
+
+def test_nobody_becomes_a_lead_by_mail_that_does_not_cross() -> None:
+    """Too old, a robot's, or left out by the mapping: no lead. One that crosses: one lead, once."""
+    mapping = load(shipped()["mail"]).mapping
+    mail = mapping.mail.model_copy(update={"unknown": "lead"})
+    mapping = mapping.model_copy(update={"mail": mail, "exclude": [Condition.model_validate({"folder": ["Other"]})]})
+    office = Office(Lens(mapping, "d"))
+    office.deliver("m1", "Elsewhere", "ann", sender="a@new.example", folder="Other")
+    office.boxes["ann"].deliver(
+        "m2", fields("Old", NOW - timedelta(days=99), sender="b@new.example"), owner="b@new.example"
+    )
+    robot = fields("Robot", NOW, sender="c@new.example")
+    office.boxes["ann"].deliver("m3", robot, owner="c@new.example", traits={"automatic"})
+    office.deliver("m4", "Hello", "ann", sender="d@new.example")
+    office.sync(2)
+    assert office.crm.leads == {"d@new.example": "lead 1"}
+    assert set(office.logged()) == {"Hello"}
+
+
+def test_a_thread_is_known_by_subject_whoever_of_ours_is_in_copy() -> None:
+    """Colleagues whom only the CRM knows are no correspondents: before and after are looked for alike."""
+    office = Office()
+    office.crm.parties["dora@us.example"] = Correspondent("employee")
+    for ref, subject in (("m1", "Our plan"), ("m2", "Re: Our plan")):
+        content = fields(subject, NOW - timedelta(hours=1), to="ann@us.example, dora@us.example")
+        office.boxes["ann"].deliver(ref, content, owner="kim@acme.example")
+        office.sync()
+        if ref == "m1":
+            office.crm.edit(next(iter(office.crm.records)), account="other")
+    assert office.logged() == {"Our plan": "other", "Re: Our plan": "other"}
