@@ -17,8 +17,8 @@ from email.utils import format_datetime
 from pathlib import Path
 
 from bench.desk import Cost, run
+from connectors.imap.connect import SignIn, connect
 from connectors.imap.read import ITEMS
-from connectors.imap.session import SignIn, connect
 from syncd.crm.database import Crm
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from connectors.imap.connect import SignIn
 from connectors.imap.replica import Choice, ImapReplica
-from connectors.imap.session import Session, SignIn
+from connectors.imap.session import Session
 from syncd.ports import AuthFailed, Transient
 
 

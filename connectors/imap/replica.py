@@ -11,8 +11,11 @@ from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
+from connectors.imap.faults import Garbled
 from connectors.imap.feed import Feed, Watch, read_cursor
 from connectors.imap.folders import Folder, chosen, parse_ref, plain_name, ref_of
+from connectors.imap.mark import Place, show
+from connectors.imap.parts import asked_parts, body, decodable, text_of
 from connectors.imap.read import (
     ITEMS,
     ITEMS_OF_EXCLUDED,
@@ -21,11 +24,11 @@ from connectors.imap.read import (
     files_of,
     record_of,
 )
-from connectors.imap.session import Garbled, Session, as_set, runs
+from connectors.imap.session import Session, as_set, runs
 from connectors.imap.watch import WATCHER
 from connectors.imap.write import message_id, message_of
 from syncd.mail.structure import Part, attachments, invitation, texts
-from syncd.mail.text import MOST_TEXT, calendar_uid, decoded, from_html, undone
+from syncd.mail.text import MOST_TEXT, calendar_uid, undone
 from syncd.model.fields import Fields, Value
 from syncd.model.record import Record
 from syncd.ports import (
@@ -183,7 +186,7 @@ class ImapReplica:
         groups: dict[tuple[str, tuple[str, ...]], list[int]] = {}
         for at, record in enumerate(records):
             native: Native = record.native
-            sections = tuple(f"BODY.PEEK[{p.section}]<0.{MOST_TEXT}>" for p in _parts(native.part, wanted))
+            sections = tuple(f"BODY.PEEK[{p.section}]<0.{MOST_TEXT}>" for p in asked_parts(native.part, wanted))
             groups.setdefault((native.folder, sections), []).append(at)
         for (folder, sections), places in sorted(groups.items()):
             for start in range(0, len(places), BATCH):
@@ -212,10 +215,10 @@ class ImapReplica:
         part: Part = record.native.part
         fields: dict[str, Value] = {}
         if "text" in wanted:
-            fields["text"] = "\n".join(t for t in (_text(p, answer) for p in texts(part)) if t)
+            fields["text"] = "\n".join(t for t in (text_of(p, answer) for p in texts(part)) if t)
         if "invitation" in wanted:
             spoken = invitation(part)
-            fields["invitation"] = calendar_uid(_text(spoken, answer)) if spoken is not None else ""
+            fields["invitation"] = calendar_uid(text_of(spoken, answer)) if spoken is not None else ""
         if "contents" in wanted:
             fields["attachments"] = files_of(part, self._contents(record, part))
         elif "attachments" in wanted:
@@ -237,9 +240,9 @@ class ImapReplica:
             self.session.open(record.native.folder)
             item = f"BODY.PEEK[{part.section}]<{start}.{step}>"
             answer = self.session.fetch(str(record.native.uid), ["UID", item]).get(record.native.uid, {})
-            piece = _body(answer, part.section)
+            piece = body(answer, part.section)
             start, last = start + step, len(piece) < step  # sizes in a structure are wrong at times
-            whole, rest = _whole(rest + piece, part.encoding, last=last)
+            whole, rest = decodable(rest + piece, part.encoding, last=last)
             made = undone(whole, part.encoding)
             if made:
                 yield made
@@ -325,89 +328,13 @@ class ImapReplica:
 
     def mark(self, refs: Sequence[str], *, logged: bool) -> None:
         """See `syncd.ports.Marking`."""
-        if self.read_only or not (self.choice.keyword or self.choice.copy or self.choice.move):
+        choice = self.choice
+        if self.read_only or not (choice.keyword or choice.copy or choice.move):
             return
         for folder, validity, uids in _grouped(refs, {}):
-            try:
-                state = self.session.select(folder, writing=True)
-            except Rejected:
-                continue
-            if state.get("UIDVALIDITY") != validity:
-                continue
-            if self.choice.keyword:
-                self._keyword(uids, logged)
-            if logged and self.choice.copy and not self._in(folder, self.choice.copy):
-                self._copied(folder, uids, self.choice.copy)
-            if logged and self.choice.move and not self._in(folder, self.choice.move):
-                self._moved(folder, uids, self.choice.move)
-
-    def _keyword(self, uids: Sequence[int], logged: bool) -> None:
-        with self.session.talking() as client:
-            self.session.requests += 1
-            if not self.session.takes_keyword(self.choice.keyword):
-                raise Rejected(f"the mailbox takes no keyword {self.choice.keyword}")
-            act = client.add_flags if logged else client.remove_flags
-            act(list(uids), [self.choice.keyword.encode()], silent=True)
-
-    def _in(self, folder: str, wanted: str) -> bool:
-        return self._names.get(folder, (folder, False))[0].casefold() == wanted.casefold()
-
-    def _target(self, wanted: str) -> str:
-        listed, _ = self.session.listed()
-        name = next((n for _, d, n in listed if plain_name(n, d).casefold() == wanted.casefold()), "")
-        if not name:
-            delimiter = next((d for _, d, _ in listed if d), "/")
-            name = wanted.replace("/", delimiter)
-            with self.session.talking() as client:
-                self.session.requests += 1
-                client.create_folder(name)
-        return name
-
-    def _copied(self, folder: str, uids: Sequence[int], wanted: str) -> None:
-        """Copies what is not in the target yet (a run that was interrupted begins anew)."""
-        target = self._target(wanted)
-        for uid in uids:
-            self.session.open(folder, writing=True)
-            found = self.session.fetch(str(uid), ["UID", "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)]"]).get(uid)
-            if found is None:
-                continue
-            from syncd.mail.headers import read_headers
-
-            section = next((v for k, v in found.items() if k.startswith(b"HEADER") and isinstance(v, bytes)), b"")
-            mid = read_headers(section).message_id
-            self.session.select(target)
-            if mid and self.session.search("HEADER", "Message-ID", _quoted(mid)):
-                continue
-            with self.session.talking() as client:
-                client.select_folder(folder)
-                self.session.forget_selected()
-                self.session.requests += 2
-                client.copy([uid], target)
-
-    def _moved(self, folder: str, uids: Sequence[int], wanted: str) -> None:
-        target = self._target(wanted)
-        self.session.select(folder, writing=True)
-        with self.session.talking() as client:
-            if not client.has_capability("MOVE"):
-                raise Rejected("the server cannot move messages (RFC 6851)")
-            self.session.requests += 1
-            client.move(list(uids), target)
-
-
-def _whole(piece: bytes, encoding: str, *, last: bool) -> tuple[bytes, bytes]:
-    """What of a piece can be decoded by itself, and the rest, which belongs to the next."""
-    if encoding == "base64":
-        kept = piece.translate(None, b"\r\n \t")
-        end = len(kept) if last else len(kept) // 4 * 4
-        return kept[:end], kept[end:]
-    if encoding == "quoted-printable" and not last:
-        end = piece.rfind(b"\n") + 1
-        return piece[:end], piece[end:]
-    return piece, b""
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            name = self._names.get(folder, (folder, False))[0]
+            place = Place(folder, name, validity, uids)
+            show(self.session, place, keyword=choice.keyword, copy=choice.copy, move=choice.move, logged=logged)
 
 
 def _appended(folder: str, said: Any) -> str | None:
@@ -429,26 +356,6 @@ def _grouped(refs: Sequence[str], found: dict[str, Record | PortError]) -> list[
             continue
         groups.setdefault((folder, validity), []).append(uid)
     return [(folder, validity, sorted(uids)) for (folder, validity), uids in sorted(groups.items())]
-
-
-def _parts(part: Part, wanted: frozenset[str]) -> list[Part]:
-    """The parts whose beginning is to be read."""
-    found = texts(part) if "text" in wanted else []
-    spoken = invitation(part) if "invitation" in wanted else None
-    return [*found, *([spoken] if spoken is not None and spoken not in found else [])][:20]
-
-
-def _body(answer: Mapping[bytes, Any], section: str) -> bytes:
-    wanted = f"BODY[{section}]".encode()
-    for item, value in answer.items():
-        if item.startswith(wanted):
-            return value if isinstance(value, bytes) else b"" if value is None else str(value).encode()
-    return b""
-
-
-def _text(part: Part, answer: Mapping[bytes, Any]) -> str:
-    text = decoded(undone(_body(answer, part.section), part.encoding), part.charset)
-    return from_html(text) if part.type == "text/html" else text
 
 
 __all__ = ["Change", "Choice", "CursorExpired", "ImapReplica"]

@@ -1,92 +1,26 @@
-"""One connection to an IMAP server: sign-in, the commands that we send, and errors in the port's words.
+"""One connection to an IMAP server, and the commands that we send over it.
 
-The only module that touches imaplib beneath imapclient: for what imapclient does not parse (VANISHED of
-RFC 7162, LIST-STATUS of RFC 5819) and to bound what a server may make us hold.
+The only module that asks imaplib beneath imapclient: for what imapclient does not parse (VANISHED of
+RFC 7162, LIST-STATUS of RFC 5819).
 """
 
 from __future__ import annotations
 
 import imaplib
 import re
-import socket
-import ssl
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-from imapclient import IMAPClient, SocketTimeout
-from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginError, ProtocolError
-from imapclient.imap4 import IMAP4WithTimeout
+from imapclient.exceptions import IMAPClientError
 from imapclient.imap_utf7 import decode as decode_utf7
 from imapclient.response_parser import parse_fetch_response, parse_response
-from imapclient.tls import IMAP4_TLS
 
-from syncd.ports import AuthFailed, PortError, Rejected, Transient
-
-#: No answer to one of our questions is longer, in octets: we ask for pieces (`PIECE`).
-LARGEST = 32 * 1024 * 1024
-#: Response codes that say "not now" or "not you" (RFC 5530, RFC 9051 §7.1).
-_LATER = ("UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED", "OVERQUOTA")
-_REFUSED = ("AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "PRIVACYREQUIRED", "CONTACTADMIN")
-_SECONDS = re.compile(r"(?:retry|wait|try again)\D{0,20}(\d{1,5}) ?(s|sec|m|min)", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class SignIn:
-    """How to reach a mailbox, and as whom."""
-
-    url: str
-    username: str
-    #: Password, or access token; asked for at each sign-in, as tokens run out.
-    secret: Callable[[], str]
-    #: plain, login, xoauth2, oauthbearer; "" for whatever the server offers for a password.
-    auth: str = ""
-    #: Whose mailbox, when `username` is a service account; "" for the account's own.
-    mailbox: str = ""
-    #: How a master user is named: "sasl" (authorization identity, RFC 4616) or a pattern such as
-    #: "{user}*{master}" that makes one name of both.
-    master: str = "sasl"
-    ca: str | None = None
-    timeout: float = 60.0
-
-
-class _TooLarge(ValueError):
-    """An answer larger than what we asked for (imaplib takes errors of its own kind for refusals)."""
-
-
-class _Bounded:
-    """Readers that refuse what nobody asked for."""
-
-    def read(self, size: int) -> bytes:
-        if size > LARGEST:
-            raise _TooLarge
-        return super().read(size)  # type: ignore[misc,no-any-return]
-
-    def readline(self) -> bytes:
-        file = getattr(self, "_file", None) or self.file  # type: ignore[attr-defined]
-        line = file.readline(LARGEST + 1)
-        if len(line) > LARGEST:
-            raise _TooLarge
-        return line  # type: ignore[no-any-return]
-
-
-class _Plain(_Bounded, IMAP4WithTimeout):  # type: ignore[misc]
-    pass
-
-
-class _Tls(_Bounded, IMAP4_TLS):  # type: ignore[misc]
-    pass
-
-
-class _Client(IMAPClient):  # type: ignore[misc]
-    def _create_IMAP4(self) -> imaplib.IMAP4:
-        seconds = getattr(self._timeout, "connect", None)
-        if self.ssl:
-            return _Tls(self.host, self.port, self.ssl_context, seconds)
-        return _Plain(self.host, self.port, seconds)
+from connectors.imap.connect import Client, SignIn, connect, drop
+from connectors.imap.faults import errors, refusal
+from syncd.ports import Rejected
 
 
 @dataclass
@@ -95,7 +29,7 @@ class Session:
 
     sign_in: SignIn
     requests: int = 0
-    _client: _Client | None = None
+    _client: Client | None = None
     _selected: tuple[str, bool] | None = None
     qresync: bool = False
     _keywords: frozenset[str] = frozenset()
@@ -105,7 +39,7 @@ class Session:
     # -- the connection ------------------------------------------------------------------------------------
 
     @property
-    def client(self) -> _Client:
+    def client(self) -> Client:
         """The open connection. Raises PortErrors."""
         if self._client is None:
             with errors():
@@ -129,10 +63,10 @@ class Session:
                 client.socket().settimeout(5)
                 client.logout()
             except (IMAPClientError, OSError, ValueError):
-                _drop(client)
+                drop(client)
 
     @contextmanager
-    def talking(self) -> Iterator[_Client]:
+    def talking(self) -> Iterator[Client]:
         """The connection for one exchange; after an error that leaves it in doubt it is dropped."""
         with self._lock:
             try:
@@ -143,7 +77,7 @@ class Session:
             except BaseException:
                 client, self._client, self._selected = self._client, None, None
                 if client is not None:
-                    _drop(client)
+                    drop(client)
                 raise
 
     @property
@@ -162,10 +96,6 @@ class Session:
                 client.unselect_folder()
             else:
                 client.noop()
-
-    def forget_selected(self) -> None:
-        """Somebody opened a folder past `select`."""
-        self._selected = None
 
     def takes_keyword(self, keyword: str) -> bool:
         """True when the folder that is open lets this keyword be set (PERMANENTFLAGS, RFC 3501 §7.1)."""
@@ -198,7 +128,7 @@ class Session:
             client._imap.untagged_responses.pop("VANISHED", None)
             kind, data = client._imap.uid("FETCH", *arguments)
             if kind != "OK":
-                raise _refusal("FETCH", data)
+                raise refusal("FETCH", data)
             return dict(parse_fetch_response(_shortened(data) or [None], normalise_times=False))
 
     def vanished(self) -> list[tuple[int, int]]:
@@ -214,7 +144,7 @@ class Session:
             compact = client.has_capability("ESEARCH")
             kind, data = client._imap.uid("SEARCH", *(("RETURN", "(ALL)") if compact else ()), *criteria)
             if kind != "OK":
-                raise _refusal("SEARCH", data)
+                raise refusal("SEARCH", data)
             extended = client._imap.response("ESEARCH")[1] if compact else None
         if compact and extended and extended[0]:
             found = re.search(rb"ALL ([\d,:]+)", extended[-1])
@@ -250,7 +180,7 @@ class Session:
             imaplib.Commands.setdefault("LIST", ("AUTH", "SELECTED"))
             kind, data = imap._simple_command("LIST", '""', '"*"', "RETURN", returns)
             if kind != "OK":
-                raise _refusal("LIST", data)
+                raise refusal("LIST", data)
             _, rows = imap.response("LIST")
             _, numbers = imap.response("STATUS")
         folders = []
@@ -332,121 +262,3 @@ def runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
 def as_set(several: Sequence[tuple[int, int]]) -> str:
     """Ranges as a sequence set."""
     return ",".join(str(a) if a == b else f"{a}:{b}" for a, b in several)
-
-
-# -- opening ---------------------------------------------------------------------------------------------------
-
-
-def connect(sign_in: SignIn) -> _Client:
-    """A connection that is signed in. Raises what `errors` translates."""
-    parts = urlsplit(sign_in.url)
-    tls = parts.scheme == "imaps"
-    context = ssl.create_default_context(cafile=sign_in.ca)
-    client = _Client(
-        parts.hostname or "",
-        parts.port or (993 if tls else 143),
-        ssl=tls,
-        ssl_context=context,
-        timeout=SocketTimeout(min(sign_in.timeout, 30), sign_in.timeout),
-    )
-    try:
-        client.socket().setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if not tls and not local(parts.hostname or ""):
-            if not client.has_capability("STARTTLS"):
-                raise AuthFailed("the server offers no encryption: the password would go in the clear")
-            client.starttls(context)
-        _sign_in(client, sign_in)
-        client.capabilities()  # what is offered after the sign-in counts
-    except BaseException:
-        _drop(client)
-        raise
-    return client
-
-
-def local(host: str) -> bool:
-    """This machine itself: nobody listens on the way."""
-    return host in ("localhost", "::1") or host.startswith("127.")
-
-
-def _sign_in(client: _Client, sign_in: SignIn) -> None:
-    secret, user, mailbox = sign_in.secret(), sign_in.username, sign_in.mailbox
-    offered = {c.decode().removeprefix("AUTH=").lower() for c in client.capabilities() if c.startswith(b"AUTH=")}
-    how = sign_in.auth
-    if mailbox and sign_in.master != "sasl":
-        user = sign_in.master.replace("{user}", mailbox).replace("{master}", user)
-        mailbox = ""
-    if how == "xoauth2":
-        client.oauth2_login(mailbox or user, secret)
-    elif how == "oauthbearer":
-        client.oauthbearer_login(mailbox or user, secret)
-    elif how == "plain" or mailbox or (not how and not user.isascii()) or (not how and not secret.isascii()):
-        client.plain_login(user, secret, mailbox or None)
-    elif how == "login" or not client.has_capability("LOGINDISABLED"):
-        client.login(user, secret)
-    elif "plain" in offered:
-        client.plain_login(user, secret)
-    else:
-        raise AuthFailed("the server takes no password here: set auth to what it offers, or use imaps://")
-
-
-def _drop(client: IMAPClient) -> None:
-    with suppress(OSError, IMAPClientError, AttributeError):
-        client.shutdown()
-
-
-# -- errors ----------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def errors() -> Iterator[None]:
-    """Whatever goes wrong, in the port's words; a server's own words may quote what was asked."""
-    try:
-        yield
-    except PortError:
-        raise
-    except LoginError as error:
-        if isinstance(error.__context__, imaplib.IMAP4.abort):  # the line was lost, nobody refused
-            raise _later(str(error), "the connection was lost") from None
-        raise _sign_in_fault(str(error)) from None
-    except ssl.SSLCertVerificationError as error:
-        raise Transient(f"the server's certificate cannot be trusted: {error.verify_message}") from None
-    except (IMAPClientAbortError, imaplib.IMAP4.abort) as error:
-        raise _later(str(error), "the connection was lost") from None
-    except ProtocolError:
-        raise Garbled("the server's answer cannot be read") from None
-    except IMAPClientError as error:
-        raise _refusal("command", [str(error).encode()]) from None
-    except (ValueError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise Garbled(f"the server's answer cannot be read ({type(error).__name__})") from None
-    except TimeoutError:
-        raise Transient("the server does not answer") from None
-    except socket.gaierror:
-        raise Transient("the server's name cannot be found") from None
-    except OSError as error:
-        raise Transient(f"the server cannot be reached ({error.strerror or type(error).__name__})") from None
-
-
-class Garbled(Transient):
-    """An answer that is no IMAP: about one message, perhaps, so the others are asked for without it."""
-
-
-def _later(said: str, otherwise: str) -> Transient:
-    found = _SECONDS.search(said)
-    seconds = float(found[1]) * (60 if found and found[2].lower().startswith("m") else 1) if found else None
-    return Transient("the server asks to wait" if found else otherwise, seconds)
-
-
-def _sign_in_fault(said: str) -> PortError:
-    if any(f"[{code}" in said for code in _LATER):
-        return _later(said, "the server cannot sign anybody in now")
-    return AuthFailed("the server refuses the sign-in")
-
-
-def _refusal(command: str, data: Sequence[Any]) -> PortError:
-    said = b" ".join(d for d in data if isinstance(d, bytes)).decode("ascii", "replace")
-    if any(f"[{code}" in said for code in _LATER):
-        return _later(said, "the server is not ready")
-    if any(f"[{code}" in said for code in _REFUSED):
-        return AuthFailed("the server refuses the sign-in")
-    code = re.search(r"\[([A-Z-]{3,30})", said)
-    return Rejected(f"the server refuses {command}{f' ({code[1]})' if code else ''}")

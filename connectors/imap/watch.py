@@ -18,7 +18,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from connectors.imap.session import SignIn, connect, errors
+from connectors.imap.connect import SignIn, connect
+from connectors.imap.faults import errors
 from syncd.ports import AuthFailed, PortError
 
 #: Seconds in IDLE before it is renewed: servers may end it after 29 minutes, routers often after 10.

@@ -7,7 +7,7 @@ Functions on an open connection, so that several can be one transaction. Times a
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -16,7 +16,9 @@ from sqlalchemy import Connection, exists, func, insert, or_, select, update
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.engine import RowMapping
 
+from syncd.crm import belongings
 from syncd.crm import tables as t
+from syncd.crm.belongings import NotFound as NotFound  # what looks for an activity looks here for the error
 from syncd.crm.people import TRANSACTION_TYPES, Party, resolve
 from syncd.model.fields import normal_text
 from syncd.model.files import File, Files
@@ -52,10 +54,6 @@ FIELDS = (
 )
 #: Those that stand in tables of their own.
 _ELSEWHERE = ("participants", "transactions", "attachments")
-
-
-class NotFound(Exception):
-    """No such activity, for this viewer."""
 
 
 class Conflict(Exception):
@@ -126,66 +124,12 @@ def load(connection: Connection, guids: Sequence[str]) -> dict[str, Activity]:
     for p in found:
         people.setdefault(p["activity"], []).append(Participant(p["address"], p["name"], p["answer"], p["role"]))
     mails = [r["guid"] for r in rows if r["kind"] not in ("appointment", "task")]
-    transactions, files = _predecessors(connection, mails), _files(connection, mails)
+    transactions, files = belongings.predecessors(connection, mails), belongings.files(connection, mails)
     return {
         g: _activity(r, People(people.get(g, ())), transactions.get(g, ()), files.get(g, ()))
         for r in rows
         for g in (r["guid"],)
     }
-
-
-def _predecessors(connection: Connection, guids: Sequence[str]) -> dict[str, list[str]]:
-    """GUID -> the transactions that it follows."""
-    f = t.follow_up.c
-    found: dict[str, list[str]] = {}
-    wanted = select(f.follower, f.predecessor_type, f.predecessor)
-    wanted = wanted.where(f.follower.in_(guids), f.predecessor_type.in_(TRANSACTION_TYPES))
-    for guid, type_, number in connection.execute(wanted) if guids else ():
-        found.setdefault(guid, []).append(f"{type_} {number}")
-    return found
-
-
-def _files(connection: Connection, guids: Sequence[str]) -> dict[str, list[File]]:
-    a = t.attachment.c
-    found: dict[str, list[File]] = {}
-    wanted = select(a.activity, a.name, a.type, a.size).where(a.activity.in_(guids)).order_by(a.activity, a.position)
-    for guid, name, type_, size in connection.execute(wanted) if guids else ():
-        found.setdefault(guid, []).append(File(name, type_, size))
-    return found
-
-
-def attachments(connection: Connection, guid: str) -> list[dict[str, Any]]:
-    """The files of an activity."""
-    a = t.attachment.c
-    found = connection.execute(select(t.attachment).where(a.activity == guid).order_by(a.position)).mappings()
-    return [{"number": r["position"], **{k: r[k] for k in ("name", "type", "size", "stored")}} for r in found]
-
-
-def pieces(connection: Connection, guid: str, number: int) -> Iterator[bytes]:
-    """The octets of a file, in pieces. Raises NotFound when they are not here."""
-    a, p = t.attachment.c, t.attachment_piece.c
-    where = (a.activity == guid) & (a.position == number) & a.stored
-    found = connection.execute(select(a.id).where(where)).scalar()
-    if found is None:
-        raise NotFound(f"{guid} {number}")
-    count = connection.execute(select(func.count()).where(p.attachment == found)).scalar_one()
-    for at in range(count):
-        yield bytes(connection.execute(select(p.content).where(p.attachment == found, p.number == at)).scalar_one())
-
-
-def invitations(connection: Connection, type: str, guid: str) -> dict[str, list[tuple[str, str]]]:
-    """What an e-mail and the appointment that it speaks of are to each other: neither knew the other when
-    it came, so they are found by the UID."""
-    a = t.activity.c
-    if type == "appointment":
-        mine = connection.execute(select(a.uid, a.key).where(a.guid == guid)).first()
-        uids = [u for u in mine or () if u]
-        found = connection.execute(select(a.kind, a.guid).where(a.appointment.in_(uids))) if uids else ()
-        return {"predecessors": [(str(r[0]), str(r[1])) for r in found]}
-    uid = connection.execute(select(a.appointment).where(a.guid == guid)).scalar()
-    about = (a.kind == "appointment") & or_(a.uid == uid, a.key == uid)
-    found = connection.execute(select(a.kind, a.guid).where(about)) if uid else ()
-    return {"followers": [(str(r[0]), str(r[1])) for r in found]}
 
 
 def next_seq(connection: Connection, count: int = 1) -> int:
@@ -303,8 +247,8 @@ def create_all(connection: Connection, several: Sequence[New], *, by: str, at: s
         connection.execute(insert(t.activity), [{**row, "seq": first + n} for n, row in enumerate(rows)])
     if people:
         connection.execute(insert(t.participant), people)
-    _set_transactions(connection, [(g, k, v["transactions"]) for g, k, v in extras if v.get("transactions")])
-    _set_files(connection, [(g, v["attachments"]) for g, _, v in extras if v.get("attachments")])
+    belongings.set_transactions(connection, [(g, k, v["transactions"]) for g, k, v in extras if v.get("transactions")])
+    belongings.set_files(connection, [(g, v["attachments"]) for g, _, v in extras if v.get("attachments")])
     return made
 
 
@@ -339,49 +283,6 @@ def _participants(guid: str, people: Iterable[str] | People) -> list[dict[str, A
         {"activity": guid, "address": normal_address(p.address), "name": p.name, "answer": p.answer, "role": p.role}
         for p in (people.values() if isinstance(people, People) else [Participant(a) for a in people])
     ]
-
-
-def _set_transactions(connection: Connection, several: Sequence[tuple[str, str, Iterable[str]]]) -> None:
-    """The activities follow these transactions, and no others."""
-    f = t.follow_up.c
-    if not several:
-        return
-    old = f.follower.in_([g for g, _, _ in several]) & f.predecessor_type.in_(TRANSACTION_TYPES)
-    connection.execute(sql_delete(t.follow_up).where(old))
-    rows = [
-        {
-            "predecessor_type": x.partition(" ")[0],
-            "predecessor": x.partition(" ")[2],
-            "follower_type": kind,
-            "follower": g,
-        }
-        for g, kind, wanted in several
-        for x in sorted(set(wanted))
-    ]
-    if rows:
-        connection.execute(insert(t.follow_up), rows)
-
-
-def _set_files(connection: Connection, several: Sequence[tuple[str, Iterable[File]]]) -> None:
-    """The activities have these files; what a file of the same name and size holds already stays."""
-    a = t.attachment.c
-    for guid, files in several:
-        held = {(r.name, r.type, r.size): r for r in connection.execute(select(t.attachment).where(a.activity == guid))}
-        wanted = list(files)
-        keep = [held[k].id for k in ((f.name, f.type, f.size) for f in wanted) if k in held]
-        gone = [r.id for r in held.values() if r.id not in keep]
-        if gone:
-            connection.execute(sql_delete(t.attachment_piece).where(t.attachment_piece.c.attachment.in_(gone)))
-            connection.execute(sql_delete(t.attachment).where(a.id.in_(gone)))
-        for position, file in enumerate(wanted):
-            if (file.name, file.type, file.size) in held:
-                continue
-            row = {"activity": guid, "position": position, "name": file.name, "type": file.type, "size": file.size}
-            stored = file.content is not None
-            made = connection.execute(insert(t.attachment).values(**row, stored=stored).returning(a.id)).scalar_one()
-            for number, piece in enumerate(file.content or ()):
-                values = {"attachment": made, "number": number, "content": piece}
-                connection.execute(insert(t.attachment_piece).values(**values))
 
 
 def _set_people(connection: Connection, guid: str, people: Iterable[str] | People) -> None:
@@ -419,9 +320,9 @@ def edit(
     if "participants" in values:
         _set_people(connection, guid, values["participants"])
     if "transactions" in values:
-        _set_transactions(connection, [(guid, old.kind, values["transactions"])])
+        belongings.set_transactions(connection, [(guid, old.kind, values["transactions"])])
     if "attachments" in values:
-        _set_files(connection, [(guid, values["attachments"])])
+        belongings.set_files(connection, [(guid, values["attachments"])])
     return load(connection, [guid])[guid]
 
 
@@ -450,7 +351,7 @@ def delete(connection: Connection, guid: str, *, expected: int | None) -> None:
         raise NotFound(guid)
     if expected is not None and old.version != expected:
         raise Conflict(guid)
-    _set_files(connection, [(guid, ())])
+    belongings.set_files(connection, [(guid, ())])
     for table in (t.participant, t.history):
         connection.execute(sql_delete(table).where(table.c.activity == guid))
     f = t.follow_up.c

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from syncd.crm import activities
+from syncd.crm import activities, belongings
 from syncd.crm import tables as t
 from syncd.crm.activities import Activity, Duplicate, Invalid, New, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
@@ -226,7 +226,7 @@ class Crm:
                 "predecessors": [(str(r[0]), str(r[1])) for r in before],
                 "followers": [(str(r[0]), str(r[1])) for r in after],
             }
-            for side, several in activities.invitations(connection, type, id).items():
+            for side, several in belongings.invitations(connection, type, id).items():
                 found[side] += [pair for pair in several if pair not in found[side]]
             return found
 
@@ -234,13 +234,13 @@ class Crm:
         """The files of an activity: id, name, type, size, and whether their octets are here. Raises NotFound."""
         with self.reading() as connection:
             self._may(connection, guid, viewer)
-            return activities.attachments(connection, guid)
+            return belongings.attachments(connection, guid)
 
     def attachment(self, guid: str, number: int, *, viewer: str) -> Iterator[bytes]:
         """The octets of one file, in pieces. Raises NotFound."""
         with self.reading() as connection:
             self._may(connection, guid, viewer)
-            yield from activities.pieces(connection, guid, number)
+            yield from belongings.pieces(connection, guid, number)
 
 
 #: The viewer that the synchronisation works as; privacy is then the gate's business.

@@ -14,8 +14,9 @@ import pytest
 from connectors.builtin import BuiltinCrm
 from connectors.caldav import CaldavReplica
 from connectors.caldav.dav import Dav
+from connectors.imap.connect import SignIn, connect
 from connectors.imap.replica import Choice, ImapReplica
-from connectors.imap.session import Session, SignIn, connect
+from connectors.imap.session import Session
 from syncd.cli.pymap import pymap
 from syncd.cli.radicale import Server, radicale
 from syncd.crm.database import Crm

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from connectors.imap.session import SignIn, connect
+from connectors.imap.connect import SignIn, connect
 from connectors.imap.watch import Watcher
 from syncd.service.daemon import many_files
 from tests.conftest import need_program

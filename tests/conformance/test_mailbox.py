@@ -17,9 +17,10 @@ import pytest
 from imapclient import IMAPClient
 
 from connectors.imap import connector
+from connectors.imap.connect import SignIn, connect
 from connectors.imap.feed import read_cursor
 from connectors.imap.replica import Choice, ImapReplica
-from connectors.imap.session import Session, SignIn, connect
+from connectors.imap.session import Session
 from syncd.model.record import Record
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected
 from tests.conformance.conftest import Bench
@@ -203,7 +204,7 @@ def test_one_answer_that_is_too_large_or_cannot_be_read_stops_no_other(
     deliver(mailbox, *(message(f"fine {n}") for n in range(9)), message("huge " + "x" * 20_000), message("last"))
     replica = mailbox_of(mailbox)
     refs = [c.ref for p in replica.changes("") for c in p.changes]
-    monkeypatch.setattr("connectors.imap.session.LARGEST", 15_000)
+    monkeypatch.setattr("connectors.imap.connect.LARGEST", 15_000)
     found = replica.fetch(refs)
     assert sum(isinstance(f, Record) for f in found.values()) == 10
     (fault,) = [f for f in found.values() if not isinstance(f, Record)]
@@ -244,7 +245,7 @@ def test_a_service_account_opens_a_mailbox() -> None:
 
 def test_tls_and_starttls_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server of one's own authority is trusted by `ca` alone; a password never goes in the clear."""
-    monkeypatch.setattr("connectors.imap.session.local", lambda host: False)
+    monkeypatch.setattr("connectors.imap.connect.local", lambda host: False)
     cert, key = certificate(tmp_path)
     with dovecot(tls=(cert, key)) as server:
         for url in (f"imaps://localhost:{server.tls_port}", f"imap://localhost:{server.port}"):
