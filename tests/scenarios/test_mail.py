@@ -78,6 +78,7 @@ NOT_FOR_THE_CRM = {
 }
 
 
+@pytest.mark.either
 def test_lesson_30_what_is_none_of_the_crms_business_leaves_no_trace_but_a_count(desk_of: Maker) -> None:
     """M2, P1, lesson 30: each exclusion, counted by its kind; and reading sets no flag."""
     desk = desk_of("ann", "bob", own=", mail: {exclude-folders: [Home], block: [doctor.example]}")
@@ -109,6 +110,7 @@ def test_lesson_30_what_is_none_of_the_crms_business_leaves_no_trace_but_a_count
     assert b"Secret" not in desk.everything_written()
 
 
+@pytest.mark.either
 def test_encrypted_mail_crosses_by_its_headers_only(desk_of: Maker) -> None:
     """M2: OpenPGP and S/MIME."""
     desk = desk_of("ann")
@@ -152,6 +154,7 @@ def test_a_thread_hangs_where_its_first_message_hangs(desk_of: Maker) -> None:
     assert desk.show(first["guid"])["account"] == "beta"
 
 
+@pytest.mark.either
 def test_lesson_29_public_providers_match_nobody_by_domain(desk_of: Maker) -> None:
     """Lesson 29: gmail.com is no company; acme.example is."""
     desk = desk_of("ann")
@@ -233,6 +236,7 @@ def test_a_forgotten_employee_leaves_nothing_in_the_store(desk_of: Maker) -> Non
     assert "ann" not in desk.sync()
 
 
+@pytest.mark.either
 def test_an_invitation_and_its_appointment_show_each_other(desk_of: Maker) -> None:
     """M5: linked by the UID, whichever comes first; not a second appointment."""
     desk = desk_of("ann")
@@ -254,6 +258,7 @@ def test_an_invitation_and_its_appointment_show_each_other(desk_of: Maker) -> No
     assert desk.show(meeting.guid)["predecessors"] == [["e-mail", mail["guid"]]]
 
 
+@pytest.mark.either
 def test_a_follow_up_of_a_mail(desk_of: Maker) -> None:
     """M7, the CRM's half: same account and contact, both show each other."""
     desk = desk_of("ann")
@@ -268,6 +273,7 @@ def test_a_follow_up_of_a_mail(desk_of: Maker) -> None:
     desk.quiet()
 
 
+@pytest.mark.either
 def test_a_follow_up_task_of_a_mail_is_in_the_task_list(desk_of: Maker, server: Server) -> None:
     """M7, whole: mail from Dovecot, the task made in the CRM, its to-do on Radicale; done there, done here."""
     path = server.calendar("ann", f"t{uuid.uuid4().hex[:10]}", "VTODO")
@@ -343,6 +349,7 @@ def test_the_mailbox_shows_what_was_logged(desk_of: Maker, way: str) -> None:
     assert desk.mail()["subject"] == "Logged mail"
 
 
+@pytest.mark.either
 def test_an_e_mail_written_in_the_crm_is_put_into_sent(desk_of: Maker) -> None:
     """APPEND, never send: once, with its people; and what came from a mailbox is not put there again."""
     desk = desk_of("ann", "bob", way="direction: to-crm => direction: both")
@@ -392,6 +399,7 @@ def test_a_flagged_mail_is_a_task(desk_of: Maker) -> None:
     assert len(desk.activities()) == 3
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("unknown", ["park", "lead"])
 def test_mail_of_somebody_whom_the_crm_does_not_know(desk_of: Maker, unknown: str) -> None:
     desk = desk_of("ann", unknown=f"unknown: skip => unknown: {unknown}")
@@ -416,6 +424,7 @@ def test_mail_of_somebody_whom_the_crm_does_not_know(desk_of: Maker, unknown: st
         assert len(desk.run("crm", "people", "transactions", "--json").json["transactions"]) == 3
 
 
+@pytest.mark.either
 @pytest.mark.parametrize("content", ["headers-only", "text", "full"])
 def test_how_much_of_a_mail_crosses(desk_of: Maker, content: str, tmp_path: Path) -> None:
     desk = desk_of("ann", content=f"content: text                   # => content: {content}  #")
@@ -432,6 +441,7 @@ def test_how_much_of_a_mail_crosses(desk_of: Maker, content: str, tmp_path: Path
     desk.quiet()
 
 
+@pytest.mark.either
 def test_init_sets_up_a_mailbox(mail_server: Dovecot, tmp_path: Path) -> None:
     """B1 for mail: from nothing to a first pass, following only what the program says."""
     desk = MailDesk(tmp_path, Server("", 0), dovecot=mail_server, boxes={"ann": "initbox"})
@@ -450,6 +460,7 @@ def test_init_sets_up_a_mailbox(mail_server: Dovecot, tmp_path: Path) -> None:
     assert desk.mail()["subject"] == "First mail"
 
 
+@pytest.mark.either
 def test_quotes_and_signature_are_cut_where_the_mapping_asks(desk_of: Maker) -> None:
     desk = desk_of("ann", cut="quotes: keep, signature: keep => quotes: cut, signature: cut")
     body = "Yes, that is fine.\n\n-- \nKim\nAcme\n\n"

@@ -21,6 +21,7 @@ from tests.servers.wire import wire
 CORPUS = ROOT.parent / "shared" / "corpus" / "eml"
 
 
+@pytest.mark.either
 def test_a_mail_stands_in_the_crm_seconds_after_it_arrives(desk_of: Maker) -> None:
     """IDLE: within five seconds, though the service asks once an hour."""
     desk = desk_of("ann")
@@ -206,6 +207,7 @@ def test_lesson_7_a_message_whose_answer_was_lost_is_not_put_there_again(desk_of
         assert len(crm_mails(desk)) == 3
 
 
+@pytest.mark.either
 def test_one_mailbox_that_refuses_the_sign_in_stops_no_other(desk_of: Maker) -> None:
     desk = desk_of("ann", "bob")
     for user in ("ann", "bob"):
@@ -216,6 +218,7 @@ def test_one_mailbox_that_refuses_the_sign_in_stops_no_other(desk_of: Maker) -> 
     assert {m["subject"] for m in crm_mails(desk)} == {"For bob"}
 
 
+@pytest.mark.either
 def test_a_password_replaced_while_running_is_used(desk_of: Maker) -> None:
     """F6: the service signs in anew by itself."""
     desk = desk_of("ann")
