@@ -21,6 +21,7 @@ from syncd.mapping.loader import load, locate
 from syncd.mapping.mail import Party
 from syncd.mapping.strict import Strict
 from syncd.model.people import normal_address
+from syncd.outlook.hosts import ONLINE_MESSAGE, online
 from syncd.secrets import check_reference
 from syncd.strict_yaml import BadDocument, Problem, nearest, read, validated
 
@@ -115,8 +116,23 @@ class OAuth(Strict):
 
 
 #: Which ways to sign in each kind of server knows.
-SCHEMES = {"caldav": ("http", "https"), "imap": ("imap", "imaps")}
-AUTHS = {"caldav": ("", "basic", "digest", "bearer"), "imap": ("", "plain", "login", "xoauth2", "oauthbearer")}
+SCHEMES = {"caldav": ("http", "https"), "imap": ("imap", "imaps"), "exchange": ("http", "https")}
+AUTHS = {
+    "caldav": ("", "basic", "digest", "bearer"),
+    "imap": ("", "plain", "login", "xoauth2", "oauthbearer"),
+    "exchange": ("", "basic", "ntlm", "kerberos", "bearer"),
+}
+#: What each kind of server keeps.
+ITEMS = {"caldav": ("event", "todo"), "imap": ("message",), "exchange": ("event", "todo", "message")}
+#: Keys of a profile that only some kinds of server know.
+_ONLY = {
+    "oauth": ("imap", "exchange"),
+    "master": ("imap",),
+    "access": ("exchange",),
+    "connections": ("exchange",),
+    "autodiscover": ("exchange",),
+    "also": ("caldav",),
+}
 
 
 class Profile(Strict):
@@ -129,12 +145,18 @@ class Profile(Strict):
     #: A shipped mapping, or a file beside this one.
     mapping: str = "appointments"
     #: How to sign in; the server says it if left out.
-    auth: Literal["", "basic", "digest", "bearer", "plain", "login", "xoauth2", "oauthbearer"] = ""
-    #: For mail: where access tokens come from.
+    auth: Literal["", "basic", "digest", "bearer", "ntlm", "kerberos", "plain", "login", "xoauth2", "oauthbearer"] = ""
+    #: For mail and Exchange: where access tokens come from.
     oauth: OAuth | None = None
     #: For mail: how a service account (username) names the mailbox that it opens: "sasl" for the authorization
     #: identity of SASL, or a pattern such as "{user}*{master}".
     master: str = "sasl"
+    #: For Exchange: how a service account (username) opens the mailboxes of others: "impersonation" or "delegate".
+    access: Literal["", "impersonation", "delegate"] = ""
+    #: For Exchange: most connections to the server, shared by all its mailboxes.
+    connections: int = Field(8, ge=1, le=27)
+    #: For Exchange: ask Autodiscover where each mailbox is kept; the address above serves those it does not know.
+    autodiscover: bool = False
     #: File with the certificate authority of a server of your own.
     ca: str | None = None
     #: Other hosts to which the server may redirect; it is signed in to there too.
@@ -171,7 +193,7 @@ class Account(Strict):
     password: Secret | None = None
     #: Command that prints an access token, instead of a password.
     token_command: str = Field("", alias="token-command")
-    #: Path of the calendar or task list on the server.
+    #: Path of the calendar or task list on the server; at Exchange the name of a folder, if not the usual one.
     calendar: str = ""
     #: Mailbox that a service account opens; the account's own if left out.
     mailbox: str = ""
@@ -263,10 +285,11 @@ def _unfit(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "url", f"the address of a {kind} server begins with {schemes[-1]}:// (or {schemes[0]}://)"
     if auths and profile.auth not in auths:
         yield "auth", f"a {kind} server knows {', '.join(a for a in auths if a)}"
-    if kind != "imap":
-        for key in ("oauth", "master"):
-            if key in profile.model_fields_set:
-                yield key, f'"{key}" is for mail'
+    for key, kinds in _ONLY.items():
+        if key in profile.model_fields_set and kind in SCHEMES and kind not in kinds:
+            yield key, f'"{key}" is not for a {kind} server'
+    if kind == "exchange" and online(urlsplit(profile.url).hostname or ""):
+        yield "url", ONLINE_MESSAGE
 
 
 class Configuration:
@@ -323,7 +346,7 @@ def load_configuration(path: Path) -> Configuration:
             fault(("profiles", name, key), message)
         try:
             lens = load(locate(profile.mapping, path.resolve().parent))
-            if profile.connector in SCHEMES and (lens.mapping.item == "message") != (profile.connector == "imap"):
+            if lens.mapping.item not in ITEMS.get(profile.connector, (lens.mapping.item,)):
                 fault(("profiles", name, "mapping"), f'a {profile.connector} server has no items "{lens.mapping.item}"')
         except FileNotFoundError as error:
             fault(("profiles", name, "mapping"), str(error))

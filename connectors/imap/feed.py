@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from connectors.imap.folders import Folder, ref_of
+from connectors.imap.folders import ref_of
 from connectors.imap.session import Session, as_set, ranges, runs
+from syncd.mail.folders import Folder
 from syncd.ports import Change, CursorExpired, Page
 
 #: Changes a page.

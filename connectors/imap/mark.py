@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from connectors.imap.folders import plain_name
 from connectors.imap.session import Session
+from syncd.mail.folders import plain_name
 from syncd.mail.headers import read_headers
 from syncd.ports import Rejected
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.imap.faults import Garbled
 from connectors.imap.feed import Feed, Watch, read_cursor
-from connectors.imap.folders import Folder, chosen, parse_ref, plain_name, ref_of
+from connectors.imap.folders import parse_ref, ref_of
 from connectors.imap.mark import Place, show
 from connectors.imap.parts import asked_parts, body, decodable, text_of
 from connectors.imap.read import (
@@ -27,6 +27,7 @@ from connectors.imap.read import (
 from connectors.imap.session import Session, as_set, runs
 from connectors.imap.watch import WATCHER
 from connectors.imap.write import message_id, message_of
+from syncd.mail.folders import Folder, chosen, plain_name
 from syncd.mail.structure import Part, attachments, invitation, texts
 from syncd.mail.text import MOST_TEXT, calendar_uid, undone
 from syncd.model.fields import Fields, Value

@@ -117,8 +117,8 @@ class _Mailbox:
 def _mailbox(url: str, username: str, password: str) -> _Mailbox:
     """The mailbox; ends with status 3 when the server cannot be used."""
     from connectors.imap.connect import SignIn
-    from connectors.imap.folders import chosen
     from connectors.imap.session import Session
+    from syncd.mail.folders import chosen
     from syncd.ports import PortError
 
     session = Session(SignIn(url, username, lambda: password))

@@ -17,7 +17,7 @@ from syncd.engine.digest import uid_digest
 from syncd.mail.providers import PUBLIC
 from syncd.mail.subject import bare_subject, is_reply
 from syncd.mapping.mail import Mail
-from syncd.model.record import Record
+from syncd.model.record import CONVERSATION, Record
 from syncd.ports import Correspondent, Filing
 from syncd.privacy import is_of
 
@@ -90,7 +90,8 @@ def file_all(
 def digests(ctx: Context, record: Record, outsiders: Sequence[str]) -> list[str]:
     """Under what later messages of the thread find this one: its Message-ID; and, as a last resort, its
     subject with its correspondents."""
-    found = [uid_digest(ctx.key, record.thread[0], "thread")] if record.thread and record.thread[0] else []
+    known = [*record.thread[:1], *(mid for mid in record.thread[1:] if mid.startswith(CONVERSATION))]
+    found = [uid_digest(ctx.key, mid, "thread") for mid in known if mid]
     subject = bare_subject(str(record.fields.get("subject") or ""))
     if subject and outsiders:
         found.append(uid_digest(ctx.key, f"{subject}\0{' '.join(sorted(outsiders))}", "subject"))
@@ -100,8 +101,9 @@ def digests(ctx: Context, record: Record, outsiders: Sequence[str]) -> list[str]
 def _asked(ctx: Context, record: Record, outsiders: Sequence[str]) -> list[str]:
     """Under what this message looks for its thread: the first message of it before the others."""
     found = [uid_digest(ctx.key, mid, "thread") for mid in record.thread[1:] if mid]
+    answers = any(mid and not mid.startswith(CONVERSATION) for mid in record.thread[1:])
     subject = str(record.fields.get("subject") or "")
-    if not found and is_reply(subject) and outsiders:
+    if not answers and is_reply(subject) and outsiders:
         key = f"{bare_subject(subject)}\0{' '.join(sorted(outsiders))}"
         found.append(uid_digest(ctx.key, key, "subject"))
     return found

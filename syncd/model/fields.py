@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, tzinfo
 from types import MappingProxyType
 from typing import Any
 
@@ -32,6 +32,12 @@ class Limit:
     length: int | None = None
     #: Resolution of times, in seconds.
     seconds: int = 1
+    #: Floating times are not held: they become times of this zone.
+    zone: tzinfo | None = None
+    #: Only days are held: an instant becomes its day in this zone.
+    days_in: tzinfo | None = None
+    #: Number -> what becomes of it.
+    numbers: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 _TRAILING = re.compile(r"[^\S\n](?:\n|\Z)")
@@ -104,6 +110,9 @@ class Number(Kind):
     def canonical(self, value: Value) -> str:
         return str(int(value or 0))
 
+    def shape(self, value: Value, limit: Limit) -> Value:
+        return limit.numbers.get(int(value or 0), value) if limit.numbers else value
+
 
 class Flag(Kind):
     """Yes or no."""
@@ -124,7 +133,11 @@ class When(Kind):
         return value.key() if value is not None else ""
 
     def shape(self, value: Value, limit: Limit) -> Value:
-        return value if value is None else rounded(value, limit.seconds)
+        if value is None:
+            return None
+        if limit.zone is not None and value.floating:
+            value = Span(value.start.replace(tzinfo=limit.zone), value.end.replace(tzinfo=limit.zone), value.zone)
+        return rounded(value, limit.seconds)
 
 
 class Day(Kind):
@@ -138,6 +151,8 @@ class Day(Kind):
     def shape(self, value: Value, limit: Limit) -> Value:
         if not isinstance(value, datetime):
             return value
+        if limit.days_in is not None:
+            return (value.astimezone(limit.days_in) if value.tzinfo is not None else value).date()
         return rounded(Span(value, value), limit.seconds).start
 
 

@@ -12,6 +12,9 @@ from typing import Any
 
 from syncd.model.fields import Fields
 
+#: Begins what stands in a thread for the conversation in which a server puts its messages.
+CONVERSATION = "conversation:"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -31,7 +34,8 @@ class Record:
     #: Address of the organiser (items, "" without) or of the employee responsible (activities).
     owner: str = ""
     modified: datetime | None = None
-    #: Of a message: its own Message-ID ("" without), then those that it answers, the thread's first first.
+    #: Of a message: its own Message-ID ("" without), then those that it answers, the thread's first first;
+    #: then the server's own conversation, if it has such a thing.
     thread: tuple[str, ...] = ()
     #: Of a message: the folder in which it lies, and what kind of mail it is (`syncd.mail.headers`).
     folder: str = ""

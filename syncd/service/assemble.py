@@ -53,6 +53,7 @@ class House:
     chosen: list[Pairing] = field(default_factory=list)
     #: Pairing -> its account, and the host that it is kept at.
     accounts: dict[str, Account] = field(default_factory=dict)
+    owners: dict[str, EmployeeEntry] = field(default_factory=dict)
     servers: dict[str, str] = field(default_factory=dict)
 
     def replica(self, pairing: str) -> Replica:
@@ -60,7 +61,8 @@ class House:
         whenever it is asked."""
         account = self.accounts[pairing]
         profile = self.configuration.settings.profiles[account.profile]
-        return _replica(self.configuration, account, load(locate(profile.mapping, self.configuration.folder)))
+        lens = load(locate(profile.mapping, self.configuration.folder))
+        return _replica(self.configuration, account, lens, self.owners[pairing])
 
     def secret_mark(self, pairing: str) -> str:
         """A keyed digest of the pairing's secret as it is now, to see that it was replaced."""
@@ -125,7 +127,8 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             lens = lenses[account.profile]
             chosen = not wanted or bool({name, employee.id} & wanted)
             kind = lens.mapping.item
-            replica = _replica(configuration, account, lens) if chosen else Shut(kind, "not asked for")
+            replica = _replica(configuration, account, lens, employee) if chosen else Shut(kind, "not asked for")
+            house.owners[name] = employee
             house.accounts[name], house.servers[name] = account, urlsplit(profile.url).netloc
             own = OwnMail(tuple(account.mail.exclude_keywords), tuple(account.mail.block), account.mail.content)
             house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens, own))
@@ -148,9 +151,9 @@ class Shut:
     changes = fetch = create = update = delete = find = _fail
 
 
-def _replica(configuration: Configuration, account: Account, lens: Lens) -> Replica:
+def _replica(configuration: Configuration, account: Account, lens: Lens, employee: EmployeeEntry) -> Replica:
     try:
-        return open_replica(configuration, account, lens)
+        return open_replica(configuration, account, lens, employee)
     except SecretFault as error:
         return Shut(lens.mapping.item, str(error))
 
@@ -172,13 +175,16 @@ def crm_options(configuration: Configuration) -> dict[str, Any]:
     return options
 
 
-def open_replica(configuration: Configuration, account: Account, lens: Lens) -> Replica:
+def open_replica(configuration: Configuration, account: Account, lens: Lens, employee: EmployeeEntry) -> Replica:
     """One account's collection. Raises SecretFault."""
     profile = configuration.settings.profiles[account.profile]
     options: dict[str, Any] = {
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
         **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail"}),
         "kind": lens.mapping.item,
+        "address": employee.addresses[0],
+        "zone": employee.zone,
+        "state": str(configuration.state),
     }
     if lens.mapping.item == "message":
         options |= {
@@ -187,8 +193,8 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens) -> 
             "days": lens.mapping.window.past.days,
             "flagged": any(rule.item == "flagged" for rule in lens.rules.values()) or _asks_flag(lens),
         }
-        if profile.oauth is not None and profile.oauth.client_secret is not None:
-            options["oauth"]["client-secret"] = resolve(profile.oauth.client_secret, configuration.folder)
+    if profile.oauth is not None and profile.oauth.client_secret is not None:
+        options["oauth"]["client-secret"] = resolve(profile.oauth.client_secret, configuration.folder)
     if account.password is not None:
         options["password"] = resolve(account.password, configuration.folder)
     if options.get("ca"):

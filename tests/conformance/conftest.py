@@ -14,6 +14,10 @@ import pytest
 from connectors.builtin import BuiltinCrm
 from connectors.caldav import CaldavReplica
 from connectors.caldav.dav import Dav
+from connectors.exchange.access import Access
+from connectors.exchange.mailbox import ExchangeMailbox
+from connectors.exchange.replica import ExchangeReplica
+from connectors.exchange.soap import Mailbox as Soap
 from connectors.imap.connect import SignIn, connect
 from connectors.imap.replica import Choice, ImapReplica
 from connectors.imap.session import Session
@@ -25,13 +29,14 @@ from tests.conftest import need, need_program
 from tests.memory import calendar
 from tests.memory import crm as memory_crm
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
+from tests.servers.exchange import ExchangeServer, exchange
 from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
 from tests.servers.start import loopback, xandikos
 
-PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "memory-crm", "builtin")
+PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "exchange", "memory-crm", "builtin")
 MAILBOXES = ("dovecot", "pymap")
-BENCHES = (*PLANNERS, *MAILBOXES)
+BENCHES = (*PLANNERS, *MAILBOXES, "exchange-mail", "exchange-tasks")
 
 
 @dataclass
@@ -46,11 +51,11 @@ class Bench:
 
     @property
     def title(self) -> str:
-        return "summary" if self.kind == "event" else "subject"
+        return "summary" if self.kind in ("event", "todo") else "subject"
 
     @property
     def time(self) -> str:
-        return "date" if self.kind == "message" else "time"
+        return {"message": "date", "todo": "due"}.get(self.kind, "time")
 
     def fields(self, **more: Any) -> dict[str, Any]:
         return {self.title: "A meeting", **more}
@@ -99,6 +104,19 @@ def pymap_server() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def exchange_server() -> Iterator[ExchangeServer]:
+    with exchange() as server:
+        yield server
+
+
+def access(server: ExchangeServer, user: str, **more: Any) -> Access:
+    """How a user of the server opens the own mailbox."""
+    address = server.addresses.get(user, f"{user}@us.example")
+    usual: dict[str, Any] = {"auth": "basic", "zone": "Europe/Berlin", "timeout": 20.0}
+    return Access(server.url, user, lambda: server.users[user], address, **{**usual, **more})
+
+
 @pytest.fixture(params=BENCHES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from _bench(str(request.param), request, tmp_path)
@@ -128,6 +146,17 @@ def _bench(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         opened = Crm.open(fresh_database() or f"sqlite:///{tmp_path / 'crm.db'}")
         yield Bench(BuiltinCrm(opened), BuiltinCrm(opened), "appointment")
         opened.close()
+    elif name.startswith("exchange"):
+        double: ExchangeServer = request.getfixturevalue("exchange_server")
+        double.add_user(user := f"u{uuid.uuid4().hex[:12]}")
+        kind = {"exchange-mail": "message", "exchange-tasks": "todo"}.get(name, "event")
+        made_of: list[Any] = []
+        for _ in range(2):
+            soap = Soap(access(double, user))
+            made_of.append(ExchangeMailbox(soap) if kind == "message" else ExchangeReplica(soap, kind=kind))
+        yield Bench(made_of[0], made_of[1], kind)
+        assert double.outbox == []
+        assert double.refused == []
     elif name in MAILBOXES:
         mail: Any = request.getfixturevalue(f"{name}_server")
         user = f"u{uuid.uuid4().hex[:12]}" if name == "dovecot" else "ann"

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.imap.feed import Watch
-from connectors.imap.folders import chosen, parse_ref, ref_of
+from connectors.imap.folders import parse_ref, ref_of
 from connectors.imap.session import as_set, ranges, runs
+from syncd.mail.folders import chosen
 from syncd.mail.headers import identity, read_headers, sent_at
 from syncd.mail.providers import PUBLIC
 from syncd.mail.structure import Part, attachments, invitation, texts, total

@@ -1,0 +1,55 @@
+"""A replica of an Exchange mailbox from the options of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from connectors.exchange.access import Access
+from connectors.exchange.mailbox import Choice, ExchangeMailbox
+from connectors.exchange.replica import ExchangeReplica
+from connectors.exchange.soap import Mailbox
+from syncd.tokens import secret_of
+
+
+def connector(options: Mapping[str, Any]) -> ExchangeReplica | ExchangeMailbox:
+    """The calendar, task list or mail of an account (see docs/reference/configuration.md for the options)."""
+    mailbox = Mailbox(access_of(options))
+    kind, read_only = str(options.get("kind") or "event"), bool(options.get("read-only"))
+    if kind == "message":
+        return ExchangeMailbox(mailbox, choice_of(options), read_only)
+    return ExchangeReplica(mailbox, kind=kind, folder=str(options.get("calendar") or ""), read_only=read_only)
+
+
+def choice_of(options: Mapping[str, Any]) -> Choice:
+    """What of the mail is read, as mapping and employee say."""
+    mail: Mapping[str, Any] = options.get("mail") or {}
+    own: Mapping[str, Any] = options.get("own-mail") or {}
+    back: Mapping[str, Any] = mail.get("write-back") or {}
+    folders = list(own.get("folders") or mail.get("folders") or ("INBOX", "\\Sent"))
+    return Choice(
+        folders=[*folders, *(mail.get("drop-folders") or {}), *([back["move"]] if back.get("move") else [])],
+        excluded=[*(mail.get("exclude-folders") or ()), *(own.get("exclude-folders") or ())],
+        days=int(options.get("days") or 30),
+        largest=int(mail.get("largest-attachment") or 10) * 1024 * 1024,
+        keyword=str(back.get("keyword") or ""),
+        copy=str(back.get("copy") or ""),
+        move=str(back.get("move") or ""),
+    )
+
+
+def access_of(options: Mapping[str, Any]) -> Access:
+    """How the options open a mailbox: a token where one is configured, else name and password."""
+    tokens = bool(options.get("oauth") or options.get("token-command"))
+    return Access(
+        endpoint=str(options["url"]),
+        username=str(options.get("username") or ""),
+        secret=secret_of(options),
+        mailbox=str(options.get("mailbox") or options.get("address") or options.get("username") or ""),
+        how=str(options.get("access") or "own"),
+        auth="bearer" if tokens else str(options.get("auth") or ""),
+        ca=options.get("ca"),
+        timeout=float(options.get("timeout") or 60),
+        connections=int(options.get("connections") or 8),
+        zone=str(options.get("zone") or "UTC"),
+    )
