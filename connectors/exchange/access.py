@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from connectors.exchange.autodiscover import place_of
 from connectors.exchange.faults import of_status
 from syncd.outlook.hosts import ONLINE_MESSAGE, online
 from syncd.outlook.zones import windows_of
@@ -39,6 +40,8 @@ class Access:
     ca: str | None = None
     timeout: float = 60
     connections: int = 8
+    #: Ask the server where the mailbox is kept.
+    autodiscover: bool = False
     #: IANA name of the zone in which whole days and floating times of this mailbox are read.
     zone: str = "UTC"
 
@@ -57,6 +60,10 @@ def account_of(access: Access) -> Any:
     from exchangelib.version import EXCHANGE_2016, Version
 
     protocol = _protocol(access)
+    if access.autodiscover:
+        with session_of(protocol) as session:
+            found = place_of(session, endpoint_of(access.endpoint), access.mailbox, access.timeout)
+        protocol = _protocol(replace(access, endpoint=found))
     config = protocol.config
     if config.version is None:  # the newest that all these servers know; the answer tells the real one
         config.version = Version(build=EXCHANGE_2016)

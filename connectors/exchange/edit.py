@@ -164,8 +164,11 @@ def _cancelled(wanted: bool, item: Any) -> Iterator[Edit]:
     would tell the attendees."""
     now = number(item, "AppointmentState") if item is not None else 0
     state = now | CANCELLED if wanted else now & ~CANCELLED
-    uri = el("t:ExtendedFieldURI", DistinguishedPropertySetId="Appointment", PropertyId=STATE, PropertyType="Integer")
-    yield uri, extended_value(uri, str(state))
+    yield _state_uri(), extended_value(_state_uri(), str(state))
+
+
+def _state_uri() -> Any:
+    return el("t:ExtendedFieldURI", DistinguishedPropertySetId="Appointment", PropertyId=STATE, PropertyType="Integer")
 
 
 def _show_as(value: str, item: Any, changes: Mapping[str, Any]) -> Iterator[Edit]:

@@ -24,7 +24,8 @@ from syncd.ports import Rejected
 
 #: What is asked of each calendar item; never more, as each property costs the server.
 URIS = (
-    "item:Subject", "item:Sensitivity", "item:Body", "item:Categories", "item:Importance", "item:LastModifiedTime",
+    "item:ParentFolderId", "item:Subject", "item:Sensitivity", "item:Body",
+    "item:Categories", "item:Importance", "item:LastModifiedTime",
     "calendar:UID", "calendar:Start", "calendar:End", "calendar:IsAllDayEvent", "calendar:LegacyFreeBusyStatus",
     "calendar:Location", "calendar:IsMeeting", "calendar:IsCancelled", "calendar:CalendarItemType",
     "calendar:MyResponseType", "calendar:Organizer", "calendar:RequiredAttendees", "calendar:OptionalAttendees",

@@ -93,9 +93,16 @@ class Items:
                 return found
             offset = int(following)
 
-    def folder_named(self, name: str, beside: str) -> str:
-        """The id of a folder by its path below the mailbox's root ("Calendar/Customers"), or by its name
-        alone below the folder of that kind. Raises Gone."""
+    def folder_id(self, folder: Any) -> str:
+        """The id of a folder that is known by another name. Raises Gone."""
+        shape_ = el("m:FolderShape", el("t:BaseShape", text="IdOnly"))
+        answer = self.mailbox.one(el("m:GetFolder", shape_, el("m:FolderIds", folder)))
+        found = answer.find(f".//{T}FolderId")
+        return found.get("Id", "") if found is not None else ""
+
+    def folder_named(self, name: str) -> str:
+        """The id of a folder by its path below the mailbox's root ("Calendar/Customers"), or by its end.
+        Raises Gone."""
         paths = self.folders()
         wanted = name.strip("/").casefold()
         for path, ref in sorted(paths.items(), key=lambda p: p[0].count("/")):

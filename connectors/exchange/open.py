@@ -51,5 +51,6 @@ def access_of(options: Mapping[str, Any]) -> Access:
         ca=options.get("ca"),
         timeout=float(options.get("timeout") or 60),
         connections=int(options.get("connections") or 8),
+        autodiscover=bool(options.get("autodiscover")),
         zone=str(options.get("zone") or "UTC"),
     )

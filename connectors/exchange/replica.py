@@ -22,7 +22,7 @@ from connectors.exchange.occurrences import edit_series, rewrites
 from connectors.exchange.series import changed_occurrences, write_rule
 from connectors.exchange.soap import Mailbox
 from connectors.exchange.watch import STREAMS
-from connectors.exchange.xml import KEY, RULE, UID_THEN, el
+from connectors.exchange.xml import KEY, RULE, UID_THEN, T, el
 from syncd.model.fields import Fields, Limit
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
@@ -43,7 +43,7 @@ class ExchangeReplica:
         self.kind = kind
         self.items = Items(mailbox, KINDS[kind])
         self._named = folder
-        self._folder: Any = None
+        self._folder = ""
         zone = ZoneInfo(mailbox.access.zone)
         text = Limit(length=edit.LONGEST)
         self._capabilities = Capabilities(
@@ -96,9 +96,17 @@ class ExchangeReplica:
         """The folder: Exchange's own of this kind, or one of the mailbox by its name."""
         if not self._named:
             return self.mailbox.folder(FOLDERS[self.kind])
-        if self._folder is None:
-            self._folder = self.items.folder_named(self._named, FOLDERS[self.kind])
+        if not self._folder:
+            self._folder = self.items.folder_named(self._named)
         return self.mailbox.folder(self._folder, "t:FolderId")
+
+    def _is_here(self, item: Any) -> bool:
+        """Whether the item lies in this folder: an id is good in the whole mailbox, so that one of another
+        calendar would be read, and written, as if it were of this one."""
+        if not self._folder:
+            self._folder = self.items.folder_id(self._where_is())
+        at = item.find(T + "ParentFolderId")
+        return at is None or at.get("Id") == self._folder
 
     # -- reading -----------------------------------------------------------------------------------------------
 
@@ -118,6 +126,8 @@ class ExchangeReplica:
             return found
         if found.tag.rpartition("}")[2] != KINDS[self.kind]:
             return Gone(f"no {self.kind}")
+        if not self._is_here(found):
+            return Gone("it lies in another folder")
         access = self.mailbox.access
         try:
             if self.kind == "event":

@@ -14,7 +14,8 @@ from syncd.outlook.words import IMPORTANCE, SENSITIVITY, TASK_STATUS
 from syncd.ports import Rejected
 
 URIS = (
-    "item:Subject", "item:Sensitivity", "item:Body", "item:Categories", "item:Importance", "item:LastModifiedTime",
+    "item:ParentFolderId", "item:Subject", "item:Sensitivity", "item:Body",
+    "item:Categories", "item:Importance", "item:LastModifiedTime",
     "task:DueDate", "task:PercentComplete", "task:Recurrence", "task:Status",
 )  # fmt: skip
 

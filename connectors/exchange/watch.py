@@ -356,7 +356,12 @@ def _opened(watches: list[Watch], minutes: int) -> Any:
     session = session_of(mailbox.account.protocol)
     try:
         answer = session.post(
-            watches[0].access.endpoint, data=data, headers=headers, stream=True, timeout=(30, 30), allow_redirects=False
+            mailbox.account.protocol.service_endpoint,
+            data=data,
+            headers=headers,
+            stream=True,
+            timeout=(30, 30),
+            allow_redirects=False,
         )
     except requests.exceptions.RequestException:
         session.close()

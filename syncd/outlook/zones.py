@@ -32,8 +32,10 @@ _UTC = frozenset({"UTC", "Etc/UTC", "Etc/GMT", "Z"})
 
 def iana_of(name: str) -> tzinfo | None:
     """The zone that Windows calls so, or IANA; None when neither does."""
+    if name in _UTC:
+        return zone_named("UTC")
     known = win_tz.get(name) or _OLD.get(name)
-    return zone_named(known) if known else (zone_named(name) if "/" in name or name in _UTC else None)
+    return zone_named(known) if known else (zone_named(name) if "/" in name else None)
 
 
 def windows_of(name: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ from syncd.cli.radicale import Server, radicale
 from syncd.database import open_engine
 from tests.conftest import need, need_program
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
+from tests.servers.exchange import ExchangeServer, exchange
+from tests.servers.exchange.outlook import Outlook
 from tests.servers.postgres import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,11 +142,23 @@ class Desk:
         assert status == 200, (path, status)
         return text.replace("\r\n ", "").replace("\r\n", "\n")
 
-    def change(self, user: str, path: str, old: str, new: str) -> None:
-        """A client edits an event."""
+    def change(self, user: str, path: str, *pairs: str) -> None:
+        """A client edits an event: old text and new, once or several times."""
         text = self.get(user, path)
-        assert old in text, text
-        assert self.server.put(user, path, text.replace(old, new)) in (201, 204)
+        for old, new in zip(pairs[::2], pairs[1::2], strict=True):
+            assert old in text, text
+            text = text.replace(old, new)
+        assert self.server.put(user, path, text) in (201, 204)
+
+    @property
+    def outlook(self) -> Outlook | None:
+        """The person's Outlook, when the groupware is Exchange: it answers as a server of calendars does."""
+        found: Any = self.server
+        return found if isinstance(found, Outlook) else None
+
+    def ref(self, user: str, path: str) -> str:
+        """What syncd calls the item."""
+        return self.outlook.paths[user, path] if self.outlook else path
 
     def delete(self, user: str, path: str) -> None:
         """A client deletes an event."""
@@ -187,8 +202,18 @@ def rows_of(database: str, but: str = "-") -> str:
 
 
 @pytest.fixture
-def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
-    """Makes a desk for some employees; `crm` and `mapping` are lines of YAML."""
+def make_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    """Makes a desk for some employees; `crm` and `mapping` are lines of YAML. A test that is marked
+    `everywhere` is told for each groupware."""
+    running: list[ExchangeServer] = []
+    stack = ExitStack()
+    caldav = request.getfixturevalue("server") if getattr(request, "param", "caldav") == "caldav" else None
+
+    def groupware() -> Any:
+        if caldav is not None:
+            return caldav
+        running.append(stack.enter_context(exchange()))
+        return Outlook(running[-1])
 
     def make(
         *users: str,
@@ -200,6 +225,7 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
     ) -> Desk:
         folder = tmp_path / uuid.uuid4().hex[:8]
         (folder / "secrets").mkdir(parents=True, mode=0o700)
+        server = groupware()
         desk = Desk(folder, server, database=database or fresh_database())
         if edits:
             from syncd.mapping.loader import shipped
@@ -213,7 +239,8 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
         lines = ["version: 1", f"crm: {{connector: builtin, url: '{desk.database or 'sqlite:///crm.db'}'{crm}}}"]
         lines += [f"store: '{desk.database}'"] if desk.database else []
         lines.append("profiles:")
-        lines += [f"  cal: {{connector: caldav, url: '{server.url}', mapping: {mapping}}}", "employees:"]
+        how = "connector: caldav" if caldav is not None else "connector: exchange, auth: basic"
+        lines += [f"  cal: {{{how}, url: '{server.url}', mapping: {mapping}}}", "employees:"]
         people = "id,name,address\n"
         for user in users:
             desk.paths[user] = server.calendar(user, f"c{uuid.uuid4().hex[:10]}", component)
@@ -236,7 +263,17 @@ def make_desk(server: Server, tmp_path: Path) -> Callable[..., Desk]:
             (folder / f"{sheet}.csv").unlink()
         return desk
 
-    return make
+    with stack:
+        yield make
+    for double in running:
+        assert double.outbox == [], "Exchange would have sent mail"
+        assert double.refused == [], "a request broke the schema"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that is marked `everywhere` is told for each groupware that the desk knows."""
+    if metafunc.definition.get_closest_marker("everywhere") and "make_desk" in metafunc.fixturenames:
+        metafunc.parametrize("make_desk", ["caldav", "exchange"], indirect=True)
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,7 @@ def left(text: str, *edited: str) -> list[str]:
     return sorted(line for line in text.split("\n") if line.strip() and not line.upper().startswith(usual))
 
 
+@pytest.mark.everywhere
 def test_a8_tomorrows_window_brings_tomorrows_occurrence_and_takes_nothing(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", crm=", series: false", window="past: 30d, future: 365d => past: 2d, future: 10d")
     start = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
@@ -125,6 +126,7 @@ def test_a8_tomorrows_window_brings_tomorrows_occurrence_and_takes_nothing(make_
     assert "EXDATE" not in desk.get("ann", path)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("same_account", [True, False])
 def test_a13_lesson_4_an_employee_moves_to_another_groupware(make_desk: MakeDesk, same_account: bool) -> None:
     desk = make_desk("ann")
@@ -160,6 +162,7 @@ def test_a13_lesson_4_an_employee_moves_to_another_groupware(make_desk: MakeDesk
 SERIES = ("RRULE:FREQ=DAILY;COUNT=4",)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("series", [True, False])
 def test_p4_one_private_occurrence_of_a_public_series(make_desk: MakeDesk, series: bool) -> None:
     desk = make_desk("ann", crm="" if series else ", series: false")
@@ -175,6 +178,7 @@ def test_p4_one_private_occurrence_of_a_public_series(make_desk: MakeDesk, serie
     assert len(found) == (1 if series else 3)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("series", [True, False])
 def test_p4_one_public_occurrence_of_a_private_series(make_desk: MakeDesk, series: bool) -> None:
     desk = make_desk("ann", crm="" if series else ", series: false")

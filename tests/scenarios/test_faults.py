@@ -21,6 +21,7 @@ from tests.servers.proxy import Reply, Verbatim, proxy
 MakeDesk = Callable[..., Desk]
 
 
+@pytest.mark.everywhere
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_f1_killed_at_any_moment_the_end_is_the_same(make_desk: MakeDesk, seed: int) -> None:
@@ -142,6 +143,7 @@ def test_f3_a_token_that_expired_deletes_only_what_was_deleted(make_desk: MakeDe
         desk.quiet()
 
 
+@pytest.mark.everywhere
 def test_f3_an_emptied_calendar_is_held_and_goes_when_it_is_approved(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     for path in filled(desk, 3):

@@ -42,6 +42,7 @@ def exception(uid: str, original: str, *lines: str) -> tuple[str, ...]:
 # -- doubles --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_lesson_1_who_was_invited_through_a_group_shares_the_one_appointment(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
     team = ("SUMMARY:Team", "UID:team", *ANN_INVITES, "ATTENDEE;CUTYPE=GROUP:mailto:team@us.example")
@@ -60,6 +61,7 @@ def test_lesson_1_who_was_invited_through_a_group_shares_the_one_appointment(mak
     desk.quiet()
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("series", [True, False])
 def test_lesson_2_no_pass_adds_a_series_again_and_a_moved_occurrence_stands_once(
     make_desk: MakeDesk, series: bool
@@ -85,6 +87,7 @@ def test_lesson_2_no_pass_adds_a_series_again_and_a_moved_occurrence_stands_once
 # -- mail nobody wanted ---------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_lesson_8_nothing_that_others_do_writes_into_a_meeting(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
     file = desk.folder / "syncd.yaml"
@@ -116,6 +119,7 @@ def test_lesson_8_nothing_that_others_do_writes_into_a_meeting(make_desk: MakeDe
     assert desk.calendar("bob") == before["bob"]
 
 
+@pytest.mark.everywhere
 def test_lesson_10_a_deleted_private_copy_cancels_nothing_and_shows_no_address(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
     ann = desk.put("ann", "m", "SUMMARY:Meeting", "UID:m", *ANN_INVITES)
@@ -134,6 +138,7 @@ def test_lesson_10_a_deleted_private_copy_cancels_nothing_and_shows_no_address(m
 # -- deletions ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_lesson_11_what_leaves_a_filter_rests_and_is_deleted_nowhere(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", filter="#exclude:\n#  - show-as: [free] => exclude:\n  - show-as: [free]")
     path = desk.put("ann", "m", "SUMMARY:Meeting", "TRANSP:OPAQUE", *ANN_INVITES, BOB)
@@ -151,6 +156,7 @@ def test_lesson_11_what_leaves_a_filter_rests_and_is_deleted_nowhere(make_desk: 
     desk.quiet()
 
 
+@pytest.mark.everywhere
 def test_lesson_12_an_emptied_calendar_is_asked_about_first(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
     for n in range(12):
@@ -189,6 +195,7 @@ def test_lesson_13_an_occurrence_that_cannot_be_read_is_not_deleted(make_desk: M
     assert path in parked["ref"]
 
 
+@pytest.mark.everywhere
 def test_lesson_14_an_all_day_event_at_the_windows_end_comes_once(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", window="past: 30d, future: 365d => past: 2d, future: 10d")
     today = MONDAY - 7 * DAY
@@ -211,6 +218,7 @@ def test_lesson_14_an_all_day_event_at_the_windows_end_comes_once(make_desk: Mak
 # -- wrong hands ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 def test_lesson_15_an_attendees_sync_takes_no_series_from_its_organizer(make_desk: MakeDesk) -> None:
     desk = make_desk("bob", "ann")
     lines = ("SUMMARY:Series", "UID:m", "RRULE:FREQ=WEEKLY;COUNT=5", *ANN_INVITES, BOB)
@@ -228,6 +236,7 @@ def test_lesson_15_an_attendees_sync_takes_no_series_from_its_organizer(make_des
     assert desk.calendar("ann") == before["ann"]
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("series", [True, False])
 def test_lesson_16_an_occurrence_that_the_organizer_cancelled_stops_nothing(make_desk: MakeDesk, series: bool) -> None:
     desk = make_desk("ann", crm="" if series else ", series: false")
@@ -254,6 +263,7 @@ def test_lesson_16_an_occurrence_that_the_organizer_cancelled_stops_nothing(make
         }
 
 
+@pytest.mark.everywhere
 def test_lesson_17_only_what_one_takes_part_in_comes_into_ones_calendar(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob", "cid")
     between = ("--from", words(MONDAY), "--to", words(MONDAY + HOUR))
@@ -264,6 +274,7 @@ def test_lesson_17_only_what_one_takes_part_in_comes_into_ones_calendar(make_des
     assert {user: len(events) for user, events in calendars(desk).items()} == {"ann": 0, "bob": 2, "cid": 1}
 
 
+@pytest.mark.everywhere
 def test_lesson_18_no_other_calendar_of_the_account_is_touched(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     named = desk.paths["ann"]
@@ -279,6 +290,7 @@ def test_lesson_18_no_other_calendar_of_the_account_is_touched(make_desk: MakeDe
     assert len(desk.calendar("ann")) == 1
 
 
+@pytest.mark.everywhere
 def test_lesson_20_when_private_things_may_no_longer_cross_their_copies_go(make_desk: MakeDesk) -> None:
     desk = make_desk(
         "ann", full="private: withhold  => private: full  ", also="confidential: withhold => confidential: full"
@@ -300,6 +312,7 @@ def test_lesson_20_when_private_things_may_no_longer_cross_their_copies_go(make_
 # -- time -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Auckland", "Asia/Kolkata"])
 def test_lesson_21_an_all_day_event_is_that_day_for_everybody(make_desk: MakeDesk, zone: str) -> None:
     desk = make_desk("ann")
@@ -320,6 +333,7 @@ def test_lesson_21_an_all_day_event_is_that_day_for_everybody(make_desk: MakeDes
     assert "nothing to do" in desk.run("plan", TZ=zone).out
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("series", [True, False])
 def test_lesson_22_exceptions_of_all_day_series_go_by_date(make_desk: MakeDesk, series: bool) -> None:
     desk = make_desk("ann", crm="" if series else ", series: false")
@@ -378,6 +392,7 @@ def test_lesson_23_exceptions_in_another_zone_are_understood_and_ours_are_spelle
     desk.quiet()
 
 
+@pytest.mark.everywhere
 def test_lesson_24_overrides_whose_start_still_occurs_stay_and_the_others_go_into_the_history(
     make_desk: MakeDesk,
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
+
 from tests.scenarios.conftest import MONDAY, Desk
 
 MakeDesk = Callable[..., Desk]
@@ -24,12 +26,19 @@ def leaks(desk: Desk, *outputs: str) -> list[str]:
     return [s for s in SECRETS if s.lower().encode() in held.lower()]
 
 
+@pytest.mark.everywhere
 def test_p1_a_withheld_event_leaves_no_trace(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     path = private(desk)
     private_too = desk.put("ann", "c", "SUMMARY:Xsecret", "CLASS:CONFIDENTIAL")
     outputs = [
-        d.out + d.err for d in (desk.run("plan"), desk.run("sync", "-v"), desk.run("status"), desk.run("explain", path))
+        d.out + d.err
+        for d in (
+            desk.run("plan"),
+            desk.run("sync", "-v"),
+            desk.run("status"),
+            desk.run("explain", desk.ref("ann", path)),
+        )
     ]
     assert desk.activities() == []
     assert leaks(desk, *outputs) == []
@@ -39,6 +48,7 @@ def test_p1_a_withheld_event_leaves_no_trace(make_desk: MakeDesk) -> None:
     assert leaks(desk) == []
 
 
+@pytest.mark.everywhere
 def test_p1_busy_only_is_a_block_named_as_configured_and_nothing_else(make_desk: MakeDesk) -> None:
     desk = make_desk(
         "ann", one="private: withhold => private: busy-only", two="busy-subject: Busy => busy-subject: Not available"
@@ -55,6 +65,7 @@ def test_p1_busy_only_is_a_block_named_as_configured_and_nothing_else(make_desk:
     desk.quiet()
 
 
+@pytest.mark.everywhere
 def test_p2_public_to_private_takes_the_copy_back_and_the_ledger_says_so(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     path = private(desk, "PUBLIC")
@@ -67,7 +78,7 @@ def test_p2_public_to_private_takes_the_copy_back_and_the_ledger_says_so(make_de
     assert desk.sync()["ann"]["redacted"] == 1
     assert desk.activities() == []
     assert leaks(desk) == []
-    assert "crossed taken-back" in desk.run("explain", path).out
+    assert "crossed taken-back" in desk.run("explain", desk.ref("ann", path)).out
     desk.quiet()
     desk.change("ann", path, "CLASS:PRIVATE", "CLASS:PUBLIC")
     desk.sync()
@@ -75,6 +86,7 @@ def test_p2_public_to_private_takes_the_copy_back_and_the_ledger_says_so(make_de
     desk.quiet()
 
 
+@pytest.mark.everywhere
 def test_p2_what_the_crm_added_stays_there(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     path = private(desk, "PUBLIC")
@@ -89,6 +101,7 @@ def test_p2_what_the_crm_added_stays_there(make_desk: MakeDesk) -> None:
     assert f"{MONDAY:%Y%m%dT}" not in kept["starts"]
 
 
+@pytest.mark.everywhere
 def test_p3_a_private_appointment_is_its_owners_alone(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
     desk.create("--subject", "Salary talk", "--from", f"{MONDAY:%Y-%m-%d %H:%M}", "--private",
@@ -102,17 +115,18 @@ def test_p3_a_private_appointment_is_its_owners_alone(make_desk: MakeDesk) -> No
     assert desk.activities(as_="bob") == []
 
 
+@pytest.mark.everywhere
 def test_p5_forget_leaves_no_byte_and_the_next_pass_brings_nobody_back(make_desk: MakeDesk) -> None:
     desk = make_desk("ann", "bob")
-    desk.put("ann", "a", "SUMMARY:Of Ann")
-    desk.put("bob", "b", "SUMMARY:Of Bob", start=MONDAY + timedelta(hours=4))
+    hers = desk.put("ann", "a", "SUMMARY:Of Ann")
+    his = desk.put("bob", "b", "SUMMARY:Of Bob", start=MONDAY + timedelta(hours=4))
     desk.sync()
     desk.run("forget", "ann", "--yes")
     store = desk.store_bytes()
     assert b"ann" not in store.replace(b"planned", b"")
-    assert desk.paths["ann"].encode() not in store
+    assert desk.ref("ann", hers).encode() not in store
     assert "bob" in desk.sync()
     assert "ann" not in desk.sync()
     store = desk.store_bytes()
-    assert desk.paths["ann"].encode() not in store
-    assert desk.paths["bob"].encode() in store
+    assert desk.ref("ann", hers).encode() not in store
+    assert desk.ref("bob", his).encode() in store

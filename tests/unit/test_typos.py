@@ -120,6 +120,26 @@ deletions:
   activity-rejected: cancel
   past: keep
 """
+EXCHANGE_CONFIGURATION = """\
+version: 1
+profiles:
+  outlook:
+    connector: exchange
+    url: https://mail.example.com/EWS/Exchange.asmx
+    mapping: appointments
+    auth: ntlm
+    access: impersonation
+    connections: 8
+    autodiscover: true
+employees:
+  - id: ann
+    addresses: [ann@example.com]
+    accounts:
+      - profile: outlook
+        username: service
+        password: keyring:service
+"""
+
 MAIL_CONFIGURATION = """\
 version: 1
 profiles:
@@ -197,6 +217,7 @@ CRM_WORDS = {"status": ("open", "in-process", "completed", "rejected")}
 OWN: dict[Place, str] = {
     ("profiles", "calendar"): "profile",
     ("profiles", "mail"): "profile",
+    ("profiles", "outlook"): "profile",
     ("mail", "drop-folders", "CRM"): "any",
     ("fields", "status", "back", "open"): "",
     ("fields", "status", "back", "rejected"): "",
@@ -224,7 +245,7 @@ FREE_WORDS = {
 SECTIONS = {
     "crm", "profiles.calendar.also", "employees", "service", "window", "include", "include.any", "include.all",
     "exclude", "privacy", "conflicts", "deletions", "profiles.calendar.auth", "service.listen",
-    "profiles.mail.auth", "employees.0.accounts.0.mail",
+    "profiles.mail.auth", "profiles.outlook.auth", "profiles.outlook.access", "employees.0.accounts.0.mail",
     "employees.0.accounts.0.mail.folders", "employees.0.accounts.0.mail.exclude-folders",
     "employees.0.accounts.0.mail.exclude-keywords", "employees.0.accounts.0.mail.block", "mail", "mail.folders",
     "mail.exclude-folders", "mail.exclude-keywords", "mail.block", "mail.never", "mail.internal-domains", "mail.text",
@@ -273,6 +294,7 @@ def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
 DOCUMENTS = {
     "configuration": CONFIGURATION,
     "mail configuration": MAIL_CONFIGURATION,
+    "exchange configuration": EXCHANGE_CONFIGURATION,
     "mapping": MAPPING,
     "mail mapping": MAIL_MAPPING,
 }
@@ -285,8 +307,8 @@ CASES = [
 
 @pytest.mark.parametrize(("kind", "model"), [("configuration", Settings), ("mapping", MappingFile)])
 def test_the_documents_are_fine_and_hold_every_key(kind: str, model: type[BaseModel], tmp_path: Path) -> None:
-    kinds = (kind, f"mail {kind}")
-    assert [said(k, DOCUMENTS[k], tmp_path) for k in kinds] == [[], []]
+    kinds = [k for k in DOCUMENTS if k == kind or k.endswith(f" {kind}")]
+    assert [said(k, DOCUMENTS[k], tmp_path) for k in kinds] == [[] for _ in kinds]
     held = {place[-1] for k in kinds for place in keys_of(DOCUMENTS[k])}
     known = {info.alias or name for part in models(model) for name, info in part.model_fields.items()}
     assert known - held == set()
