@@ -272,6 +272,8 @@ def make_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that is marked `everywhere` is told for each groupware that the desk knows."""
+    if metafunc.definition.get_closest_marker("everywhere") and "desk_of" in metafunc.fixturenames:
+        metafunc.parametrize("desk_of", ["imap", "exchange"], indirect=True)
     if metafunc.definition.get_closest_marker("everywhere") and "make_desk" in metafunc.fixturenames:
         metafunc.parametrize("make_desk", ["caldav", "exchange"], indirect=True)
 
@@ -284,11 +286,22 @@ def mail_server() -> Iterator[Dovecot]:
 
 
 @pytest.fixture
-def desk_of(mail_server: Dovecot, tmp_path: Path) -> Callable[..., Any]:
-    """Makes a desk with mailboxes (see `tests.scenarios.mail`)."""
+def desk_of(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes a desk with mailboxes (see `tests.scenarios.mail`); of a test that is marked `everywhere` on
+    each server of mail that it knows."""
     from tests.scenarios.mail import make
 
-    def made(*users: str, **more: Any) -> Any:
-        return make(tmp_path / uuid.uuid4().hex[:8], more.pop("server", mail_server), *users, **more)
+    imap = request.getfixturevalue("mail_server") if getattr(request, "param", "imap") == "imap" else None
+    running: list[ExchangeServer] = []
+    with ExitStack() as stack:
 
-    return made
+        def made(*users: str, **more: Any) -> Any:
+            server = more.pop("server", imap)
+            if server is None:
+                running.append(server := stack.enter_context(exchange()))
+            return make(tmp_path / uuid.uuid4().hex[:8], server, *users, **more)
+
+        yield made
+    for double in running:
+        assert double.outbox == [], "Exchange would have sent mail"
+        assert double.refused == [], "a request broke the schema"

@@ -22,6 +22,7 @@ CORPUS = ROOT.parent / "shared" / "corpus" / "eml"
 
 
 @pytest.mark.either
+@pytest.mark.everywhere
 def test_a_mail_stands_in_the_crm_seconds_after_it_arrives(desk_of: Maker) -> None:
     """IDLE: within five seconds, though the service asks once an hour."""
     desk = desk_of("ann")
@@ -115,6 +116,7 @@ def test_a_message_of_fifty_megabytes_takes_little_memory(desk_of: Maker, conten
 
 
 @pytest.mark.long
+@pytest.mark.everywhere
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(desk_of: Maker) -> None:
     """F1: kill -9 again and again; nothing doubled, nothing lost, every mailbox as it was."""
     desk = desk_of("ann", "bob", back="  #write-back: {keyword: $SyncdLogged} =>   write-back: {keyword: $SyncdLogged}")
@@ -208,6 +210,7 @@ def test_lesson_7_a_message_whose_answer_was_lost_is_not_put_there_again(desk_of
 
 
 @pytest.mark.either
+@pytest.mark.everywhere
 def test_one_mailbox_that_refuses_the_sign_in_stops_no_other(desk_of: Maker) -> None:
     desk = desk_of("ann", "bob")
     for user in ("ann", "bob"):
@@ -219,6 +222,7 @@ def test_one_mailbox_that_refuses_the_sign_in_stops_no_other(desk_of: Maker) -> 
 
 
 @pytest.mark.either
+@pytest.mark.everywhere
 def test_a_password_replaced_while_running_is_used(desk_of: Maker) -> None:
     """F6: the service signs in anew by itself."""
     desk = desk_of("ann")
