@@ -35,6 +35,8 @@ class Access:
     mailbox: str
     #: "own", "impersonation" or "delegate".
     how: str = "own"
+    #: Tells one source of access tokens from another.
+    mark: str = ""
     #: basic, ntlm, kerberos, bearer; "" asks the server which it knows.
     auth: str = ""
     ca: str | None = None
@@ -91,7 +93,7 @@ def _protocol(access: Access) -> Any:
     from exchangelib.transport import NOAUTH
 
     kind = _kinds()
-    secret = access.secret() if access.auth != "bearer" else "a token that is asked for when it is needed"
+    secret = access.secret() if access.auth != "bearer" else f"tokens {access.mark}"
     credentials = Credentials(access.username or access.mailbox, secret)
     config = Configuration(
         credentials=credentials,
@@ -102,9 +104,12 @@ def _protocol(access: Access) -> Any:
     )
     with _LOCK:
         protocol = kind.pool(config=config)
-        if not hasattr(protocol, "sign_in"):
-            protocol.sign_in, protocol.how, protocol.verify = access.secret, access.auth, access.ca or True
-            protocol.TIMEOUT = access.timeout
+        wanted = (access.auth, access.ca, access.timeout)
+        if getattr(protocol, "wanted", None) != wanted:  # made just now, or the configuration is another
+            protocol.wanted, protocol.how, protocol.verify = wanted, access.auth, access.ca or True
+            protocol.sign_in, protocol.TIMEOUT = access.secret, access.timeout
+            protocol.close()
+        protocol.max_connections = access.connections
     return protocol
 
 

@@ -167,7 +167,8 @@ class Items:
         change = updates(kind, edits)
         if not len(change):
             return version
-        if not self._heeds(ref, version):
+        heeds, version = self._heeds(ref, version)
+        if not heeds:
             self.check(ref, version)
         return self._update(el("t:ItemId", Id=ref, ChangeKey=version), change)
 
@@ -218,29 +219,32 @@ class Items:
 
     # -- servers that ignore change keys ----------------------------------------------------------------------------
 
-    def _heeds(self, ref: str, version: str) -> bool:
-        """Whether this server refuses a write under an old change key. It is asked once in the life of a
-        process, with an edit that changes nothing of what people see: our own property, set to what it is,
-        under a change key that never was. A server that takes it would overwrite what a person wrote
-        between our reading and our writing; there every write is preceded by a look."""
+    def _heeds(self, ref: str, version: str) -> tuple[bool, str]:
+        """Whether this server refuses a write under an old change key, and the item's change key now. It is
+        asked once in the life of a process, with an edit of which people see nothing: a property of our own is
+        taken away, which is not there, under a change key that never was. A server that takes it would
+        overwrite what a person wrote between our reading and our writing; there every write is preceded by a
+        look."""
         server = self.mailbox.access.endpoint
         with _LOCK:
             known = _HEEDING.get(server)
         if known is not None:
-            return known
+            return known, version
         uri = property_uri("SyncdProbe")
         probe = el("t:Updates", el("t:DeleteItemField", uri))
         try:
             self.check(ref, version)
-            self._update(el("t:ItemId", Id=ref, ChangeKey=_never(version)), probe)
+            version = self._update(el("t:ItemId", Id=ref, ChangeKey=_never(version)), probe) or version
             heeds = False
-        except Stale:
-            heeds = True
         except Rejected:
+            heeds = True
+        except Stale as error:
+            if error.args[0] == "changed meanwhile":
+                raise
             heeds = True
         with _LOCK:
             _HEEDING[server] = heeds
-        return heeds
+        return heeds, version
 
 
 _LOCK = threading.Lock()

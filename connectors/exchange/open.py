@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,6 +52,13 @@ def access_of(options: Mapping[str, Any]) -> Access:
         ca=options.get("ca"),
         timeout=float(options.get("timeout") or 60),
         connections=int(options.get("connections") or 8),
+        mark=_mark(options) if tokens else "",
         autodiscover=bool(options.get("autodiscover")),
         zone=str(options.get("zone") or "UTC"),
     )
+
+
+def _mark(options: Mapping[str, Any]) -> str:
+    """Tells one source of access tokens from another, so that replaced credentials are used at once."""
+    said = repr([options.get(key) for key in ("oauth", "token-command", "password")])
+    return hashlib.blake2b(said.encode(), digest_size=12).hexdigest()

@@ -9,7 +9,7 @@ from typing import Any
 from connectors.exchange.xml import T, el, extended, local, moment, number, said
 from syncd.model.recurrence import Recurrence, parsed_rule
 from syncd.model.span import Moment, Span, moment_key
-from syncd.outlook.recurrence import DAYS, CannotHold, Pattern, Range, pattern_of, rule_of
+from syncd.outlook.recurrence import DAYS, CannotHold, Pattern, Range, pattern_of, rule_of, weekly
 from syncd.ports import Rejected, Unsupported
 
 _NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -55,11 +55,13 @@ def _pattern(element: Any) -> Pattern:
     kind = _KINDS[local(element)]
     if (kind.startswith("relative") or kind == "weekly") and not days:
         raise ValueError("no day of the week")
+    interval = max(1, number(element, "Interval", 1))
+    if kind == "weekly":
+        return weekly(interval, days, _DAY_OF[said(element, "FirstDayOfWeek") or "Sunday"])  # as Exchange has it
     return Pattern(
         kind=kind,  # type: ignore[arg-type]
-        interval=max(1, number(element, "Interval", 1)),
+        interval=interval,
         days=days,
-        first_day=_DAY_OF[said(element, "FirstDayOfWeek") or "Sunday"],  # as Exchange has it
         day=number(element, "DayOfMonth"),
         index=_INDEX[index] if index else 0,
         month=_MONTHS.index(month) + 1 if month else 0,

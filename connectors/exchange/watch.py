@@ -134,6 +134,7 @@ class Streams:
         self._watches: set[Watch] = set()
         self._streams: set[_Stream] = set()
         self._arrived: list[_Stream] = []
+        self._added = 0.0
         self._thread: threading.Thread | None = None
         self._bell: socket.socket | None = None
 
@@ -143,6 +144,7 @@ class Streams:
         watch = Watch(access, folder, changed, due=time.monotonic() + GATHER)
         with self._lock:
             self._watches.add(watch)
+            self._added = time.monotonic()
             if self._thread is None:
                 near, self._bell = socket.socketpair()
                 self._bell.setblocking(False)
@@ -212,13 +214,15 @@ class Streams:
 
     def _pause(self, now: float) -> float:
         with self._lock:
-            following = min((w.due for w in self._watches if not w.busy), default=now + 60)
+            following = min((max(w.due, self._added + GATHER) for w in self._watches if not w.busy), default=now + 60)
         return max(0.01, min(following - now, 5.0))
 
     def _begin(self, helpers: ThreadPoolExecutor, now: float) -> None:
         """Groups those who are due by server and account, and has their streams opened."""
         with self._lock:
             due = [w for w in self._watches if not w.busy and w.due <= now]
+            if due and now < self._added + GATHER and now < min(w.due for w in due) + GATHER * 20:
+                return  # more are coming: they go into the same streams
             for watch in due:
                 watch.busy = True
         groups: dict[tuple[Any, ...], list[Watch]] = {}

@@ -52,6 +52,11 @@ class Range:
     until: date | None = None
 
 
+def weekly(interval: int, days: tuple[str, ...], first_day: str) -> Pattern:
+    """Some days of every so many weeks; on which day a week begins counts only where weeks are left out."""
+    return Pattern("weekly", interval, days, first_day if interval > 1 and len(days) > 1 else "MO")
+
+
 def pattern_of(rule: str, start: Moment) -> tuple[Pattern, Range]:
     """The pattern that gives exactly the rule's occurrences from `start` on. Raises CannotHold."""
     parts = dict(part.split("=", 1) for part in normal_rule(rule).split(";") if "=" in part)
@@ -111,13 +116,13 @@ def _drop_clock(parts: dict[str, str], start: Moment) -> None:
 
 def _daily(parts: dict[str, str], interval: int, week: str, start: Moment) -> Pattern:
     if "BYDAY" in parts and interval == 1:  # every day that is a Monday to Friday: that is a week
-        return Pattern("weekly", 1, _plain_days(parts.pop("BYDAY")), week)
+        return weekly(1, _plain_days(parts.pop("BYDAY")), week)
     return Pattern("daily", interval)
 
 
 def _weekly(parts: dict[str, str], interval: int, week: str, start: Moment) -> Pattern:
     days = _plain_days(parts.pop("BYDAY")) if "BYDAY" in parts else (DAYS[start.weekday()],)
-    return Pattern("weekly", interval, days, week)
+    return weekly(interval, days, week)
 
 
 def _monthly(parts: dict[str, str], interval: int, week: str, start: Moment) -> Pattern:
@@ -130,6 +135,8 @@ def _monthly(parts: dict[str, str], interval: int, week: str, start: Moment) -> 
 def _yearly(parts: dict[str, str], interval: int, week: str, start: Moment) -> Pattern:
     if "BYDAY" in parts and "BYMONTH" not in parts:
         raise CannotHold("Exchange has no weekday of a year without its month")
+    if "BYMONTHDAY" in parts and "BYMONTH" not in parts:
+        raise CannotHold("Exchange has no day of every month in a series of years")
     month = _number(parts.pop("BYMONTH", str(start.month)))
     if not 1 <= month <= _YEAR:
         raise CannotHold("the recurrence rule cannot be read")
@@ -228,8 +235,7 @@ def _parts(pattern: Pattern) -> list[str]:
     if pattern.kind == "daily":
         return ["FREQ=DAILY", every]
     if pattern.kind == "weekly":
-        week = [f"WKST={pattern.first_day}"] if pattern.interval > 1 and len(pattern.days) > 1 else []
-        return ["FREQ=WEEKLY", every, f"BYDAY={','.join(pattern.days)}", *week]
+        return ["FREQ=WEEKLY", every, f"BYDAY={','.join(pattern.days)}", f"WKST={pattern.first_day}"]
     if pattern.kind == "absolute-monthly":
         return ["FREQ=MONTHLY", every, *_month_day(pattern.day, 0)]
     if pattern.kind == "absolute-yearly":

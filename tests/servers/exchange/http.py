@@ -182,16 +182,16 @@ class _Handler(BaseHTTPRequestHandler):
                 return name if self.double.users.get(name) == password else None
         if scheme == "Bearer" and "Bearer" in self.double.schemes:
             return self.double.token(rest)
-        if scheme in ("NTLM", "Negotiate") and "NTLM" in self.double.schemes:
-            return self._ntlm(scheme, rest)
+        if "NTLM" in self.double.schemes:
+            return self._ntlm(scheme, rest) if scheme in ("NTLM", "Negotiate") else self.__dict__.get("_ntlm_user")
         return None
 
     def _ntlm(self, scheme: str, rest: str) -> str | None:
         """NTLM signs in a connection (MS-NTHT §3.1): three messages, then the connection is that user's."""
         import spnego
 
-        known: Any = getattr(self.connection, "_ntlm", None) or self.__dict__.get("_ntlm_context")
-        if known is None:
+        known: Any = self.__dict__.get("_ntlm_context")
+        if known is None or known.complete:
             known = self.__dict__["_ntlm_context"] = spnego.server(protocol="ntlm")
         try:
             token = known.step(base64.b64decode(rest))
