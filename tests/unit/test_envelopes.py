@@ -127,7 +127,7 @@ def test_answers_to_our_calls_have_the_outcome_that_the_manifest_names(name: str
     operation = file.partition("--")[0].removesuffix("Response")
     data = (CORPUS / name).read_bytes()
     if operation == "GetStreamingEvents":  # the one answer that is read as it comes
-        assert _SUBSCRIPTION.findall(data)
+        assert _SUBSCRIPTION.findall(data) or b">Closed<" in data
         return
     found = answers(mailbox, "GetItem" if operation == "Fault" else operation, data)
     if operation == "Fault":

@@ -196,16 +196,20 @@ class Operations:
         def act(at: Any) -> list[Any]:
             box, folder = self._folder(at, caller)
             made = etree.Element(f"{M}Folders")
-            made.append(self._shown_folder(box, folder))
+            made.append(self._shown_folder(box, folder, request.find(f"{M}FolderShape")))
             return [made]
 
         return self._each("GetFolder", request.find(f"{M}FolderIds"), act)
 
     def _FindFolder(self, request: Any, caller: Caller) -> Iterator[Any]:
+        from tests.servers.exchange.search import folder_matches
+
         def act(at: Any) -> list[Any]:
             box, folder = self._folder(at, caller)
             deep = request.get("Traversal") == "Deep"
             found = [f for f in box.folders.values() if f.id != folder.id and _under(box, f, folder.id, deep)]
+            restriction = request.find(f"{M}Restriction")
+            found = [f for f in found if restriction is None or folder_matches(f, restriction[0])]
             view = request.find(f"{M}IndexedPageFolderView")
             offset = int(view.get("Offset", "0")) if view is not None else 0
             most = int(view.get("MaxEntriesReturned", "1000")) if view is not None else 1000
@@ -216,7 +220,9 @@ class Operations:
                 IncludesLastItemInRange="true" if offset + most >= len(found) else "false",
                 IndexedPagingOffset=str(offset + len(page)),
             )
-            etree.SubElement(root, f"{T}Folders").extend(self._shown_folder(box, f) for f in page)
+            etree.SubElement(root, f"{T}Folders").extend(
+                self._shown_folder(box, f, request.find(f"{M}FolderShape")) for f in page
+            )
             return [root]
 
         return self._each("FindFolder", request.find(f"{M}ParentFolderIds"), act)
@@ -237,7 +243,19 @@ class Operations:
 
         return self._each("CreateFolder", request.find(f"{M}Folders"), act)
 
-    def _shown_folder(self, box: Mailbox, folder: Folder) -> Any:
+    def _DeleteFolder(self, request: Any, caller: Caller) -> Iterator[Any]:
+        def act(at: Any) -> list[Any]:
+            box, folder = self._folder(at, caller)
+            if folder.distinguished:
+                raise Fault("ErrorDeleteDistinguishedFolder")
+            for item in [i for i in box.items.values() if i.folder == folder.id]:
+                box.remove(item)
+            del box.folders[folder.id]
+            return []
+
+        return self._each("DeleteFolder", request.find(f"{M}FolderIds"), act)
+
+    def _shown_folder(self, box: Mailbox, folder: Folder, wanted: Any = None) -> Any:
         made = element(folder.element)
         made.append(element("FolderId", Id=folder.id, ChangeKey="AQAAAA=="))
         if folder.parent:
@@ -248,6 +266,11 @@ class Operations:
         inside = [i for i in box.items.values() if i.folder == folder.id]
         made.append(element("TotalCount", str(len(inside))))
         made.append(element("ChildFolderCount", str(sum(f.parent == folder.id for f in box.folders.values()))))
+        for path in wanted.iter(f"{T}ExtendedFieldURI") if wanted is not None else ():
+            if path_of_element(path) == "ext:0x3613":  # PidTagContainerClass
+                container = etree.SubElement(made, f"{T}ExtendedProperty")
+                container.append(copy.deepcopy(path))
+                container.append(element("Value", kinds.get(folder.element, "IPF.Note")))
         if folder.element in ("Folder", "TasksFolder"):
             made.append(element("UnreadCount", str(sum(not i.read for i in inside))))
         return made
@@ -352,6 +375,23 @@ class Operations:
 
         return self._each("GetAttachment", request.find(f"{M}AttachmentIds"), act)
 
+    def _GetUserConfiguration(self, request: Any, caller: Caller) -> Iterator[Any]:
+        """Nobody has kept any options of a web client here."""
+        yield self._refused("GetUserConfiguration", Fault("ErrorItemNotFound"))
+
+    def _ConvertId(self, request: Any, caller: Caller) -> Iterator[Any]:
+        """The same id in another format: here they are all alike."""
+
+        def act(at: Any) -> list[Any]:
+            xsi = "{http://www.w3.org/2001/XMLSchema-instance}type"
+            made = etree.Element(f"{M}AlternateId", {xsi: "t:AlternateIdType"}, nsmap={"t": T[1:-1]})
+            made.set("Format", request.get("DestinationFormat"))
+            made.set("Id", at.get("Id"))
+            made.set("Mailbox", caller.address)
+            return [made]
+
+        return self._each("ConvertId", request.find(f"{M}SourceIds"), act)
+
     # -- how an item is shown ---------------------------------------------------------------------------------------
 
     def _shown(self, box: Mailbox, item: Item, start: datetime | None, wanted: Any) -> Any:
@@ -369,6 +409,12 @@ class Operations:
         extra = wanted.find(f"{T}AdditionalProperties")
         for path in extra if extra is not None else ():
             asked.add(path_of_element(path))
+        if wanted.findtext(f"{T}IncludeMimeContent") in ("true", "1") and item.kind == "CalendarItem":
+            from tests.servers.exchange.outlook import as_calendar
+
+            text = base64.b64encode(as_calendar(self, box, item).encode()).decode()
+            values["item:MimeContent"] = element("MimeContent", text, CharacterSet="UTF-8")
+            asked.add("item:MimeContent")
         if wanted.findtext(f"{T}BodyType") == "Text" and "item:Body" in values:
             values["item:Body"] = _as_text(values["item:Body"])
         made = element(item.kind)
@@ -407,6 +453,10 @@ class Operations:
             ("item:Importance", "Importance", "Normal"),
         ):
             values.setdefault(path, element(name, otherwise))
+        article = element("ExtendedProperty")  # PidTagInternetArticleNumber: the server counts [18]
+        article.append(element("ExtendedFieldURI", PropertyTag="0xe23", PropertyType="Integer"))
+        article.append(element("Value", str(item.number)))
+        values["ext:0x0e23"] = article
         if item.files:
             values["item:Attachments"] = _files(item)
         body = values.get("item:Body")
@@ -414,6 +464,11 @@ class Operations:
             values["item:Body"] = self._body(body)
             values["item:TextBody"] = element("TextBody", _as_text(body).text, BodyType="Text")
         if item.kind == "CalendarItem":
+            recurring = element("ExtendedProperty")  # PidLidRecurring [18]
+            uri = {"DistinguishedPropertySetId": "Appointment", "PropertyId": "33315", "PropertyType": "Boolean"}
+            recurring.append(element("ExtendedFieldURI", **uri))
+            recurring.append(element("Value", "true" if item.series else "false"))
+            values["ext:Appointment/33315"] = recurring
             values |= self._calendar(box, item, start, values)
         elif item.kind == "Task":
             done = item.text("task:Status") == "Completed"
@@ -505,7 +560,7 @@ class Operations:
             target = saved[0] if saved is not None else element("DistinguishedFolderId", Id=where)
             box, folder = self._folder(target, caller)
             item = Item(box.new_id("I"), kind if kind in CLASSES else "Item", folder.id, {})
-            for prop in at:
+            for prop in _whole(item.kind, at):
                 self._set(item, item.props, path_of_property(item.kind, prop), prop)
             self._complete(box, item)
             box.put(item)
@@ -602,6 +657,9 @@ class Operations:
                 paths.add(path)
                 if local(change) == "DeleteItemField":
                     props.pop(path, None)
+                elif path == "item:MimeContent":
+                    for prop in _whole(trial.kind, change[1]):
+                        self._set(trial, props, path_of_property(trial.kind, prop), prop)
                 elif local(change) == "SetItemField":
                     self._set(trial, props, path, change[1][0])
                 else:
@@ -798,6 +856,19 @@ class Operations:
         return made
 
 
+def _whole(kind: str, at: Any) -> list[Any]:
+    """The properties of an item that is given; of MIME content those that it says [19]."""
+    from tests.servers.exchange.outlook import of_calendar
+
+    found = []
+    for prop in at:
+        if local(prop) == "MimeContent" and kind == "CalendarItem":
+            found += of_calendar(base64.b64decode(prop.text or "").decode())
+        else:
+            found.append(prop)
+    return found
+
+
 def _m(name: str, text: str) -> Any:
     made = etree.Element(M + name)
     made.text = text
@@ -873,7 +944,7 @@ def path_of_element(path: Any) -> str:
     if local(path) == "IndexedFieldURI":
         return f"{path.get('FieldURI')}:{path.get('FieldIndex')}"
     if path.get("PropertyTag"):
-        return f"ext:{path.get('PropertyTag').lower()}"
+        return f"ext:0x{int(path.get('PropertyTag'), 0):04x}"
     owner = path.get("DistinguishedPropertySetId") or path.get("PropertySetId", "").lower()
     return f"ext:{owner}/{path.get('PropertyName') or path.get('PropertyId')}"
 

@@ -14,9 +14,11 @@ from lxml import etree
 
 from connectors.caldav.lines import BadCalendar, escape
 from connectors.caldav.read import NoEntry, read
+from connectors.caldav.zones import vtimezone
+from connectors.exchange.series import read_pattern
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Moment, parse_moment
-from syncd.outlook.recurrence import CannotHold, pattern_of
+from syncd.outlook.recurrence import CannotHold, pattern_of, rule_of
 from syncd.outlook.zones import iana_of, windows_of
 from tests.servers.exchange.handlers import Caller, Fault
 from tests.servers.exchange.http import ExchangeServer
@@ -247,7 +249,7 @@ class Outlook:
             if original is not None:
                 lines.append(_moment("RECURRENCE-ID", original, item.zone, whole))
             elif item.series:
-                lines.append(f"RRULE:{self.rules.get(item.id) or _told(values)}")
+                lines.append(f"RRULE:{self.rules.get(item.id) or _syncds(values) or _told(item)}")
                 lines += [_moment("EXDATE", d, item.zone, whole) for d in sorted(item.deleted)]
             lines += ["STATUS:CANCELLED"] if said("calendar:IsCancelled") == "true" else []
             lines.append("TRANSP:TRANSPARENT" if said("calendar:LegacyFreeBusyStatus") == "Free" else "TRANSP:OPAQUE")
@@ -294,12 +296,46 @@ def _moment(name: str, at: datetime, zone: Any, whole: bool) -> str:
     return f"{name};TZID={key}:{at.astimezone(zone):%Y%m%dT%H%M%S}"
 
 
-def _told(values: dict[str, Any]) -> str:
-    """The rule, by the property in which who made it kept it, else by name of the pattern."""
+def _syncds(values: dict[str, Any]) -> str:
+    """The rule as syncd was given it; "" of an item that it did not make."""
     for path, found in values.items():
         if path.endswith("/SyncdRule"):
             return str(found.findtext(f"{T}Value"))
-    return "FREQ=WEEKLY"
+    return ""
+
+
+def _told(item: Item) -> str:
+    """The rule of the pattern."""
+    start = item.moment("calendar:Start").astimezone(item.zone)
+    return rule_of(*read_pattern(item.props["calendar:Recurrence"]), start)
+
+
+def of_calendar(text: str) -> list[Any]:
+    """The properties that iCalendar as MIME content gives an item."""
+    entry = read(text)
+    props = list(_event(entry.fields))
+    props.append(element("UID", entry.uid))
+    recurrence: Recurrence = entry.fields.get("recurrence") or Recurrence()
+    if recurrence.rule:
+        props.append(_rule(recurrence.rule, entry.fields["time"].start))
+    return props
+
+
+def as_calendar(operations: Any, box: Mailbox, item: Item) -> str:
+    """What Exchange gives as a calendar item's MIME content: iCalendar with the zone's rules."""
+    from types import SimpleNamespace
+
+    outlook = Outlook(SimpleNamespace(operations=operations))  # type: ignore[arg-type]
+    head, _, rest = outlook.render(box, item).partition("BEGIN:VEVENT")
+    name = str(getattr(item.zone, "key", "UTC"))
+    zone = "\r\n".join(vtimezone(name).walk()) if name != "UTC" else _UTC_ZONE
+    return f"{head}{zone.strip()}\r\nBEGIN:VEVENT{rest}"
+
+
+_UTC_ZONE = "\r\n".join(
+    ("BEGIN:VTIMEZONE", "TZID:UTC", "BEGIN:STANDARD", "DTSTART:16010101T000000", "TZOFFSETFROM:+0000",
+     "TZOFFSETTO:+0000", "END:STANDARD", "END:VTIMEZONE")
+)  # fmt: skip
 
 
 def _cancelled() -> Any:

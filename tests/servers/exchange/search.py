@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.servers.exchange.schema import T, local
-from tests.servers.exchange.store import Item, Mailbox, moment
+from tests.servers.exchange.store import Folder, Item, Mailbox, moment
 
 
 def matches(server: Any, box: Mailbox, item: Item, condition: Any) -> bool:
@@ -40,6 +40,24 @@ def matches(server: Any, box: Mailbox, item: Item, condition: Any) -> bool:
         "IsLessThanOrEqualTo": operator.le,
     }[name]
     return bool(compare(one, other))
+
+
+def folder_matches(folder: Folder, condition: Any) -> bool:
+    """Whether a folder meets a restriction by its name or class."""
+    name = local(condition)
+    if name in ("And", "Or"):
+        several = [folder_matches(folder, c) for c in condition]
+        return all(several) if name == "And" else any(several)
+    if name == "Not":
+        return not folder_matches(folder, condition[0])
+    kinds = {"CalendarFolder": "IPF.Appointment", "TasksFolder": "IPF.Task", "ContactsFolder": "IPF.Contact"}
+    values = {"folder:DisplayName": folder.name, "folder:FolderClass": kinds.get(folder.element, "IPF.Note")}
+    value = values.get(condition[0].get("FieldURI", ""), "")
+    constant = next(condition.iter(f"{T}Constant"), None)
+    wanted = constant.get("Value", "") if constant is not None else ""
+    if name == "Contains":
+        return wanted.casefold() in value.casefold()
+    return name == "Exists" or (name == "IsEqualTo") is (wanted.casefold() == value.casefold())
 
 
 def sorted_by(

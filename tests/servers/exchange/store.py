@@ -71,6 +71,8 @@ class Item:
     #: Attachments: (name, type, content).
     files: list[tuple[str, str, bytes]] = field(default_factory=list)
     read: bool = True
+    #: Its number in the mailbox, for IMAP's sake.
+    number: int = 0
 
     def text(self, path: str) -> str:
         """The text of a property; "" without it."""
@@ -165,7 +167,7 @@ class Mailbox:
     def put(self, item: Item) -> Item:
         """Adds an item."""
         number = next(self._counter)
-        item.version = number
+        item.version = item.number = number
         self.items[item.id] = item
         folder = self.folders[item.folder]
         folder.born[item.id] = folder.last[item.id] = number
