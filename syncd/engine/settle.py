@@ -33,12 +33,13 @@ TRIES = 3
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
-    deferred: list[Unit] = []
-    number = 0
+    found: list[tuple[Unit, int]] = []
     for side in ("item", "crm"):
-        number += _side(ctx, side, deferred)
-    if not deferred:
+        _side(ctx, side, found)
+    found = _still_linked(ctx, found)
+    if not found:
         return
+    deferred, number = [unit for unit, _ in found], sum(count for _, count in found)
     with ctx.store.reading() as tx:
         links = tx.count_links(ctx.pairing.id)
         place = tx.feed(item_feed(ctx.pairing.id))
@@ -53,24 +54,36 @@ def settle(ctx: Context) -> None:
             tx.hold(ctx.pairing.id, unit.entries)
 
 
-def _side(ctx: Context, side: str, deferred: list[Unit]) -> int:
-    after, number = 0, 0
+def _still_linked(ctx: Context, found: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:
+    """Of the deferred deletions those that are still to be made: an item that was put back, or moved, under
+    another ref has taken its links with it, and its old ref says nothing any more."""
+    kept: list[tuple[Unit, int]] = []
+    for start in range(0, len(found), BATCH):
+        batch = found[start : start + BATCH]
+        with ctx.store.reading() as tx:
+            links = tx.links_by_item(ctx.pairing.id, [u.ref for u, _ in batch if u.ref is not None])
+        linked = {link.item_ref for link in links}
+        kept += [(u, n) for u, n in batch if u.ref is None or u.ref in linked]
+        left = [u for u, _ in batch if u.ref is not None and u.ref not in linked]
+        _units(ctx, left, lambda unit, outcome: None, deletions=True)
+    return kept
+
+
+def _side(ctx: Context, side: str, deferred: list[tuple[Unit, int]]) -> None:
+    after = 0
     while True:
         with ctx.store.reading() as tx:
             batch = tx.pending(ctx.pairing.id, side, after, ctx.moment.today, BATCH)
         if not batch:
-            return number
+            return
         after = batch[-1].seq
-        counted: list[int] = []
 
-        def note(unit: Unit, outcome: Outcome, counted: list[int] = counted) -> None:
+        def note(unit: Unit, outcome: Outcome) -> None:
             if outcome.deferred:
-                deferred.append(Unit(unit.ref, [], unit.entries, unit.crm_ref))
-                counted.append(outcome.deferred)
+                deferred.append((Unit(unit.ref, [], unit.entries, unit.crm_ref), outcome.deferred))
 
         units = _group(ctx, side, batch)
         _units(ctx, units, note, deletions=False, meanwhile=lambda after=after: _expect(ctx, side, after))  # type: ignore[misc]
-        number += sum(counted)
         ctx.progress(len(batch))
 
 

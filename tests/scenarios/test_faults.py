@@ -183,6 +183,7 @@ def test_f3_a_calendar_that_is_gone_deletes_nothing_and_goes_on_when_it_is_back(
     assert len(desk.calendar("ann")) == 12
 
 
+@pytest.mark.everywhere
 def test_f3_a_calendar_put_back_from_an_older_backup_is_asked_about(make_desk: MakeDesk) -> None:
     desk = make_desk("ann")
     paths = filled(desk, 12)
