@@ -25,7 +25,12 @@ profiles:
 @app.command()
 def init(
     config: Annotated[Path, typer.Option("--config", "-c", help="The file to write.")] = Path("syncd.yaml"),
-    url: Annotated[str, typer.Option(help="Address of the CalDAV server; of a mail server: imaps://HOST.")] = "",
+    url: Annotated[
+        str,
+        typer.Option(
+            help="Address of the CalDAV server; of a mail server: imaps://HOST; of Exchange: https://HOST/EWS/Exchange.asmx."
+        ),
+    ] = "",
     username: Annotated[str, typer.Option(help="User name there.")] = "",
     name: Annotated[str, typer.Option(help="The employee's full name.")] = "",
     address: Annotated[str, typer.Option(help="The employee's e-mail address.")] = "",
@@ -42,19 +47,21 @@ def init(
     if config.exists():
         raise fail(f"{config} exists already; add employees there, or give another file with --config")
     url = url or typer.prompt(
-        "Address of the CalDAV server, or imaps://HOST for mail", default="http://localhost:5232/"
+        "Address of the CalDAV server, imaps://HOST for mail, or https://HOST/EWS/Exchange.asmx",
+        default="http://localhost:5232/",
     )
     if "://" not in url:
         url = f"https://{url}"
     username = username or typer.prompt("User name")
     password = read_secret("Password")
-    if url.startswith(("imap://", "imaps://")):
-        chosen: list[tuple[str, Any]] = [("message", _mailbox(url, username, password))]
+    if _is_exchange(url):  # whose mailbox it is must be known before it can be opened
+        address = _address(address, username)
+        chosen: list[tuple[str, Any]] = _outlook(url, username, password, address)
+    elif url.startswith(("imap://", "imaps://")):
+        chosen = [("message", _mailbox(url, username, password))]
     else:
         chosen = _choose(_find(url, username, password), calendar)
-    address = address or typer.prompt("The employee's e-mail address", default=username if "@" in username else None)
-    if "@" not in address:
-        raise fail(f'"{address}" is no e-mail address')
+    address = _address(address, username)
     name = name or typer.prompt("The employee's name", default=address.split("@")[0])
     zone = zone or typer.prompt("Time zone", default=_local_zone())
     from syncd.secrets import SecretFault, keep
@@ -76,6 +83,39 @@ def _host(url: str) -> str:
     from urllib.parse import urlsplit
 
     return urlsplit(url).hostname or "server"
+
+
+def _address(address: str, username: str) -> str:
+    address = address or typer.prompt("The employee's e-mail address", default=username if "@" in username else None)
+    if "@" not in address:
+        raise fail(f'"{address}" is no e-mail address')
+    return address
+
+
+def _is_exchange(url: str) -> bool:
+    from urllib.parse import urlsplit
+
+    from syncd.outlook.hosts import ONLINE_MESSAGE, online
+
+    if online(urlsplit(url).hostname or ""):
+        raise fail(f"{url}: {ONLINE_MESSAGE}")
+    return url.lower().endswith(".asmx")
+
+
+def _outlook(url: str, username: str, password: str, address: str) -> list[tuple[str, Any]]:
+    """Calendar, tasks and mail of an Exchange mailbox; ends with status 3 when it cannot be opened."""
+    from connectors.exchange.open import connector
+    from syncd.ports import PortError
+
+    options = {"url": url, "username": username, "password": password, "address": address, "kind": "event"}
+    try:
+        found = next(iter(connector(options).changes("")), None)
+    except PortError as error:
+        raise fail(f"{url}: {error}", 3) from None
+    count = len(found.changes) if found is not None else 0
+    many = f"{count}{'' if found is None or found.complete else ' or more'} {'entry' if count == 1 else 'entries'}"
+    typer.echo(f"  signed in: {many} in the calendar; calendar, tasks and mail will be kept in step")
+    return [(kind, _Mailbox(exchange=True)) for kind in ("event", "todo", "message")]
 
 
 def _local_zone() -> str:
@@ -112,6 +152,7 @@ class _Mailbox:
 
     path: str = ""
     writable: bool = True
+    exchange: bool = False
 
 
 def _mailbox(url: str, username: str, password: str) -> _Mailbox:
@@ -179,9 +220,10 @@ def _document(
 ) -> str:
     names = {"event": ("calendar", "appointments"), "todo": ("tasks", "tasks"), "message": ("mail", "mail")}
     lines = [_HEAD]
-    for kind, _ in chosen:
+    for kind, c in chosen:
         profile, mapping = names[kind]
         connector = "imap" if kind == "message" else "caldav"
+        connector = "exchange" if getattr(c, "exchange", False) else connector
         lines.append(f"  {profile}: {{connector: {connector}, url: {_quoted(url)}, mapping: {mapping}}}\n")
     lines.append(
         f"employees:\n  - id: {_quoted(who)}\n    addresses: [{_quoted(address)}]\n    zone: {zone}\n    accounts:\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,8 +35,11 @@ from tests.servers.postgres import fresh_database
 from tests.servers.proxy import proxy, with_token_only, without_sync_collection
 from tests.servers.start import loopback, xandikos
 
-PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "exchange", "memory-crm", "builtin")
+_PLANNERS = ("memory", "radicale", "xandikos", "loopback", "etags", "token", "exchange", "memory-crm", "builtin")
 MAILBOXES = ("dovecot", "pymap")
+#: A real Exchange server, when one is named (docs/how-to/exchange.md).
+LIVE = ("exchange-live",) if os.environ.get("SYNCD_LIVE_EWS_URL") else ()
+PLANNERS = (*_PLANNERS, *LIVE)
 BENCHES = (*PLANNERS, *MAILBOXES, "exchange-mail", "exchange-tasks")
 
 
@@ -146,6 +150,8 @@ def _bench(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         opened = Crm.open(fresh_database() or f"sqlite:///{tmp_path / 'crm.db'}")
         yield Bench(BuiltinCrm(opened), BuiltinCrm(opened), "appointment")
         opened.close()
+    elif name == "exchange-live":
+        yield from _live()
     elif name.startswith("exchange"):
         double: ExchangeServer = request.getfixturevalue("exchange_server")
         double.add_user(user := f"u{uuid.uuid4().hex[:12]}")
@@ -176,6 +182,31 @@ def _bench(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
     else:
         server = request.getfixturevalue(f"{name}_server")
         yield from _hands(server, server.calendar("ann", f"c{uuid.uuid4().hex[:12]}"), "ann")
+
+
+def _live() -> Iterator[Bench]:
+    """A folder of its own in the calendar of a real mailbox; it is removed at the end."""
+    from exchangelib.folders import Calendar
+
+    env = os.environ
+    how = Access(
+        env["SYNCD_LIVE_EWS_URL"],
+        env["SYNCD_LIVE_EWS_USER"],
+        lambda: env["SYNCD_LIVE_EWS_PASSWORD"],
+        env["SYNCD_LIVE_EWS_MAILBOX"],
+        how=env.get("SYNCD_LIVE_EWS_ACCESS", "own"),
+        auth=env.get("SYNCD_LIVE_EWS_AUTH", ""),
+        ca=env.get("SYNCD_LIVE_EWS_CA"),
+        zone=env.get("SYNCD_LIVE_EWS_ZONE", "Europe/Berlin"),
+    )
+    account = Soap(how).account
+    folder = Calendar(parent=account.calendar, name=f"syncd test {uuid.uuid4().hex[:8]}")
+    folder.save()
+    try:
+        hands = [ExchangeReplica(Soap(how), folder=folder.name) for _ in range(2)]
+        yield Bench(hands[0], hands[1], "event")
+    finally:
+        folder.delete()
 
 
 def empty(sign_in: SignIn) -> None:
