@@ -39,6 +39,11 @@ def _service(operation: str) -> type[Any]:
             """One request and no second: what becomes of an error is the engine's to say."""
             yield from self._response_generator(payload=payload)
 
+        def _extra_headers(self) -> dict[str, str]:
+            """On which machine a group of subscriptions is made: that of its first mailbox."""
+            anchor = getattr(self.account, "anchor", "")
+            return {**super()._extra_headers(), **({"X-AnchorMailbox": anchor} if anchor else {})}
+
         def _response_generator(self, payload: Any) -> Iterator[Any]:
             return self._get_elements_in_response(self._get_response_xml(payload=payload))
 

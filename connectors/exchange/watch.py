@@ -36,6 +36,8 @@ SILENCE = 150.0
 FIRST, LONGEST, REFUSED = 2.0, 300.0, 1800.0
 #: Seconds that new mailboxes are waited for, so that they come into one group.
 GATHER = 0.5
+#: Seconds after which a stream that ends was a good one.
+STEADY = 60.0
 #: Longest document of a stream, in octets.
 LONGEST_DOCUMENT = 4 * 1024 * 1024
 _END = b"Envelope>"
@@ -55,6 +57,8 @@ class Watch:
     failures: int = 0
     busy: bool = False
     ended: bool = False
+    #: The server would not have it in a stream with others: it is kept by another machine.
+    alone: bool = False
 
 
 @dataclass(eq=False)
@@ -64,22 +68,25 @@ class _Stream:
 
     watches: list[Watch]
     response: Any = None
+    begun: float = 0.0
     heard: float = 0.0
     buffer: bytearray = field(default_factory=bytearray)
+    descriptor: int = -1
     _chunks: bytearray = field(default_factory=bytearray)
     _left: int = 0
 
     def begin(self) -> None:
         """From here on nothing waits."""
         self._sock.setblocking(False)
+        self.descriptor = int(self._sock.fileno())
 
     @property
     def _sock(self) -> Any:
         return self.response.raw.connection.sock
 
     def fileno(self) -> int:
-        """Of the connection's socket."""
-        return int(self._sock.fileno())
+        """Of the connection's socket, as it was when it was opened: the selector must be told the same at its end."""
+        return self.descriptor
 
     def came(self) -> tuple[bytes, bool]:
         """The bytes that are there, and whether the connection is over."""
@@ -94,7 +101,7 @@ class _Stream:
                     return data, True
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return data, False
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):  # closed meanwhile
             return data, True
 
     def _read_ahead(self) -> bytes:
@@ -200,7 +207,7 @@ class Streams:
                         with suppress(OSError):
                             near.recv(4096)
                     else:
-                        self._read(selector, key.data)
+                        self._read_safely(selector, key.data)
         for stream in list(self._streams):
             self._drop(selector, stream)
         with self._lock:
@@ -228,7 +235,7 @@ class Streams:
         groups: dict[tuple[Any, ...], list[Watch]] = {}
         for watch in due:
             a = watch.access
-            alone = "" if a.how == "impersonation" else a.mailbox
+            alone = a.mailbox if watch.alone or a.how != "impersonation" else ""
             groups.setdefault((a.endpoint, a.username, a.how, a.auth, alone), []).append(watch)
         for several in groups.values():
             for start in range(0, len(several), GROUP):
@@ -237,11 +244,12 @@ class Streams:
     def _open(self, watches: list[Watch]) -> None:
         """In a helper: subscribes each, and opens one stream for all of them."""
         ready, wait = [], -1.0
+        anchor = Mailbox(watches[0].access)
         for watch in watches:
             if watch.ended:
                 continue
             try:
-                watch.subscription = _subscribed(watch)
+                watch.subscription = _subscribed(watch, anchor)
                 ready.append(watch)
             except PortError as error:
                 self._later(watch, _wait(error))
@@ -251,7 +259,7 @@ class Streams:
             return
         stream = _Stream(ready)
         try:
-            stream.response = _opened(ready, self.minutes)
+            stream.response = _opened(anchor, ready, self.minutes)
         except PortError as error:
             wait = _wait(error)
         except Exception:
@@ -278,7 +286,7 @@ class Streams:
             arrived, self._arrived = self._arrived, []
             self._streams |= set(arrived)
         for stream in arrived:
-            stream.heard = time.monotonic()
+            stream.begun = stream.heard = time.monotonic()
             try:
                 stream.begin()
                 selector.register(stream.fileno(), selectors.EVENT_READ, stream)
@@ -286,10 +294,15 @@ class Streams:
                 self._lost(selector, stream)
                 continue
             for watch in stream.watches:
-                watch.failures = 0
                 if not watch.ended:
                     watch.changed()
-            self._read(selector, stream)  # something may have come with the headers already
+            self._read_safely(selector, stream)  # something may have come with the headers already
+
+    def _read_safely(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
+        try:
+            self._read(selector, stream)
+        except Exception:  # one stream that nobody understands must not end the thread for all
+            self._lost(selector, stream)
 
     def _read(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
         """What came on a stream: which subscriptions it names, and whether it is over."""
@@ -307,6 +320,9 @@ class Streams:
             for watch in stream.watches:
                 if watch.subscription in named and not watch.ended:
                     watch.changed()
+            refused = _refused(document)
+            for watch in stream.watches:
+                watch.alone |= watch.subscription in refused and len(stream.watches) > 1
             ended |= b">Closed<" in document
         if ended or len(stream.buffer) > LONGEST_DOCUMENT:
             self._lost(selector, stream)
@@ -315,11 +331,12 @@ class Streams:
         """The stream is over: those who were in it subscribe anew, and look for what they may have missed."""
         self._drop(selector, stream)
         now = time.monotonic()
+        lasted = now - stream.begun > STEADY
         with self._lock:
             for watch in stream.watches:
-                quick = watch.failures == 0 and now - stream.heard < self.silence
-                watch.busy, watch.due = False, now + (GATHER if quick else self.first)
-                watch.failures += 1
+                watch.failures = 0 if lasted else watch.failures + 1
+                wait = min(self.first * 2 ** min(watch.failures - 1, 12), LONGEST) if watch.failures else GATHER
+                watch.busy, watch.due = False, now + wait
 
     def _drop(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
         with self._lock:
@@ -336,23 +353,33 @@ def _wait(error: PortError) -> float:
     return float(getattr(error, "retry_after", None) or -1.0)
 
 
-def _subscribed(watch: Watch) -> str:
-    """Subscribes to a folder: the id of the subscription. Raises PortErrors."""
+def _refused(document: bytes) -> set[str]:
+    """Subscriptions that the server does not know where the stream ends."""
+    _, found, rest = document.partition(b"ErrorSubscriptionIds>")
+    ids = re.findall(rb"SubscriptionId[^>]*>([^<]+)<", rest.partition(b"ErrorSubscriptionIds>")[0]) if found else []
+    return {i.strip().decode("ascii", "replace") for i in ids}
+
+
+def _subscribed(watch: Watch, anchor: Mailbox) -> str:
+    """Subscribes to a folder, on the machine that keeps the anchor's mailbox, as all subscriptions of a stream
+    must be there: the id of the subscription. Raises PortErrors."""
     mailbox = Mailbox(watch.access)
+    mailbox.account.anchor = anchor.access.mailbox
+    mailbox.account.affinity_cookie = anchor.account.affinity_cookie
     events = el("t:EventTypes", *(el("t:EventType", text=what) for what in _WHAT))
     request = el("t:FolderIds", watch.folder())
     answer = mailbox.one(el("m:Subscribe", el("m:StreamingSubscriptionRequest", request, events)))
     found = answer.find(M + "SubscriptionId")
     if found is None or not found.text:
         raise Rejected("the server gives no subscription")
+    anchor.account.affinity_cookie = mailbox.account.affinity_cookie
     return str(found.text)
 
 
-def _opened(watches: list[Watch], minutes: int) -> Any:
+def _opened(mailbox: Mailbox, watches: list[Watch], minutes: int) -> Any:
     """The long answer, on a connection of its own: those of the pool are for questions that end."""
     import requests
 
-    mailbox = Mailbox(watches[0].access)
     ids = el("m:SubscriptionIds", *(el("t:SubscriptionId", text=w.subscription) for w in watches))
     payload = el("m:GetStreamingEvents", ids, el("m:ConnectionTimeout", text=str(minutes)))
     data, headers = envelope(mailbox, payload)

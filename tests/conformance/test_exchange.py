@@ -732,6 +732,27 @@ def test_a_stream_that_says_nothing_is_given_up(double: ExchangeServer) -> None:
     stop()
 
 
+def test_mailboxes_on_different_machines_get_streams_of_their_own(double: ExchangeServer) -> None:
+    double.quirks.one_machine_each = True
+    streams, bells = Streams(first=0.2), [threading.Event() for _ in range(3)]
+    stops, replicas = [], []
+    for n, bell in enumerate(bells):
+        double.add_user(f"d{n}")
+        how = Access(double.url, "service", lambda: "service", f"d{n}@us.example", "impersonation", "basic")
+        replicas.append(ExchangeReplica(Soap(how)))
+        stops.append(streams.add(how, replicas[n]._where_is, bell.set))
+    end = time.monotonic() + 20
+    while streams.open_streams() < 3 and time.monotonic() < end:
+        time.sleep(0.05)
+    assert (streams.open_streams(), streams.watching()) == (3, 3)
+    for n, bell in enumerate(bells):
+        bell.clear()
+        make(replicas[n])
+        assert heard(bell)
+    for stop in stops:
+        stop()
+
+
 def test_a_thousand_mailboxes_are_watched_by_one_thread_in_a_few_streams(double: ExchangeServer) -> None:
     streams, bells = Streams(), [threading.Event() for _ in range(1000)]
     stops = []

@@ -238,3 +238,20 @@ def test_b1_init_sets_up_a_mailbox(make_desk: MakeDesk, tmp_path: Any) -> None:
         "a",
     )
     assert "Exchange Online has closed" in fresh.run(*online, stdin="x\n", status=2).err
+
+
+def test_lesson_5_a_uid_that_the_mailbox_holds_twice_is_linked_once_and_the_other_is_named(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann")
+    path = desk.put("ann", "a", "SUMMARY:Twice")
+    desk.put("ann", "b", "SUMMARY:Fine", start=MONDAY + timedelta(hours=3))
+    owner = box(desk)
+    again = owner.copy(item_at(desk, path), item_at(desk, path).folder)
+    again.props["calendar:UID"] = element("UID", item_at(desk, path).text("calendar:UID"))
+    desk.sync(status=1)
+    assert sorted(a["subject"] for a in desk.activities()) == ["Fine", "Twice"]
+    ((parked,),) = [p["parked"] for p in desk.run("status", "--json", status=1).json["pairings"]]
+    assert parked["ref"] in (again.id, desk.ref("ann", path))
+    assert "same UID" in parked["reason"]
+    owner.remove(again)
+    desk.sync(status=0)
+    assert len(desk.activities()) == 2

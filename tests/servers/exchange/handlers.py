@@ -52,6 +52,8 @@ class Quirks:
     bumps_after_write: bool = False
     #: The body comes back as HTML of the server's own making, whatever was written.
     rewrites_html: bool = True
+    #: Every mailbox is kept by another machine: a stream takes the subscriptions of one of them only.
+    one_machine_each: bool = False
     #: API versions that are taken, newest first.
     versions: tuple[str, ...] = ("Exchange2016", "Exchange2015", "Exchange2013_SP1", "Exchange2013", "Exchange2010_SP2",
                                  "Exchange2010_SP1", "Exchange2010", "Exchange2007_SP1", "Exchange2007")  # fmt: skip
