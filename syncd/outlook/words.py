@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 #: Sensitivity -> CLASS (MS-OXCICAL 2.1.3.1.1.20.4: Personal has no word of its own there).
 SENSITIVITY: Mapping[str, str] = MappingProxyType(
-    {"Normal": "public", "Personal": "private", "Private": "private", "Confidential": "confidential"}
+    {"Normal": "public", "Private": "private", "Personal": "private", "Confidential": "confidential"}
 )
 #: Importance -> PRIORITY (RFC 5545 §3.8.1.9); who says nothing says Normal.
 IMPORTANCE: Mapping[str, int] = MappingProxyType({"High": 1, "Normal": 0, "Low": 9})
