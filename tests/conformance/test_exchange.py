@@ -651,6 +651,33 @@ def test_access_tokens_of_ones_own_server(double: ExchangeServer) -> None:
             list(connector({**options, "token-command": "printf nothing"}).changes(""))
 
 
+def test_autodiscover_asks_the_configured_server_and_nobody_else(double: ExchangeServer) -> None:
+    front = double.url.replace("/EWS/Exchange.asmx", "")
+    options = {"url": front, "username": "ann", "password": "ann", "auth": "basic", "autodiscover": True}
+    with exchange() as other:  # where Bob's mailbox is kept
+        other.add_user("bob")
+        double.add_user("bob")
+        double.places = {
+            "bob@us.example": other.url,
+            "far@us.example": "far@us.onmicrosoft.com",
+            "cloud@us.example": "https://outlook.office365.com/EWS/Exchange.asmx",
+        }
+        for _ in range(2):
+            assert list(connector({**options, "address": "ann@us.example"}).changes(""))
+        assert double.asked("GetUserSettings") == 1, "what was found is kept"
+        for address, expected, words in (
+            ("nobody@us.example", AuthFailed, "no mailbox"),
+            ("far@us.example", Rejected, "Exchange Online"),
+            ("cloud@us.example", Rejected, "Exchange Online"),
+        ):
+            with pytest.raises(expected, match=words):
+                list(connector({**options, "address": address}).changes(""))
+        # another machine is signed in to by TLS only: this one is not, so the configured server is asked instead
+        bob = {**options, "username": "bob", "password": "bob", "address": "bob@us.example"}
+        assert list(connector(bob).changes(""))
+        assert other.log == []
+
+
 def test_tls_is_verified_and_a_ca_of_ones_own_is_trusted(tmp_path: Path) -> None:
     cert, key = certificate(tmp_path)
     with exchange(tls=(cert, key)) as server:

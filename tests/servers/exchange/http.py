@@ -60,6 +60,8 @@ class ExchangeServer:
     #: Bearer token -> user.
     token: Callable[[str], str | None] = lambda token: None
     schemes: tuple[str, ...] = ("Basic",)
+    #: Address -> where Autodiscover says that it is kept, or the address to which it redirects.
+    places: dict[str, str] = field(default_factory=dict)
     troubles: list[Trouble] = field(default_factory=list)
     #: (operation, mailbox) of every request that was answered.
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -125,6 +127,9 @@ class _Handler(BaseHTTPRequestHandler):
         if user is None:
             self._plain(401)
             return
+        if self.path.lower() == "/autodiscover/autodiscover.svc":
+            self._send(200, self._discovered(content))
+            return
         if not self.path.lower().startswith("/ews/exchange.asmx"):
             self._plain(404)
             return
@@ -171,6 +176,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, data, cut=len(data) // 2)
             return
         self._send(200, data)
+
+    def _discovered(self, content: bytes) -> bytes:
+        """SOAP Autodiscover: where a mailbox is kept [20]."""
+        a = "{http://schemas.microsoft.com/exchange/2010/Autodiscover}"
+        asked: Any = etree.fromstring(content)
+        address = (asked.findtext(f".//{a}User/{a}Mailbox") or "").lower()
+        self.double.log.append(("GetUserSettings", address))
+        made = etree.Element(f"{SOAP}Envelope", nsmap={"s": SOAP[1:-1]})
+        body = etree.SubElement(made, f"{SOAP}Body")
+        response = etree.SubElement(etree.SubElement(body, f"{a}GetUserSettingsResponseMessage"), f"{a}Response")
+        etree.SubElement(response, f"{a}ErrorCode").text = "NoError"
+        user = etree.SubElement(etree.SubElement(response, f"{a}UserResponses"), f"{a}UserResponse")
+        place = self.double.places.get(address, self.double.url if address in self.double.store.mailboxes else "")
+        code = "InvalidUser" if not place else "RedirectAddress" if "@" in place else "NoError"
+        etree.SubElement(user, f"{a}ErrorCode").text = code
+        etree.SubElement(user, f"{a}RedirectTarget").text = place if "@" in place else None
+        settings = etree.SubElement(user, f"{a}UserSettings")
+        for name in ("InternalEwsUrl", "ExternalEwsUrl") if code == "NoError" else ():
+            one = etree.SubElement(settings, f"{a}UserSetting")
+            etree.SubElement(one, f"{a}Name").text = name
+            etree.SubElement(one, f"{a}Value").text = place
+        return bytes(etree.tostring(made, xml_declaration=True, encoding="utf-8"))
 
     # -- who ------------------------------------------------------------------------------------------------------
 
