@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from syncd.ports import Rejected, Unsupported
 from tests.servers.exchange.occurrences import occurrences
 from tests.servers.exchange.schema import violations
 
+pytestmark = pytest.mark.either
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Pacific/Apia")
 YEARS = timedelta(days=3653)
 

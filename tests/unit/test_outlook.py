@@ -14,6 +14,7 @@ from syncd.outlook.html import edited, html_of, text_of
 from syncd.outlook.words import IMPORTANCE, PRIORITIES, SENSITIVITY, TASK_STATUS, importance, word_for
 from syncd.outlook.zones import iana_of, windows_of
 
+pytestmark = pytest.mark.either
 LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=40), max_size=8)
 
 
