@@ -9,20 +9,19 @@ cursor knows what was missed. A server that cannot stream is asked at intervals,
 
 from __future__ import annotations
 
-import re
 import selectors
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from connectors.exchange.access import Access, session_of
 from connectors.exchange.soap import Mailbox, envelope
+from connectors.exchange.stream import Stream
 from connectors.exchange.xml import M, el
 from syncd.ports import AuthFailed, PortError, Rejected
 
@@ -38,10 +37,6 @@ FIRST, LONGEST, REFUSED = 2.0, 300.0, 1800.0
 GATHER = 0.5
 #: Seconds after which a stream that ends was a good one.
 STEADY = 60.0
-#: Longest document of a stream, in octets.
-LONGEST_DOCUMENT = 4 * 1024 * 1024
-_END = b"Envelope>"
-_SUBSCRIPTION = re.compile(rb"<(?:\w+:)?Notification\b[^>]*>\s*<(?:\w+:)?SubscriptionId[^>]*>([^<]+)<")
 _WHAT = ("NewMailEvent", "CreatedEvent", "DeletedEvent", "ModifiedEvent", "MovedEvent", "CopiedEvent")
 
 
@@ -61,77 +56,6 @@ class Watch:
     alone: bool = False
 
 
-@dataclass(eq=False)
-class _Stream:
-    """One long answer, and the mailboxes in it. Its bytes are read as they come: who waited for the next piece
-    of one would keep all the others waiting."""
-
-    watches: list[Watch]
-    response: Any = None
-    begun: float = 0.0
-    heard: float = 0.0
-    buffer: bytearray = field(default_factory=bytearray)
-    descriptor: int = -1
-    _chunks: bytearray = field(default_factory=bytearray)
-    _left: int = 0
-
-    def begin(self) -> None:
-        """From here on nothing waits."""
-        self._sock.setblocking(False)
-        self.descriptor = int(self._sock.fileno())
-
-    @property
-    def _sock(self) -> Any:
-        return self.response.raw.connection.sock
-
-    def fileno(self) -> int:
-        """Of the connection's socket, as it was when it was opened: the selector must be told the same at its end."""
-        return self.descriptor
-
-    def came(self) -> tuple[bytes, bool]:
-        """The bytes that are there, and whether the connection is over."""
-        data = self._read_ahead()
-        try:
-            while True:  # a TLS layer may hold more than the socket shows
-                piece = self._sock.recv(65536)
-                if not piece:
-                    return data, True
-                data += piece
-                if len(data) > LONGEST_DOCUMENT:
-                    return data, True
-        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            return data, False
-        except (OSError, ValueError, AttributeError):  # closed meanwhile
-            return data, True
-
-    def _read_ahead(self) -> bytes:
-        """What was read together with the headers."""
-        try:
-            return self.response.raw._fp.fp.read1(65536) or b""
-        except (OSError, ValueError, AttributeError):
-            return b""
-
-    def plain(self, data: bytes) -> bytes:
-        """The content of chunks (RFC 9112 §7.1). Raises ValueError for what is none."""
-        if not self.response.raw.chunked:
-            return data
-        self._chunks += data
-        found = b""
-        while self._chunks:
-            if self._left:
-                piece = self._chunks[: self._left]
-                found += piece
-                self._left -= len(piece)
-                del self._chunks[: len(piece)]
-                continue
-            line, end, _ = self._chunks.partition(b"\r\n")
-            if not end:
-                break
-            del self._chunks[: len(line) + 2]
-            self._left = int(line.split(b";")[0], 16) if line else 0
-        return found
-
-
 class Streams:
     """Watches mailboxes in a thread of its own, which begins with the first and ends with the last."""
 
@@ -139,8 +63,8 @@ class Streams:
         self.minutes, self.silence, self.first = minutes, silence, first
         self._lock = threading.Lock()
         self._watches: set[Watch] = set()
-        self._streams: set[_Stream] = set()
-        self._arrived: list[_Stream] = []
+        self._streams: set[Stream] = set()
+        self._arrived: list[Stream] = []
         self._added = 0.0
         self._thread: threading.Thread | None = None
         self._bell: socket.socket | None = None
@@ -213,7 +137,7 @@ class Streams:
         with self._lock:
             late, self._arrived = self._arrived, []
         for stream in late:
-            _close(stream)
+            stream.close()
         selector.close()
         for end in (near, bell):
             if end is not None:
@@ -257,7 +181,7 @@ class Streams:
                 self._later(watch, -1.0)
         if not ready:
             return
-        stream = _Stream(ready)
+        stream = Stream(ready)
         try:
             stream.response = _opened(anchor, ready, self.minutes)
         except PortError as error:
@@ -298,36 +222,27 @@ class Streams:
                     watch.changed()
             self._read_safely(selector, stream)  # something may have come with the headers already
 
-    def _read_safely(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
+    def _read_safely(self, selector: selectors.BaseSelector, stream: Stream) -> None:
         try:
             self._read(selector, stream)
         except Exception:  # one stream that nobody understands must not end the thread for all
             self._lost(selector, stream)
 
-    def _read(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
+    def _read(self, selector: selectors.BaseSelector, stream: Stream) -> None:
         """What came on a stream: which subscriptions it names, and whether it is over."""
         data, ended = stream.came()
         if data:
             stream.heard = time.monotonic()
-        try:
-            stream.buffer += stream.plain(data)
-        except ValueError:
-            ended = True
-        while (end := stream.buffer.find(_END)) >= 0:
-            document = bytes(stream.buffer[: end + len(_END)])
-            del stream.buffer[: end + len(_END)]
-            named = {s.strip().decode("ascii", "replace") for s in _SUBSCRIPTION.findall(document)}
+        for note in stream.notes(data):
             for watch in stream.watches:
-                if watch.subscription in named and not watch.ended:
+                if watch.subscription in note.named and not watch.ended:
                     watch.changed()
-            refused = _refused(document)
-            for watch in stream.watches:
-                watch.alone |= watch.subscription in refused and len(stream.watches) > 1
-            ended |= b">Closed<" in document
-        if ended or len(stream.buffer) > LONGEST_DOCUMENT:
+                watch.alone |= watch.subscription in note.refused and len(stream.watches) > 1
+            ended |= note.closed
+        if ended:
             self._lost(selector, stream)
 
-    def _lost(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
+    def _lost(self, selector: selectors.BaseSelector, stream: Stream) -> None:
         """The stream is over: those who were in it subscribe anew, and look for what they may have missed."""
         self._drop(selector, stream)
         now = time.monotonic()
@@ -338,12 +253,12 @@ class Streams:
                 wait = min(self.first * 2 ** min(watch.failures - 1, 12), LONGEST) if watch.failures else GATHER
                 watch.busy, watch.due = False, now + wait
 
-    def _drop(self, selector: selectors.BaseSelector, stream: _Stream) -> None:
+    def _drop(self, selector: selectors.BaseSelector, stream: Stream) -> None:
         with self._lock:
             self._streams.discard(stream)
         with suppress(KeyError, ValueError, OSError, AttributeError):
             selector.unregister(stream.fileno())
-        _close(stream)
+        stream.close()
 
 
 def _wait(error: PortError) -> float:
@@ -351,13 +266,6 @@ def _wait(error: PortError) -> float:
     if isinstance(error, AuthFailed | Rejected):
         return REFUSED
     return float(getattr(error, "retry_after", None) or -1.0)
-
-
-def _refused(document: bytes) -> set[str]:
-    """Subscriptions that the server does not know where the stream ends."""
-    _, found, rest = document.partition(b"ErrorSubscriptionIds>")
-    ids = re.findall(rb"SubscriptionId[^>]*>([^<]+)<", rest.partition(b"ErrorSubscriptionIds>")[0]) if found else []
-    return {i.strip().decode("ascii", "replace") for i in ids}
 
 
 def _subscribed(watch: Watch, anchor: Mailbox) -> str:
@@ -403,13 +311,6 @@ def _opened(mailbox: Mailbox, watches: list[Watch], minutes: int) -> Any:
         return None
     answer.syncd_session = session
     return answer
-
-
-def _close(stream: _Stream) -> None:
-    with suppress(Exception):
-        stream.response.close()
-    with suppress(Exception):
-        stream.response.syncd_session.close()
 
 
 #: The watcher of this process.
