@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 import uuid
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,6 +109,20 @@ def pymap_server() -> Iterator[Server]:
     need("pymap", "pymap")
     with pymap("ann", "ann") as server:
         yield server
+
+
+@pytest.fixture(autouse=True)
+def _no_pools_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What exchangelib and requests keep of a server that is gone goes with the test: collected later, its
+    sockets would complain in a test that has nothing to do with them."""
+    yield
+    if "exchange" not in request.node.nodeid and "davmail" not in request.node.nodeid:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        if "exchangelib.protocol" in sys.modules:
+            sys.modules["exchangelib.protocol"].close_connections()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
