@@ -10,7 +10,7 @@ import binascii
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -157,22 +157,30 @@ class ExchangeMailbox:
     # -- feed ----------------------------------------------------------------------------------------------------
 
     def changes(self, cursor: str) -> Iterator[Page]:
-        states = self._states(cursor)
+        states, listed = self._states(cursor), self._listed
         folders = self._folders()
         if states is not None and states.keys() - folders.keys():
             raise CursorExpired("a folder is no longer there, or no longer read")
         if states is not None and any(states[i][1] is not f.excluded for i, f in folders.items() if i in states):
             raise CursorExpired("a folder is excluded that was not, or the other way round")
         after = {**(states or {})}
-        last: Page | None = None
-        for folder in sorted(folders.values(), key=lambda f: (f.name != "INBOX", f.name)):
-            state = after.get(folder.id, ("", False))[0]
-            for page in self._of_folder(folder, state, after):
-                if last is not None:
-                    yield last
-                last = page
-        end = self._cursor(after)
-        yield Page(last.changes if last else (), end, complete=states is None, there=last.there if last else ())
+        held: list[Page] = []
+        went = False
+        for page in self._of_folders(folders.values(), after):
+            yield from held
+            held, went = [page], went or any(c.gone for c in page.changes)
+        if went and self._listed == listed:  # moved away, perhaps into a folder that was made just now
+            self._listed = -float("inf")
+            new = [f for i, f in self._folders().items() if i not in after]
+            for page in self._of_folders(new, after):
+                yield from held
+                held = [page]
+        last = held[0] if held else Page((), "")
+        yield Page(last.changes, self._cursor(after), complete=states is None, there=last.there)
+
+    def _of_folders(self, folders: Iterable[_Folder], after: dict[str, tuple[str, bool]]) -> Iterator[Page]:
+        for folder in sorted(folders, key=lambda f: (f.name != "INBOX", f.name)):
+            yield from self._of_folder(folder, after.get(folder.id, ("", False))[0], after)
 
     def _of_folder(self, folder: _Folder, state: str, after: dict[str, tuple[str, bool]]) -> Iterator[Page]:
         recent = None if state else self._recent(folder)

@@ -850,3 +850,20 @@ def test_an_excluded_folder_shows_which_message_and_nothing_of_it(double: Exchan
     assert record.uid
     assert "secret" not in repr(record).lower()
     assert double.asked("GetItem") == 1
+
+
+def test_a_mail_moved_into_an_excluded_folder_that_is_new_is_seen_at_once(double: ExchangeServer) -> None:
+    """The list of folders is believed for a while, but not when something has been moved away."""
+    item = double.deliver("ann@us.example", message("Soon private"))
+    mail = ExchangeMailbox(Soap(access(double, "ann")), Choice(excluded=("Private",)))
+    cursor = list(mail.changes(""))[-1].cursor
+    owner = box(double)
+    private = owner.add_folder("Private", "Folder", owner.distinguished("msgfolderroot").id)
+    moved = owner.move(item, private.id)
+    changes = [c for p in mail.changes(cursor) for c in p.changes]
+    assert {c.ref: c.gone for c in changes} == {item.id: True, moved.id: False}
+    record = mail.fetch([moved.id])[moved.id]
+    assert isinstance(record, Record)
+    assert dict(record.fields) == {"sensitivity": "excluded"}
+    double.log.clear()
+    assert [c for p in mail.changes(list(mail.changes(cursor))[-1].cursor) for c in p.changes] == []
