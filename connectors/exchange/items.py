@@ -14,7 +14,7 @@ from connectors.exchange.soap import Mailbox
 from connectors.exchange.xml import KEY, M, T, children, el, item_id, local, property_uri, said, shape
 from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
-#: Items a GetItem: each batch has a minute of the server's time (facts: microsoft §1.3).
+#: Items a GetItem: each batch has a minute of the server's time (Microsoft: mailbox synchronization and EWS).
 BATCH = 10
 #: Ids a FindItem (EWSFindCountLimit is 1000 by default).
 PAGE = 1000
