@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta, tzinfo
 from types import MappingProxyType
 from typing import Any
@@ -40,17 +39,6 @@ _VCAL = "7643616C2D55696401000000"
 _GLOBAL = "040000008200E00074C5B7101A82E008"
 
 
-@dataclass(frozen=True)
-class Native:
-    """What the connector keeps of an item between reading and writing it."""
-
-    item: Any
-    #: Original start's key -> the occurrence as it was read.
-    occurrences: Mapping[str, Any]
-    #: Windows' name of the zone in which it stands; "" when only the item knows it.
-    zone: str
-
-
 def properties() -> list[Any]:
     """Properties that have no path of their own."""
     return [property_uri(name) for name in (KEY, UID_THEN, RULE)]
@@ -62,8 +50,8 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
     kind = said(item, "CalendarItemType")
     if kind in ("Occurrence", "Exception"):
         raise Rejected("the server lists an occurrence as an item")
-    fields, where, windows = _fields(item, ZoneInfo(zone))
-    fields["recurrence"], occurrences = _recurrence(item, changed, fields, where)
+    fields, where = _fields(item, ZoneInfo(zone))
+    fields["recurrence"] = _recurrence(item, changed, fields, where)
     uid, mine = plain_uid(said(item, "UID")), extended(item)
     key = mine.get(KEY, "")
     if mine.get(UID_THEN, uid) != uid:
@@ -77,12 +65,12 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
         key=key,
         owner=_owner(item, me),
         modified=moment(said(item, "LastModifiedTime"), ZoneInfo("UTC")) if said(item, "LastModifiedTime") else None,
-        native=Native(item, MappingProxyType(occurrences), windows),
+        native=item,
     )
 
 
-def _fields(item: Any, zone: tzinfo) -> tuple[dict[str, Any], tzinfo, str]:
-    span, where, windows = span_of(item, zone)
+def _fields(item: Any, zone: tzinfo) -> tuple[dict[str, Any], tzinfo]:
+    span, where = span_of(item, zone)
     status = "tentative" if said(item, "LegacyFreeBusyStatus") == "Tentative" else "confirmed"
     fields = {
         "summary": said(item, "Subject"),
@@ -96,7 +84,7 @@ def _fields(item: Any, zone: tzinfo) -> tuple[dict[str, Any], tzinfo, str]:
         "attendees": _people(item),
         "show-as": SHOW_AS.get(said(item, "LegacyFreeBusyStatus"), "busy"),
     }
-    return fields, where, windows
+    return fields, where
 
 
 def categories(item: Any) -> frozenset[str]:
@@ -113,15 +101,15 @@ def body_text(item: Any) -> str:
     return text_of(found.text) if found.get("BodyType") == "HTML" else str(found.text)
 
 
-def span_of(item: Any, zone: tzinfo) -> tuple[Span, tzinfo, str]:
-    """Start and end in the item's zone, that zone, and Windows' name of it. Raises ValueError."""
-    where, windows = zone_in(item, "StartTimeZone", zone)
+def span_of(item: Any, zone: tzinfo) -> tuple[Span, tzinfo]:
+    """Start and end in the item's zone, and that zone. Raises ValueError."""
+    where, _ = zone_in(item, "StartTimeZone", zone)
     start, end = moment(said(item, "Start"), zone), moment(said(item, "End"), zone)
     if yes(item, "IsAllDayEvent"):
         first, last = nearest_day(start.astimezone(where)), nearest_day(end.astimezone(where))
-        return Span(first, max(last, first + timedelta(days=1))), where, windows
+        return Span(first, max(last, first + timedelta(days=1))), where
     span = Span(start.astimezone(where), max(start, end).astimezone(where), str(getattr(where, "key", "")))
-    return span, where, windows
+    return span, where
 
 
 def _people(item: Any) -> People:
@@ -159,28 +147,23 @@ def _owner(item: Any, me: str) -> str:
     return _address(organizer) if organizer is not None else ""
 
 
-def _recurrence(
-    item: Any, changed: Mapping[str, Any], fields: dict[str, Any], where: tzinfo
-) -> tuple[Recurrence, dict[str, Any]]:
-    """The recurrence, and of each occurrence that differs what was read."""
+def _recurrence(item: Any, changed: Mapping[str, Any], fields: dict[str, Any], where: tzinfo) -> Recurrence:
     span: Span = fields["time"]
     rule = read_rule(item, span.start)
     if not rule:
-        return Recurrence(), {}
+        return Recurrence()
     exdates = frozenset(original_key(text, span, where) for text in deleted_occurrences(item))
     overrides: dict[str, Mapping[str, Any]] = {}
-    read: dict[str, Any] = {}
     for ref, text in changed_occurrences(item):
         key = original_key(text, span, where)
         if ref not in changed:
             raise Rejected("an occurrence of the series cannot be read")
-        read[key] = changed[ref]
-        there, _, _ = _fields(changed[ref], where)
+        there, _ = _fields(changed[ref], where)
         base = {**fields, "time": span.moved_to(like(parse_moment(key), span.start))}
         differs = {n: v for n, v in there.items() if not same(n, v, base.get(n))}
         if differs and key not in exdates:
             overrides[key] = MappingProxyType(differs)
-    return Recurrence(rule, frozenset(), exdates, MappingProxyType(overrides)), read
+    return Recurrence(rule, frozenset(), exdates, MappingProxyType(overrides))
 
 
 def plain_uid(text: str) -> str:

@@ -14,7 +14,7 @@ LATER = frozenset(
         "ErrorExceededConnectionCount", "ErrorMailboxMoveInProgress", "ErrorMailboxStoreUnavailable",
         "ErrorADUnavailable", "ErrorADOperation", "ErrorConnectionFailed", "ErrorInsufficientResources",
         "ErrorBatchProcessingStopped", "ErrorExceededSubscriptionCount", "ErrorExceededFindCountLimit",
-        "ErrorMailboxFailover", "ErrorNotEnoughMemory", "ErrorCrossSiteRequest", "ErrorContentConversionFailed",
+        "ErrorMailboxFailover", "ErrorNotEnoughMemory", "ErrorCrossSiteRequest",
     }
 )  # fmt: skip
 REFUSED = frozenset(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 from connectors.exchange.edit import Edit, updates
 from connectors.exchange.soap import Mailbox
-from connectors.exchange.xml import KEY, M, T, children, el, item_id, local, property_uri, said, shape
+from connectors.exchange.xml import KEY, M, T, children, el, item_id, property_uri, said, shape
 from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
 #: Items a GetItem: each batch has a minute of the server's time (Microsoft: mailbox synchronization and EWS).
@@ -23,9 +23,8 @@ PAGE = 1000
 class Items:
     """The items of one mailbox."""
 
-    def __init__(self, mailbox: Mailbox, kind: str) -> None:
+    def __init__(self, mailbox: Mailbox) -> None:
         self.mailbox = mailbox
-        self.kind = kind
 
     def get(
         self, refs: Sequence[str], uris: Iterable[str], extra: Iterable[Any] = (), *, most: int = 0
@@ -39,26 +38,22 @@ class Items:
         return found
 
     def _get(self, refs: Sequence[str], uris: Sequence[str], extra: Sequence[Any], most: int = 0) -> dict[str, Any]:
+        """A batch; where one of it spoils the whole, or the answers are not as many, each by itself. What is
+        not spoken of is not gone: only ErrorItemNotFound and the like say that."""
         ids = el("m:ItemIds", *(el("t:ItemId", Id=ref) for ref in refs))
         try:
             answers = self.mailbox.call(el("m:GetItem", shape(uris, [deepcopy(e) for e in extra], most=most), ids))
-        except PortError as error:
-            if len(refs) > 1 and isinstance(error, Gone | Rejected):  # one of them spoils the whole request
-                return {k: v for ref in refs for k, v in self._get([ref], uris, extra, most).items()}
-            if isinstance(error, Gone | Rejected):
-                return {refs[0]: error}
-            raise
+        except (Gone, Rejected) as error:
+            answers = [error] if len(refs) == 1 else []
+        if len(answers) != len(refs):
+            if len(refs) == 1:
+                return {refs[0]: Rejected("the server says nothing of it")}
+            return {k: v for ref in refs for k, v in self._get([ref], uris, extra, most).items()}
         found: dict[str, Any] = {}
-        by_place = len(answers) == len(refs)
-        for at, answer in enumerate(answers):
-            if isinstance(answer, PortError):
-                if by_place:
-                    found[refs[at]] = answer
-                continue
-            for item in children(answer, "Items"):
-                ref = item_id(item)[0]
-                found[ref if ref in refs or not by_place else refs[at]] = item
-        return {ref: found.get(ref, Gone("not there")) for ref in refs}
+        for ref, answer in zip(refs, answers, strict=True):
+            item = answer if isinstance(answer, PortError) else next(children(answer, "Items"), None)
+            found[ref] = item if item is not None else Rejected("the server says nothing of it")
+        return found
 
     def with_key(self, key: str, folder: Any) -> list[str]:
         """Ids of the items in a folder that carry the key."""
@@ -67,30 +62,32 @@ class Items:
 
     def search(self, folder: Any, condition: Any) -> list[str]:
         """Ids of the items in a folder that meet the condition, page by page."""
-        found: list[str] = []
+
+        def page(offset: int) -> Any:
+            return el(
+                "m:FindItem",
+                shape(()),
+                el("m:IndexedPageItemView", MaxEntriesReturned=str(PAGE), Offset=str(offset), BasePoint="Beginning"),
+                el("m:Restriction", deepcopy(condition)),
+                el("m:ParentFolderIds", deepcopy(folder)),
+                Traversal="Shallow",
+            )
+
+        found = (item_id(item)[0] for root in self._pages(page) for item in children(root, "Items"))
+        return [ref for ref in found if ref]
+
+    def _pages(self, page: Callable[[int], Any]) -> Iterator[Any]:
+        """The RootFolder of each page of a FindItem or FindFolder. A server that gives no way on has said all."""
         offset = 0
         while True:
-            answer = self.mailbox.one(
-                el(
-                    "m:FindItem",
-                    shape(()),
-                    el(
-                        "m:IndexedPageItemView", MaxEntriesReturned=str(PAGE), Offset=str(offset), BasePoint="Beginning"
-                    ),
-                    el("m:Restriction", deepcopy(condition)),
-                    el("m:ParentFolderIds", deepcopy(folder)),
-                    Traversal="Shallow",
-                )
-            )
-            root = answer.find(M + "RootFolder")
+            root = self.mailbox.one(page(offset)).find(M + "RootFolder")
             if root is None:
-                return found
-            found += [ref for ref in (item_id(item)[0] for item in children(root, "Items")) if ref]
+                raise Transient("the server's answer cannot be read (it has no list)")
+            yield root
             following = root.get("IndexedPagingOffset", "")
-            if root.get("IncludesLastItemInRange", "true") in ("true", "1") or not following.isdigit():
-                return found
-            if int(following) <= offset:
-                return found
+            last = root.get("IncludesLastItemInRange", "true") in ("true", "1")
+            if last or not following.isdigit() or int(following) <= offset:
+                return
             offset = int(following)
 
     def folder_id(self, folder: Any) -> str:
@@ -112,40 +109,26 @@ class Items:
 
     def folders(self) -> dict[str, str]:
         """Path -> id of every folder that people see. One request for most mailboxes."""
-        found: dict[str, tuple[str, str, str]] = {}
-        offset = 0
-        while True:
-            answer = self.mailbox.one(
-                el(
-                    "m:FindFolder",
-                    el(
-                        "m:FolderShape",
-                        el("t:BaseShape", text="IdOnly"),
-                        el(
-                            "t:AdditionalProperties",
-                            el("t:FieldURI", FieldURI="folder:DisplayName"),
-                            el("t:FieldURI", FieldURI="folder:ParentFolderId"),
-                        ),
-                    ),
-                    el("m:IndexedPageFolderView", MaxEntriesReturned="1000", Offset=str(offset), BasePoint="Beginning"),
-                    el("m:ParentFolderIds", self.mailbox.folder("msgfolderroot")),
-                    Traversal="Deep",
-                )
+
+        def page(offset: int) -> Any:
+            names = (el("t:FieldURI", FieldURI=f"folder:{name}") for name in ("DisplayName", "ParentFolderId"))
+            return el(
+                "m:FindFolder",
+                el("m:FolderShape", el("t:BaseShape", text="IdOnly"), el("t:AdditionalProperties", *names)),
+                el("m:IndexedPageFolderView", MaxEntriesReturned=str(PAGE), Offset=str(offset), BasePoint="Beginning"),
+                el("m:ParentFolderIds", self.mailbox.folder("msgfolderroot")),
+                Traversal="Deep",
             )
-            root = answer.find(M + "RootFolder")
-            if root is None:
-                raise Transient("the server's answer cannot be read (it has no folders)")
+
+        found: dict[str, tuple[str, str]] = {}
+        for root in self._pages(page):
             for folder in children(root, "Folders"):
                 own, parent = folder.find(T + "FolderId"), folder.find(T + "ParentFolderId")
                 if own is not None:
-                    above = parent.get("Id", "") if parent is not None else ""
-                    found[own.get("Id", "")] = (said(folder, "DisplayName"), above, local(folder))
-            following = root.get("IndexedPagingOffset", "")
-            if root.get("IncludesLastItemInRange", "true") in ("true", "1") or not following.isdigit():
-                break
-            if int(following) <= offset:
-                break
-            offset = int(following)
+                    found[own.get("Id", "")] = (
+                        said(folder, "DisplayName"),
+                        "" if parent is None else parent.get("Id", ""),
+                    )
         return {_path(ref, found): ref for ref in found}
 
     def create(self, item: Any, folder: Any) -> tuple[str, str]:
@@ -232,16 +215,14 @@ class Items:
             return known, version
         uri = property_uri("SyncdProbe")
         probe = el("t:Updates", el("t:DeleteItemField", uri))
+        self.check(ref, version)
         try:
-            self.check(ref, version)
             version = self._update(el("t:ItemId", Id=ref, ChangeKey=_never(version)), probe) or version
             heeds = False
-        except Rejected:
+        except Stale:
             heeds = True
-        except Stale as error:
-            if error.args[0] == "changed meanwhile":
-                raise
-            heeds = True
+        except Rejected:  # for another reason, which says nothing of change keys
+            return False, version
         with _LOCK:
             _HEEDING[server] = heeds
         return heeds, version
@@ -268,9 +249,9 @@ def _only_id(answer: Any) -> tuple[str, str]:
     return "", ""
 
 
-def _path(ref: str, folders: Mapping[str, tuple[str, str, str]]) -> str:
+def _path(ref: str, folders: Mapping[str, tuple[str, str]]) -> str:
     names: list[str] = []
     while ref in folders and len(names) < 50:
-        name, ref, _ = folders[ref]
+        name, ref = folders[ref]
         names.append(name)
     return "/".join(reversed(names))

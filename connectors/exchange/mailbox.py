@@ -25,7 +25,9 @@ from connectors.exchange.message import excluded_record, message_record
 from connectors.exchange.soap import Mailbox
 from connectors.exchange.watch import STREAMS
 from connectors.exchange.xml import T, children, el, extended_value, said, tag_uri, written
+from syncd.mail.choice import Choice
 from syncd.mail.folders import chosen
+from syncd.mail.headers import own_id
 from syncd.mail.text import MOST_TEXT
 from syncd.model.fields import Fields, Value
 from syncd.model.people import People
@@ -59,21 +61,6 @@ _FLAGS, _SENT = "0x0E07", "1"
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What of a mailbox is read, and how what was logged is shown there."""
-
-    folders: Sequence[str] = ("INBOX", "\\Sent")
-    excluded: Sequence[str] = ()
-    #: Days back; older messages are no news.
-    days: int = 30
-    #: The largest attachment whose octets are read.
-    largest: int = 10 * 1024 * 1024
-    keyword: str = ""
-    copy: str = ""
-    move: str = ""
-
-
-@dataclass(frozen=True)
 class _Folder:
     """A folder that is read."""
 
@@ -92,11 +79,10 @@ class ExchangeMailbox:
     read_only: bool = False
     today: Callable[[], date] = lambda: datetime.now(UTC).date()
     _found: dict[str, _Folder] = field(default_factory=dict)
-    _sent: str = ""
     _listed: float = -float("inf")
 
     def __post_init__(self) -> None:
-        self.items = Items(self.mailbox, "Message")
+        self.items = Items(self.mailbox)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -113,7 +99,7 @@ class ExchangeMailbox:
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:
         """See `syncd.ports.Watchable`: one thread for all mailboxes of this process."""
-        return STREAMS.add(self.mailbox.access, lambda: self.mailbox.folder("inbox"), changed)
+        return STREAMS.add(self.mailbox.access, lambda mailbox: mailbox.folder("inbox"), changed)
 
     # -- folders -------------------------------------------------------------------------------------------------
 
@@ -131,7 +117,6 @@ class ExchangeMailbox:
         by_name = {("INBOX" if special.get(ref) == "\\inbox" else path): ref for ref, path in paths.items()}
         picked = chosen(listed, self.choice.folders, self.choice.excluded)
         self._found = {by_name[f.name]: _Folder(by_name[f.name], f.name, f.excluded) for f in picked}
-        self._sent = next((ref for ref, use in special.items() if use == "\\sent"), "")
         self._listed = time.monotonic()
         return self._found
 
@@ -304,7 +289,7 @@ class ExchangeMailbox:
     def find(self, key: str, uid: str) -> Record | None:
         self._folders()
         sent = self.mailbox.folder("sentitems")
-        for ref in self.items.search(sent, _with_message_id(message_id(key))):
+        for ref in self.items.search(sent, _with_message_id(own_id(key))):
             found = self.fetch([ref])[ref]
             if isinstance(found, Record) and found.key == key:
                 return found
@@ -324,7 +309,7 @@ class ExchangeMailbox:
         edits: list[tuple[Any, Any]] = [
             ("item:Subject", el("t:Subject", text=" ".join(str(fields.get("subject") or "").split())[:255])),
             ("item:Body", el("t:Body", text=str(fields.get("text") or ""), BodyType="Text")),
-            ("message:InternetMessageId", el("t:InternetMessageId", text=message_id(key))),
+            ("message:InternetMessageId", el("t:InternetMessageId", text=own_id(key))),
             ("message:IsRead", el("t:IsRead", text="true")),
             _tagged(_FLAGS, "Integer", _SENT),
         ]
@@ -363,11 +348,6 @@ class ExchangeMailbox:
 
     def _folders_by_name(self) -> dict[str, str]:
         return self.items.folders()
-
-
-def message_id(key: str) -> str:
-    """The Message-ID that carries a key, in angle brackets (RFC 5322 §3.6.4)."""
-    return f"<{message.OURS}{key}@syncd.invalid>"
 
 
 def _with_message_id(text: str) -> Any:

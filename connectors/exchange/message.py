@@ -8,18 +8,18 @@ IMAP is known to be the same.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime, formataddr
 from typing import Any
 
 from connectors.exchange.event import categories, plain_uid
 from connectors.exchange.xml import T, extended, item_id, moment, said, tag_uri, yes
-from syncd.mail.headers import WANTED, Headers, clean, identity, read_headers, sent_at
+from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
 from syncd.mail.text import from_html
 from syncd.model.files import File, Files
 from syncd.model.record import CONVERSATION, Record
 from syncd.model.span import Span
+from syncd.outlook.words import SENSITIVITY
 
 URIS = (
     "item:ItemClass", "item:Subject", "item:Sensitivity", "item:DateTimeReceived", "item:DateTimeSent",
@@ -31,16 +31,6 @@ URIS = (
 URIS_OF_EXCLUDED = ("item:DateTimeSent", "item:ParentFolderId", "message:From", "message:InternetMessageId")
 #: PidTagFlagStatus (MS-OXPROPS 2.729): 2 is a flag that has not been dealt with.
 FLAG, FLAGGED = "0x1090", "2"
-#: A message that syncd put into Sent Items carries its key here.
-OURS = "syncd."
-
-
-@dataclass(frozen=True)
-class Native:
-    """What the connector keeps of a message between two questions."""
-
-    item: Any
-    folder: str
 
 
 def properties() -> list[Any]:
@@ -90,23 +80,22 @@ def message_record(ref: str, item: Any, folder: str) -> Record:
     """The message's record; `folder` as configurations write it."""
     headers = read_headers(section_of(item))
     when = sent_at(headers, _received(item))
-    key = _key(headers)
+    key = own_key(headers)
     flags = extended(item)
-    sensitivity = {"Personal": "private", "Private": "private", "Confidential": "confidential"}
     conversation = item.find(T + "ConversationId")
     thread = (headers.message_id, *headers.references)
     if conversation is not None and conversation.get("Id"):
         thread = (*thread, CONVERSATION + conversation.get("Id"))
     return Record(
         ref=ref,
-        version=version_of(item),
+        version=item_id(item)[1],
         kind="message",
         fields={
             "subject": headers.subject,
             "date": Span(when, when, ""),
             "correspondents": headers.people,
             "priority": headers.priority,
-            "sensitivity": sensitivity.get(said(item, "Sensitivity"), headers.sensitivity),
+            "sensitivity": _sensitivity(item, headers.sensitivity),
             "categories": categories(item),
             "flagged": flags.get(FLAG) == FLAGGED,
         },
@@ -116,25 +105,20 @@ def message_record(ref: str, item: Any, folder: str) -> Record:
         thread=thread,
         folder=folder,
         traits=headers.traits | set(_traits(item)),
-        native=Native(item, folder),
     )
 
 
 def excluded_record(ref: str, item: Any, folder: str) -> Record:
     """A message in an excluded folder: which one it is, and that it is nobody's business."""
     headers = read_headers(section_of(item))
-    uid = _key(headers) or (identity(headers, 0) if headers.message_id else "")
+    uid = own_key(headers) or (identity(headers, 0) if headers.message_id else "")
     return Record(ref, "-", "message", {"sensitivity": "excluded"}, uid, folder=folder)
 
 
-def version_of(item: Any) -> str:
-    """The change key."""
-    return item_id(item)[1]
-
-
-def _key(headers: Headers) -> str:
-    mine = headers.message_id.startswith(OURS)
-    return headers.message_id.removeprefix(OURS).partition("@")[0] if mine else ""
+def _sensitivity(item: Any, otherwise: str) -> str:
+    """The item's own word; one that says nothing leaves it to the headers."""
+    word = SENSITIVITY.get(said(item, "Sensitivity"), "public")
+    return otherwise if word == "public" else word
 
 
 def _received(item: Any) -> datetime | None:

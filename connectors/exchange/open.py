@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.exchange.access import Access
-from connectors.exchange.mailbox import Choice, ExchangeMailbox
+from connectors.exchange.mailbox import ExchangeMailbox
 from connectors.exchange.replica import ExchangeReplica
 from connectors.exchange.soap import Mailbox
+from syncd.mail.choice import choice_of
 from syncd.tokens import secret_of
 
 
@@ -20,23 +21,6 @@ def connector(options: Mapping[str, Any]) -> ExchangeReplica | ExchangeMailbox:
     if kind == "message":
         return ExchangeMailbox(mailbox, choice_of(options), read_only)
     return ExchangeReplica(mailbox, kind=kind, folder=str(options.get("calendar") or ""), read_only=read_only)
-
-
-def choice_of(options: Mapping[str, Any]) -> Choice:
-    """What of the mail is read, as mapping and employee say."""
-    mail: Mapping[str, Any] = options.get("mail") or {}
-    own: Mapping[str, Any] = options.get("own-mail") or {}
-    back: Mapping[str, Any] = mail.get("write-back") or {}
-    folders = list(own.get("folders") or mail.get("folders") or ("INBOX", "\\Sent"))
-    return Choice(
-        folders=[*folders, *(mail.get("drop-folders") or {}), *([back["move"]] if back.get("move") else [])],
-        excluded=[*(mail.get("exclude-folders") or ()), *(own.get("exclude-folders") or ())],
-        days=int(options.get("days") or 30),
-        largest=int(mail.get("largest-attachment") or 10) * 1024 * 1024,
-        keyword=str(back.get("keyword") or ""),
-        copy=str(back.get("copy") or ""),
-        move=str(back.get("move") or ""),
-    )
 
 
 def access_of(options: Mapping[str, Any]) -> Access:
@@ -52,7 +36,7 @@ def access_of(options: Mapping[str, Any]) -> Access:
         ca=options.get("ca"),
         timeout=float(options.get("timeout") or 60),
         connections=int(options.get("connections") or 8),
-        mark=_mark(options) if tokens else "",
+        mark=_mark(options),
         autodiscover=bool(options.get("autodiscover")),
         zone=str(options.get("zone") or "UTC"),
     )

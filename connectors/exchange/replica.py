@@ -15,7 +15,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from connectors.exchange import edit, event, task
-from connectors.exchange.event import Native, event_record, wrapped_uid
+from connectors.exchange.event import event_record, wrapped_uid
 from connectors.exchange.feed import feed
 from connectors.exchange.items import Items
 from connectors.exchange.occurrences import edit_series, rewrites
@@ -41,7 +41,7 @@ class ExchangeReplica:
     def __init__(self, mailbox: Mailbox, *, kind: str = "event", folder: str = "", read_only: bool = False) -> None:
         self.mailbox = mailbox
         self.kind = kind
-        self.items = Items(mailbox, KINDS[kind])
+        self.items = Items(mailbox)
         self._named = folder
         self._folder = ""
         zone = ZoneInfo(mailbox.access.zone)
@@ -74,7 +74,7 @@ class ExchangeReplica:
 
     def watch(self, changed: Any) -> Any:
         """See `syncd.ports.Watchable`: one thread for all mailboxes of this process."""
-        return STREAMS.add(self.mailbox.access, self._where_is, changed)
+        return STREAMS.add(self.mailbox.access, self.place_in, changed)
 
     # -- following ---------------------------------------------------------------------------------------------
 
@@ -99,6 +99,10 @@ class ExchangeReplica:
         if not self._folder:
             self._folder = self.items.folder_named(self._named)
         return self.mailbox.folder(self._folder, "t:FolderId")
+
+    def place_in(self, mailbox: Mailbox) -> Any:
+        """The same folder, asked of another opening of the mailbox: one is not for two threads."""
+        return ExchangeReplica(mailbox, kind=self.kind, folder=self._named)._where_is()
 
     def _is_here(self, item: Any) -> bool:
         """Whether the item lies in this folder: an id is good in the whole mailbox, so that one of another
@@ -199,14 +203,13 @@ class ExchangeReplica:
     def update(self, record: Record, changes: Fields) -> Written:
         if not self._capabilities.writable:
             raise Unsupported("this folder is read only")
-        native: Native = record.native
         seen: Recurrence = record.fields.get("recurrence") or Recurrence()
         wanted: Recurrence = changes.get("recurrence", seen) or Recurrence()
         span = changes.get("time", record.fields.get("time"))
-        edits = self._edits(changes, native.item, series=bool(wanted.rule))
+        edits = self._edits(changes, record.native, series=bool(wanted.rule))
         again = self.kind == "event" and rewrites(seen, wanted, moved="time" in changes)
         if again:
-            edits += self._rule(wanted, span, native.item)
+            edits += self._rule(wanted, span, record.native)
         version: str | None = record.version
         if edits:
             version = self.items.update(record.ref, record.version, KINDS[self.kind], edits)
@@ -214,7 +217,7 @@ class ExchangeReplica:
             self.items.check(record.ref, record.version)
         if self.kind == "event" and ("recurrence" in changes or (again and (wanted.overrides or wanted.exdates))):
             before = Recurrence(wanted.rule) if again else seen
-            usual = {**record.fields, **changes, "time": self._local(span, native.item)}
+            usual = {**record.fields, **changes, "time": self._local(span, record.native)}
             if edit_series(self.items, record.ref, usual, before, wanted, self._edits):
                 version = None
         return Written(record.ref, version)

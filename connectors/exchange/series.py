@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
 
-from connectors.exchange.xml import T, el, extended, local, moment, number, said
+from connectors.exchange.xml import RULE, T, el, extended, local, moment, number, said
 from syncd.model.recurrence import Recurrence, parsed_rule
 from syncd.model.span import Moment, Span, moment_key
-from syncd.outlook.recurrence import DAYS, CannotHold, Pattern, Range, pattern_of, rule_of, weekly
+from syncd.outlook.recurrence import DAYS, CannotHold, Pattern, PatternKind, Range, pattern_of, rule_of, weekly
 from syncd.ports import Rejected, Unsupported
 
 _NAMES = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -18,7 +18,7 @@ _GROUPS = {"Day": DAYS, "Weekday": DAYS[:5], "WeekendDay": DAYS[5:]}
 _INDEX = {"First": 1, "Second": 2, "Third": 3, "Fourth": 4, "Last": -1}
 _MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
            "November", "December")  # fmt: skip
-_KINDS = {
+_KINDS: dict[str, PatternKind] = {
     "DailyRecurrence": "daily",
     "WeeklyRecurrence": "weekly",
     "AbsoluteMonthlyRecurrence": "absolute-monthly",
@@ -59,7 +59,7 @@ def _pattern(element: Any) -> Pattern:
     if kind == "weekly":
         return weekly(interval, days, _DAY_OF[said(element, "FirstDayOfWeek") or "Sunday"])  # as Exchange has it
     return Pattern(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         interval=interval,
         days=days,
         day=number(element, "DayOfMonth"),
@@ -87,7 +87,7 @@ def read_rule(item: Any, start: Moment) -> str:
     if element is None:
         return ""
     pattern, span = read_pattern(element)
-    ours = extended(item).get("SyncdRule", "")
+    ours = extended(item).get(RULE, "")
     if ours:
         try:
             if pattern_of(ours, start) == (pattern, span):

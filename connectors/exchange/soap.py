@@ -23,6 +23,10 @@ from syncd.ports import PortError, Transient
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
 
 
+#: Operations whose errors are about the item that they name, and not about the mailbox.
+ABOUT_ITEMS = frozenset({"GetItem", "CreateItem", "UpdateItem", "DeleteItem", "CopyItem", "MoveItem", "GetAttachment"})
+
+
 @lru_cache(maxsize=32)
 def _service(operation: str) -> type[Any]:
     """exchangelib's service of that name, answering with response messages as they are."""
@@ -104,8 +108,9 @@ class Mailbox:
         PortErrors for what concerns the whole request, or the mailbox."""
         refuse_to_send(payload)
         self.requests += 1
+        operation = payload.tag.rpartition("}")[2]
         try:
-            service = _service(payload.tag.rpartition("}")[2])(account=self.account)
+            service = _service(operation)(account=self.account)
             answers = list(service._get_elements(payload))
         except PortError:
             raise
@@ -114,7 +119,7 @@ class Mailbox:
         found = []
         for answer in answers:
             if isinstance(answer, Exception):
-                made = port_error(answer, one_item=len(answers) > 1)
+                made = port_error(answer, one_item=operation in ABOUT_ITEMS)
                 if isinstance(made, Transient):
                     raise made
                 answer = made

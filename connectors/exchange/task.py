@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.exchange.event import Native, body_text, categories
+from connectors.exchange.event import body_text, categories
 from connectors.exchange.series import nearest_day
 from connectors.exchange.xml import KEY, T, extended, item_id, moment, number, property_uri, said
 from syncd.model.record import Record
@@ -47,7 +47,7 @@ def task_record(ref: str, item: Any) -> Record:
         },
         key=extended(item).get(KEY, ""),
         modified=moment(said(item, "LastModifiedTime"), ZoneInfo("UTC")) if said(item, "LastModifiedTime") else None,
-        native=Native(item, {}, ""),
+        native=item,
     )
 
 

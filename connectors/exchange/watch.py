@@ -45,7 +45,7 @@ class Watch:
     """One mailbox that is watched."""
 
     access: Access
-    folder: Callable[[], Any]
+    folder: Callable[[Mailbox], Any]
     changed: Callable[[], None]
     subscription: str = ""
     due: float = 0.0
@@ -69,7 +69,7 @@ class Streams:
         self._thread: threading.Thread | None = None
         self._bell: socket.socket | None = None
 
-    def add(self, access: Access, folder: Callable[[], Any], changed: Callable[[], None]) -> Callable[[], None]:
+    def add(self, access: Access, folder: Callable[[Mailbox], Any], changed: Callable[[], None]) -> Callable[[], None]:
         """Watches a folder: `changed` is called from the thread, soon after something happened in it, and
         whenever something may have been missed. Returns what ends it."""
         watch = Watch(access, folder, changed, due=time.monotonic() + GATHER)
@@ -275,7 +275,7 @@ def _subscribed(watch: Watch, anchor: Mailbox) -> str:
     mailbox.account.anchor = anchor.access.mailbox
     mailbox.account.affinity_cookie = anchor.account.affinity_cookie
     events = el("t:EventTypes", *(el("t:EventType", text=what) for what in _WHAT))
-    request = el("t:FolderIds", watch.folder())
+    request = el("t:FolderIds", watch.folder(mailbox))
     answer = mailbox.one(el("m:Subscribe", el("m:StreamingSubscriptionRequest", request, events)))
     found = answer.find(M + "SubscriptionId")
     if found is None or not found.text:

@@ -12,7 +12,7 @@ from typing import Any
 
 from imapclient.response_types import BodyData
 
-from syncd.mail.headers import WANTED, Headers, clean, identity, read_headers, sent_at
+from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
 from syncd.mail.structure import Part, attachments, encrypted, invitation, total
 from syncd.model.files import File, Files
 from syncd.model.record import Record
@@ -30,8 +30,6 @@ ITEMS = (
 )  # fmt: skip
 #: Of a message in an excluded folder: only what tells which message it is.
 ITEMS_OF_EXCLUDED = ("UID", "BODY.PEEK[HEADER.FIELDS (MESSAGE-ID FROM SENDER DATE)]<0.16384>")
-#: A message that syncd put into Sent carries its key here.
-OURS = "syncd."
 _DEEPEST = 60
 
 
@@ -54,7 +52,7 @@ def record_of(ref: str, version: str, folder: str, name: str, uid: int, found: d
     received = found.get(b"INTERNALDATE")
     flags = frozenset(_flags(found))
     when = sent_at(headers, _aware(received))
-    key = _key(headers)
+    key = own_key(headers)
     return Record(
         ref=ref,
         version=version,
@@ -82,14 +80,9 @@ def excluded_record(ref: str, version: str, name: str, found: dict[bytes, Any]) 
     """A message in an excluded folder: which one it is, and that it is nobody's business. One without a
     Message-ID cannot be told from others by this, and was never known."""
     headers = read_headers(_section(found))
-    uid = _key(headers) or (identity(headers, 0) if headers.message_id else "")
+    uid = own_key(headers) or (identity(headers, 0) if headers.message_id else "")
     fields = {"sensitivity": "excluded"}
     return Record(ref, version, "message", fields, uid, folder=name)
-
-
-def _key(headers: Headers) -> str:
-    mine = headers.message_id.startswith(OURS)
-    return headers.message_id.removeprefix(OURS).partition("@")[0] if mine else ""
 
 
 def _section(found: dict[bytes, Any]) -> bytes:

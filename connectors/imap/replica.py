@@ -26,8 +26,10 @@ from connectors.imap.read import (
 )
 from connectors.imap.session import Session, as_set, runs
 from connectors.imap.watch import WATCHER
-from connectors.imap.write import message_id, message_of
+from connectors.imap.write import message_of
+from syncd.mail.choice import Choice
 from syncd.mail.folders import Folder, chosen, plain_name
+from syncd.mail.headers import own_id
 from syncd.mail.structure import Part, attachments, invitation, texts
 from syncd.mail.text import MOST_TEXT, calendar_uid, undone
 from syncd.model.fields import Fields, Value
@@ -52,24 +54,6 @@ BATCH = 100
 #: Octets of an attachment that are asked for at a time.
 PIECE = 1024 * 1024
 _ALWAYS = frozenset({"\\deleted", "\\draft", "$junk", "junk", "$notjunk", "notjunk", "nonjunk"})
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What of a mailbox is read, and how what was logged is shown there."""
-
-    folders: Sequence[str] = ("INBOX", "\\Sent")
-    excluded: Sequence[str] = ()
-    #: Keywords that count, as the mapping speaks of them.
-    keywords: frozenset[str] = frozenset()
-    flagged: bool = False
-    #: Days back; older messages are no news.
-    days: int = 30
-    #: The largest attachment whose octets are read.
-    largest: int = 10 * 1024 * 1024
-    keyword: str = ""
-    copy: str = ""
-    move: str = ""
 
 
 @dataclass
@@ -251,7 +235,7 @@ class ImapReplica:
     def find(self, key: str, uid: str) -> Record | None:
         for folder in self._sent_and_others():
             self.session.select(folder)
-            for first, last in self.session.search("HEADER", "Message-ID", f'"{message_id(key)}"'):
+            for first, last in self.session.search("HEADER", "Message-ID", f'"{own_id(key)}"'):
                 state = self.session.select(folder)
                 found: dict[str, Record | PortError] = {}
                 self._read(folder, state["UIDVALIDITY"], list(range(first, last + 1)), found)

@@ -6,20 +6,15 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 
-from connectors.imap.read import OURS
+from syncd.mail.headers import own_id
 from syncd.model.fields import Fields
 from syncd.model.people import People
-
-
-def message_id(key: str) -> str:
-    """The Message-ID that carries a key, in angle brackets (RFC 5322 §3.6.4)."""
-    return f"<{OURS}{key}@syncd.invalid>"
 
 
 def message_of(fields: Fields, key: str) -> bytes:
     """The message's octets."""
     made = EmailMessage(policy=SMTP)
-    made["Message-ID"] = message_id(key)
+    made["Message-ID"] = own_id(key)
     made["Subject"] = " ".join(str(fields.get("subject") or "").split())
     if fields.get("date") is not None:
         made["Date"] = format_datetime(fields["date"].start)

@@ -65,7 +65,8 @@ def _still_linked(ctx: Context, found: Sequence[tuple[Unit, int]]) -> list[tuple
         linked = {link.item_ref for link in links}
         kept += [(u, n) for u, n in batch if u.ref is None or u.ref in linked]
         left = [u for u, _ in batch if u.ref is not None and u.ref not in linked]
-        _units(ctx, left, lambda unit, outcome: None, deletions=True)
+        if left:
+            _units(ctx, left, lambda unit, outcome: None, deletions=True)
     return kept
 
 

@@ -217,6 +217,21 @@ def _suppressed(value: str) -> bool:
     return bool(words & {"all", "oof", "autoreply"})
 
 
+#: Begins the Message-ID of an e-mail that was written in the CRM; its key follows.
+_OURS = "syncd."
+
+
+def own_id(key: str) -> str:
+    """The Message-ID that carries a key, in angle brackets (RFC 5322 §3.6.4)."""
+    return f"<{_OURS}{key}@syncd.invalid>"
+
+
+def own_key(headers: Headers) -> str:
+    """The key of a message that syncd itself put into a mailbox; "" of any other."""
+    mine = headers.message_id.startswith(_OURS)
+    return headers.message_id.removeprefix(_OURS).partition("@")[0] if mine else ""
+
+
 def identity(headers: Headers, octets: int) -> str:
     """What makes copies of one message in many mailboxes the same, and different messages different.
 

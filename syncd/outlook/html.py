@@ -105,8 +105,9 @@ def edited(html: str, text: str) -> str:
         elif not block.lines:
             pieces.append(block.html)
         elif _JOIN.search(block.html):
-            pieces += [_paragraphs(new[at:]), block.html]
-            at = len(new)
+            until = min((first for n, first in whole.items() if n > number), default=len(new))
+            pieces += [_paragraphs(new[at:until]), block.html]
+            at = until
     pieces.append(_paragraphs(new[at:]))
     head = html[: html.lower().find("<body")] if "<body" in html.lower() else "<html>"
     return f"{head}<body>\n{''.join(pieces)}</body></html>"

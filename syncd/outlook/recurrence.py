@@ -25,6 +25,9 @@ MOST_DAYS, MOST, MOST_COUNT = 999, 99, 999
 _YEAR = 12
 
 
+PatternKind = Literal["daily", "weekly", "absolute-monthly", "relative-monthly", "absolute-yearly", "relative-yearly"]
+
+
 class CannotHold(ValueError):
     """Exchange has no pattern that means exactly this rule; the text says which part."""
 
@@ -33,7 +36,7 @@ class CannotHold(ValueError):
 class Pattern:
     """How often, and on which days. `days` are those of RFC 5545, Monday first."""
 
-    kind: Literal["daily", "weekly", "absolute-monthly", "relative-monthly", "absolute-yearly", "relative-yearly"]
+    kind: PatternKind
     interval: int = 1
     days: tuple[str, ...] = ()
     first_day: str = "MO"

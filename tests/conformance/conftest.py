@@ -23,11 +23,12 @@ from connectors.exchange.mailbox import ExchangeMailbox
 from connectors.exchange.replica import ExchangeReplica
 from connectors.exchange.soap import Mailbox as Soap
 from connectors.imap.connect import SignIn, connect
-from connectors.imap.replica import Choice, ImapReplica
+from connectors.imap.replica import ImapReplica
 from connectors.imap.session import Session
 from syncd.cli.pymap import pymap
 from syncd.cli.radicale import Server, radicale
 from syncd.crm.database import Crm
+from syncd.mail.choice import Choice
 from syncd.ports import Replica
 from tests.conftest import need, need_program
 from tests.memory import calendar

@@ -25,11 +25,12 @@ from connectors.exchange.access import Access
 from connectors.exchange.event import plain_uid, wrapped_uid
 from connectors.exchange.guard import refuse_to_send
 from connectors.exchange.items import _HEEDING
-from connectors.exchange.mailbox import Choice, ExchangeMailbox
+from connectors.exchange.mailbox import ExchangeMailbox
 from connectors.exchange.replica import ExchangeReplica
 from connectors.exchange.soap import Mailbox as Soap
 from connectors.exchange.watch import Streams
 from connectors.exchange.xml import el
+from syncd.mail.choice import Choice
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
@@ -560,6 +561,18 @@ def test_one_item_that_fails_stops_no_other(double: ExchangeServer) -> None:
     double.faults_of_its_own.clear()
 
 
+@pytest.mark.parametrize("code", ["ErrorAccessDenied", "ErrorInternalServerError", "ErrorContentConversionFailed"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_error_about_an_item_parks_it_whether_it_is_asked_for_alone_or_not(
+    double: ExchangeServer, code: str, count: int
+) -> None:
+    items = [put(double, n) for n in range(count)]
+    double.troubles.append(Trouble("code", "GetItem", code=code, times=count + 1))  # one answer for all of them
+    found = calendar(double).fetch([i.id for i in items])
+    assert {type(f) for f in found.values()} == {Rejected}, "and what is not spoken of is not gone"
+    assert len(found) == count
+
+
 @pytest.mark.parametrize("quirk", ["ignores_change_keys", "bumps_after_write"])
 def test_servers_that_ignore_change_keys_are_noticed_and_nothing_is_overwritten(
     double: ExchangeServer, quirk: str
@@ -722,7 +735,7 @@ def heard(bell: threading.Event, seconds: float = 5) -> bool:
 def test_a_change_is_heard_within_seconds_and_streams_are_renewed(double: ExchangeServer) -> None:
     streams, bell = Streams(first=0.2), threading.Event()
     replica = calendar(double)
-    stop = streams.add(replica.mailbox.access, replica._where_is, bell.set)
+    stop = streams.add(replica.mailbox.access, replica.place_in, bell.set)
     watching(streams, 1)
     assert heard(bell), "whatever happened before is looked for"
     make(replica)
@@ -748,7 +761,7 @@ def test_a_stream_that_says_nothing_is_given_up(double: ExchangeServer) -> None:
     double.heartbeat = 3600
     streams, bell = Streams(silence=1.5, first=0.2), threading.Event()
     replica = calendar(double)
-    stop = streams.add(replica.mailbox.access, replica._where_is, bell.set)
+    stop = streams.add(replica.mailbox.access, replica.place_in, bell.set)
     watching(streams, 1)
     assert heard(bell)
     subscriptions = double.asked("Subscribe")
@@ -767,7 +780,7 @@ def test_mailboxes_on_different_machines_get_streams_of_their_own(double: Exchan
         double.add_user(f"d{n}")
         how = Access(double.url, "service", lambda: "service", f"d{n}@us.example", "impersonation", "basic")
         replicas.append(ExchangeReplica(Soap(how)))
-        stops.append(streams.add(how, replicas[n]._where_is, bell.set))
+        stops.append(streams.add(how, replicas[n].place_in, bell.set))
     end = time.monotonic() + 20
     while streams.open_streams() < 3 and time.monotonic() < end:
         time.sleep(0.05)
@@ -787,7 +800,7 @@ def test_a_thousand_mailboxes_are_watched_by_one_thread_in_a_few_streams(double:
         double.add_user(f"w{n}")
         how = Access(double.url, "service", lambda: "service", f"w{n}@us.example", "impersonation", "basic")
         replica = ExchangeReplica(Soap(how))
-        stops.append(streams.add(how, replica._where_is, bell.set))
+        stops.append(streams.add(how, replica.place_in, bell.set))
     watching(streams, 1000, 90)
     assert streams.open_streams() <= 16
     assert sum(t.name == "ews-streams" for t in threading.enumerate()) == 1

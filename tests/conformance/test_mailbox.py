@@ -19,8 +19,9 @@ from imapclient import IMAPClient
 from connectors.imap import connector
 from connectors.imap.connect import SignIn, connect
 from connectors.imap.feed import read_cursor
-from connectors.imap.replica import Choice, ImapReplica
+from connectors.imap.replica import ImapReplica
 from connectors.imap.session import Session
+from syncd.mail.choice import Choice
 from syncd.model.record import Record
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected
 from tests.conformance.conftest import Bench

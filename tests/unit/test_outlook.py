@@ -80,6 +80,23 @@ def test_a_body_that_was_edited_says_the_new_text_and_keeps_what_stayed(
         assert "<b>two</b>" in edited(html, new)
 
 
+JOIN = '<div>Join: <a href="https://teams.microsoft.com/l/meetup-join/1">here</a></div>'
+
+
+@given(BODIES, BODIES, LINES, st.data())
+def test_whatever_is_written_the_way_to_join_stays_and_no_line_is_doubled(
+    before: list[str], behind: list[str], lines: list[str], data: st.DataObject
+) -> None:
+    html = f"<html><body>{''.join(before)}{JOIN}{''.join(behind)}</body></html>"
+    old = [line for line in text_of(html).splitlines() if line != "Join: here"]
+    first, last = sorted((data.draw(st.integers(0, len(old))), data.draw(st.integers(0, len(old)))))
+    new = [*old[:first], *lines, *old[last:]]
+    after = edited(html, "\n".join(new))
+    assert "meetup-join/1" in after
+    shown = [line for line in text_of(after).splitlines() if line != "Join: here"]
+    assert normal_text("\n".join(shown)) == normal_text("\n".join(new).replace("\xa0", " "))
+
+
 @pytest.mark.parametrize(
     "html", ["", "<", "<html", "plain", "<body>" + "<div>" * 300 + "x", "<p>\x00</p>", "<br>" * 50, "<!-- x -->"]
 )
