@@ -8,7 +8,10 @@ from typing import Any
 from connectors.exchange.event import categories
 from connectors.exchange.items import Items
 from connectors.exchange.xml import T, el, item_id, said
-from syncd.ports import Gone, PortError, Rejected, Stale
+from syncd.ports import Gone, PortError, Rejected, Stale, Transient
+
+#: How often a message that changes meanwhile is looked at anew.
+TRIES = 3
 
 
 def show(
@@ -32,18 +35,26 @@ def show(
 
 
 def _category(items: Items, ref: str, item: Any, name: str, logged: bool) -> None:
-    have = categories(item)
-    wanted = have | {name} if logged else have - {name}
-    if wanted == have:
-        return
-    strings = [el("t:String", text=w) for w in sorted(wanted)]
-    try:
+    """Sets or takes away a category; beside a person who is at the message just now, once more. Raises Transient."""
+    for _ in range(TRIES):
+        have = categories(item)
+        wanted = have | {name} if logged else have - {name}
+        if wanted == have:
+            return
+        strings = [el("t:String", text=w) for w in sorted(wanted)]
         edit = ("item:Categories", el("t:Categories", *strings) if strings else None)
-        items.update(ref, item_id(item)[1], "Message", [edit])
-    except Gone:
-        return
-    except Stale:  # somebody was at it just now: the next pass shows it
-        raise Rejected("a message was being changed; it is marked later") from None
+        try:
+            items.update(ref, item_id(item)[1], "Message", [edit])
+            return
+        except Gone:
+            return
+        except Stale:
+            item = items.get([ref], ("item:Categories",))[ref]
+            if isinstance(item, Gone):
+                return
+            if isinstance(item, PortError):
+                raise item from None
+    raise Transient("a message keeps changing; it is marked in the next pass")
 
 
 def _elsewhere(items: Items, known: dict[str, str], wanted: str, act: str, there: Mapping[str, Any]) -> None:

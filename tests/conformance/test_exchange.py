@@ -880,3 +880,15 @@ def test_a_mail_moved_into_an_excluded_folder_that_is_new_is_seen_at_once(double
     assert dict(record.fields) == {"sensitivity": "excluded"}
     double.log.clear()
     assert [c for p in mail.changes(list(mail.changes(cursor))[-1].cursor) for c in p.changes] == []
+
+
+def test_a_mark_is_set_beside_a_person_who_is_at_the_message(double: ExchangeServer) -> None:
+    item = double.deliver("ann@us.example", message("Logged"))
+    mail = ExchangeMailbox(Soap(access(double, "ann")), Choice(keyword="In the CRM"))
+    double.troubles.append(Trouble("code", "UpdateItem", code="ErrorIrresolvableConflict"))
+    mail.mark([item.id], logged=True)
+    assert [c.text for c in item.props["item:Categories"]] == ["In the CRM"]
+    mail.mark([item.id], logged=False)
+    double.troubles.append(Trouble("code", "UpdateItem", code="ErrorIrresolvableConflict", times=9))
+    with pytest.raises(Transient):  # and it stays noted
+        mail.mark([item.id], logged=True)
