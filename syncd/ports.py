@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 from typing import Literal, Protocol, runtime_checkable
 
@@ -136,11 +137,14 @@ class Replica(Protocol):
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         """Make a record under an idempotent key. Raises Exists when the key is taken."""
 
-    def update(self, record: Record, changes: Fields) -> Written:
-        """Write these fields into `record`, if it is still at its version. Raises Stale, Gone."""
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
+        """Write these fields into `record`, if it is still at its version. `tell`: the server may tell the
+        guests of a meeting (see `Scheduling`); without it nobody is told, or nothing is written.
+        Raises Stale, Gone; Unsupported where nothing keeps the server quiet."""
 
-    def delete(self, record: Record) -> None:
-        """Remove the record, if it is still at its version. Raises Stale, Gone."""
+    def delete(self, record: Record, *, tell: bool = False) -> None:
+        """Remove the record, if it is still at its version; `tell` as in `update`. Raises Stale, Gone,
+        Unsupported."""
 
     def find(self, key: str, uid: str) -> Record | None:
         """The record that `create` made under the key, if it arrived."""
@@ -158,6 +162,31 @@ class Watchable(Protocol):
         """Call `changed`, from a thread of the connector's, soon after something happened in the collection,
         or may have happened unseen. Returns what ends the watch. Raises nothing: a server that cannot be
         watched is asked at intervals all the same."""
+
+
+class Telling(Enum):
+    """What a server does with a write into a meeting that has guests."""
+
+    #: It schedules nothing: nobody hears of it.
+    NOBODY = "nobody"
+    #: It schedules, and keeps quiet when it is asked to.
+    CAN_BE_ASKED = "can be asked"
+    #: It tells them, or nobody knows that it does not.
+    TELLS = "tells"
+
+
+@runtime_checkable
+class Scheduling(Protocol):
+    """A replica whose server may tell the guests of a meeting what is written into it (RFC 6638)."""
+
+    def telling(self) -> Telling:
+        """What its server does, by evidence that the connector's documentation names; what is unknown
+        tells. Asked at most once a pass. Raises Transient, AuthFailed."""
+
+
+def telling_of(replica: object) -> Telling:
+    """What the server of a replica does with a write into a meeting that has guests."""
+    return replica.telling() if isinstance(replica, Scheduling) else Telling.NOBODY
 
 
 @runtime_checkable

@@ -188,7 +188,7 @@ class MemoryReplica:
             made = {n: v[: self.secretly] if isinstance(v, str) else v for n, v in made.items()}
         return made
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         self._call("update")
         held = self.records.get(record.ref)
         if held is None:
@@ -204,7 +204,7 @@ class MemoryReplica:
         self.gate("after", "update")
         return Written(record.ref, None if self.silent else version)
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         self._call("delete")
         held = self.records.get(record.ref)
         if held is None:

@@ -122,7 +122,7 @@ class BuiltinCrm:
             return Unsupported("this CRM is set to hold no series")
         return None
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         self._requests += 1
         refused = self._refused(changes)
         if refused is not None:
@@ -131,7 +131,7 @@ class BuiltinCrm:
             made = self.crm.edit(record.ref, columns_of(changes), by=SYSTEM, expected=int(record.version))
         return Written(made.guid, str(made.version))
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         self._requests += 1
         with _port_errors():
             self.crm.delete(record.ref, by=SYSTEM, expected=int(record.version))

@@ -251,7 +251,7 @@ class CaldavReplica:
             raise
         return Written(ref, version)
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         root = parse(str(record.native))
         apply(root, record.fields, changes, datetime.now(UTC))
         self._keep_from_scheduling(root)
@@ -264,7 +264,7 @@ class CaldavReplica:
         etag = self.dav.request("PUT", quote(ref), text, sent).headers.get("etag", "")
         return etag if _strong(etag) else None
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         headers = self._expecting(record)
         self.dav.request("DELETE", quote(record.ref), "", {**headers, "Schedule-Reply": "F"})
 

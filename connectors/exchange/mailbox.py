@@ -323,7 +323,7 @@ class ExchangeMailbox:
         ref, version = self.items.create(new_item("Message", edits), self.mailbox.folder("sentitems"))
         return Written(ref, version or None)
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         """Only a flag can be changed: a message is what was said."""
         if self.read_only or set(changes) - {"flagged"}:
             raise Unsupported("a message cannot be changed")
@@ -332,7 +332,7 @@ class ExchangeMailbox:
         edit = _tagged(message.FLAG, "Integer", message.FLAGGED if changes["flagged"] else "0")
         return Written(record.ref, self.items.update(record.ref, record.version, "Message", [edit]))
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         """Only what syncd itself put into Sent Items is ever removed."""
         if self.read_only or not record.key:
             raise Unsupported("mail is never deleted")

@@ -200,7 +200,7 @@ class ExchangeReplica:
             return Span(start.replace(tzinfo=where), end.replace(tzinfo=where), span.zone)
         return Span(start.astimezone(where), end.astimezone(where), span.zone)
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         if not self._capabilities.writable:
             raise Unsupported("this folder is read only")
         seen: Recurrence = record.fields.get("recurrence") or Recurrence()
@@ -222,7 +222,7 @@ class ExchangeReplica:
                 version = None
         return Written(record.ref, version)
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         """Into Deleted Items, where a person finds it again."""
         if not self._capabilities.writable:
             raise Unsupported("this folder is read only")

@@ -274,7 +274,7 @@ class ImapReplica:
             raise Rejected("the server took the message, but does not show it")
         return Written(found.ref, found.version)
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         """Only a flag can be changed: a message is what was said."""
         if self.read_only or set(changes) - {"flagged"}:
             raise Unsupported("a message cannot be changed")
@@ -299,7 +299,7 @@ class ImapReplica:
         if self._watch.version(found.get(b"FLAGS", ())) != record.version:
             raise Stale("changed meanwhile")
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         """Only what syncd itself put into Sent is ever removed."""
         if self.read_only or not record.key:
             raise Unsupported("mail is never deleted")

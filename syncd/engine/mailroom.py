@@ -76,11 +76,11 @@ class Mailroom:
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         return self.real.create(fields, key, kind=kind, uid=uid, owner=owner)
 
-    def update(self, record: Record, changes: Fields) -> Written:
-        return self.real.update(record, changes)
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
+        return self.real.update(record, changes, tell=tell)
 
-    def delete(self, record: Record) -> None:
-        self.real.delete(record)
+    def delete(self, record: Record, *, tell: bool = False) -> None:
+        self.real.delete(record, tell=tell)
 
     def find(self, key: str, uid: str) -> Record | None:
         found = self.real.find(key, uid)

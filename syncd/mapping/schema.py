@@ -126,6 +126,10 @@ class Deletions(Strict):
     past: Literal["keep", "same"] = "keep"
 
 
+#: What is done with a meeting of the employee's own that has guests.
+Guests = Literal["wait", "quiet", "tell"]
+
+
 class MappingFile(Strict):
     """A whole mapping file."""
 
@@ -147,6 +151,12 @@ class MappingFile(Strict):
     privacy: Privacy = Field(default_factory=lambda: Privacy.model_validate({}))
     #: For messages: which mail is the CRM's business, what of it crosses, where it is filed.
     mail: Mail = Field(default_factory=lambda: Mail.model_validate({}))
+    #: What the CRM may change of a meeting to which the employee has invited guests.
+    #: wait: what they act on (time, place, recurrence, cancellation, deletion) waits until somebody makes the
+    #: change in the calendar, where guests are told; the rest goes where the server tells nobody.
+    #: quiet: all of it goes where the server tells nobody, or can be asked not to; else it waits.
+    #: tell: all of it goes, and the server tells the guests what it tells them.
+    guests: Guests = "wait"
     #: Activity field to item field, or to a field rule.
     fields: dict[str, FieldRule | str]
     #: Activity field, or `default`, to whose word counts: crm, groupware, newest, organizer, ask.

@@ -31,7 +31,8 @@ class Record:
     uid: str = ""
     #: The key under which syncd created it, where the record can carry one.
     key: str = ""
-    #: Address of the organiser (items, "" without) or of the employee responsible (activities).
+    #: Address of the organiser (items, "" without; an organiser without an address by whatever else
+    #: names him, which is no address and nobody's) or of the employee responsible (activities).
     owner: str = ""
     modified: datetime | None = None
     #: Of a message: its own Message-ID ("" without), then those that it answers, the thread's first first;
@@ -40,4 +41,7 @@ class Record:
     #: Of a message: the folder in which it lies, and what kind of mail it is (`syncd.mail.headers`).
     folder: str = ""
     traits: frozenset[str] = frozenset()
+    #: Of an item: everybody who is invited, in its occurrences too, by address or by whatever else names
+    #: him; without the calendar's owner, as far as the server says who that is.
+    guests: frozenset[str] = frozenset()
     native: Any = field(default=None, compare=False, repr=False)

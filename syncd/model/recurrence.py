@@ -68,6 +68,63 @@ def normal_rule(rule: str) -> str:
     return ";".join(f"{n}={parts[n]}" for n in names)
 
 
+def shifted(recurrence: Recurrence, before: Moment, after: Moment) -> Recurrence:
+    """The recurrence of a series whose start moved from `before` to `after`: its extra and left-out dates and
+    the original starts of its overrides move with it, by the clock on the wall, and so does the rule's end.
+    What an override says of its own time stays. A date that cannot move (beyond the years) stays."""
+    if moment_key(before) == moment_key(after) or recurrence.empty:
+        return recurrence
+
+    def key(old: str) -> str:
+        try:
+            return moment_key(_moved(like(parse_moment(old), before), before, after))
+        except (OverflowError, ValueError):
+            return old
+
+    return Recurrence(
+        _until_moved(recurrence.rule, before, after),
+        frozenset(key(k) for k in recurrence.rdates),
+        frozenset(key(k) for k in recurrence.exdates),
+        MappingProxyType({key(k): fields for k, fields in recurrence.overrides.items()}),
+    )
+
+
+def _moved(moment: Moment, before: Moment, after: Moment) -> Moment:
+    """The moment as far from `after`, in days and by the clock, as it was from `before`."""
+    apart = _wall(moment) - _wall(before)
+    if not isinstance(after, datetime):
+        return after + timedelta(days=apart.days)
+    if not isinstance(before, datetime) or not isinstance(moment, datetime):
+        apart = timedelta(days=apart.days)
+    return (after.replace(tzinfo=None) + apart).replace(tzinfo=after.tzinfo)
+
+
+def _wall(moment: Moment) -> datetime:
+    """What the clock on the wall shows."""
+    if isinstance(moment, datetime):
+        return moment.replace(tzinfo=None)
+    return datetime(moment.year, moment.month, moment.day)  # noqa: DTZ001
+
+
+def _until_moved(rule: str, before: Moment, after: Moment) -> str:
+    parts = rule.split(";")
+    for n, part in enumerate(parts):
+        name, _, value = part.partition("=")
+        if name == "UNTIL":
+            try:
+                end = like(parse_moment(value), before)
+                if not isinstance(end, datetime):
+                    end = end + timedelta(days=(_wall(after).date() - _wall(before).date()).days)
+                elif isinstance(after, datetime):
+                    end = _moved(end, before, after)
+                else:
+                    end = (_wall(after) + (_wall(end) - _wall(before))).date()
+                parts[n] = f"UNTIL={moment_key(end)}"
+            except (OverflowError, ValueError):
+                pass
+    return ";".join(parts)
+
+
 def starts(span: Span, recurrence: Recurrence, after: datetime, before: datetime) -> Iterator[Moment]:
     """Original starts of the series that begin in [after, before), in order, EXDATEs left out.
 

@@ -94,12 +94,12 @@ class RehearsedReplica:
         self._made[ref] = Record(ref, f"r-{self._number}", kind, shaped, uid, key, owner)
         return Written(ref, f"r-{self._number}")
 
-    def update(self, record: Record, changes: Fields) -> Written:
+    def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         self._plan("update", record.ref, changes, record.fields.get("summary") or record.fields.get("subject"))
         self._made[record.ref] = replace(record, version=f"r-{self._number}", fields={**record.fields, **changes})
         return Written(record.ref, f"r-{self._number}")
 
-    def delete(self, record: Record) -> None:
+    def delete(self, record: Record, *, tell: bool = False) -> None:
         self._plan("delete", record.ref, (), record.fields.get("summary") or record.fields.get("subject"))
         self._made[record.ref] = None
 
