@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
 from syncd.engine.merge import Merge, image
@@ -62,7 +63,9 @@ def _refresh_block(ctx: Context, record: Record, part: Part) -> None:
     if "notes" not in ctx.pairing.lens.rules or "notes" in merged.to_item:
         return
     held = str(record.fields.get("description") or "")
-    limit = ctx.pairing.replica.capabilities.limit("description").length
+    if at.sides.may.down("notes") is not May.YES:
+        return
+    limit = ctx.items.capabilities.limit("description").length
     if blocks.attach(held, participants_lines(at.activity.fields), limit) == held:
         return
     merged.to_item["notes"] = blocks.cut(held)
@@ -78,7 +81,7 @@ def _write_single(ctx: Context, record: Record, part: Part) -> None:
     lens, activity = ctx.pairing.lens, part.look.activity
     changes = lens.to_item(part.merge.to_item)
     if part.look.link.role == "copy" and activity is not None:
-        lens.dress_item(changes, participants_lines(activity.fields), ctx.pairing.replica.capabilities)
+        lens.dress_item(changes, participants_lines(activity.fields), ctx.items.capabilities)
     if changes:
         _written([part], update_item(ctx, record, changes, [(part.look, part.merge, "")]))
 
@@ -116,8 +119,8 @@ def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
 def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
     """What the activity shows, for an occurrence that comes back. What the series itself says already,
     in full where the CRM has it cut, is left to the series."""
-    lens, caps, digester = ctx.pairing.lens, ctx.pairing.replica.capabilities, at.sides.digester
-    down = {n: v for n, v in at.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
+    lens, caps, digester = ctx.pairing.lens, ctx.items.capabilities, at.sides.digester
+    down = {n: v for n, v in at.sides.crm.items() if at.sides.may.down(n) is May.YES}
     images = {n: lens.on_item(n, v, caps) for n, v in down.items()}
     series = item_view(ctx, record.fields, at.link.role)
     same = {n for n, v in down.items() if n in series and n != "time" and _says(ctx, n, series[n], v)}
@@ -128,8 +131,8 @@ def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
 
 
 def _says(ctx: Context, name: str, series: Value, crm: Value) -> bool:
-    caps = (ctx.pairing.replica.capabilities, ctx.pairing.crm.capabilities)
-    return ctx.pairing.lens.agree(name, series, crm, caps) or image(crm, series)
+    caps = (ctx.items.capabilities, ctx.pairing.crm.capabilities)
+    return ctx.pairing.lens.agree(name, series, crm, caps) or (not caps[1].exact and image(crm, series))
 
 
 def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:
@@ -158,5 +161,5 @@ def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     elif rule in (Rule.REDACT, Rule.UNFILE):
         redact(ctx, at, part.row)
     elif rule in (Rule.DELETE_ITEM, Rule.TAKE_BACK) and seen is not None and not part.item_written:
-        part.link = delete_item(ctx, at.link, seen, part.decision.rest)
+        part.link = delete_item(ctx, at, seen, part.decision.rest)
         part.item_written = True

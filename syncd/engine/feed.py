@@ -56,7 +56,7 @@ def feed_items(ctx: Context) -> None:
 
 def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
     pairing, seen = ctx.pairing, 0
-    for page in ctx.pairing.replica.changes(cursor):
+    for page in ctx.items.changes(cursor):
         if not listing and not page.changes and page.cursor == cursor:
             continue  # nothing happened: nothing is written
         with ctx.store.transaction() as tx:
@@ -77,6 +77,7 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                 tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
                     missing = tx.unseen(pairing.id, generation)
+                    ctx.missing.update(missing)
                     tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
                     done = "emptied" if missing and not seen else ""
             elif listing == "emptied" and any(not c.gone for c in page.changes):

@@ -50,6 +50,8 @@ class Pairing:
     lens: Lens = field(repr=False)
     #: What the employee excludes of a mailbox, beside the mapping.
     own: OwnMail = OwnMail()
+    #: Of an employee's several calendars the one that takes what comes from the CRM.
+    default: bool = True
 
     @cached_property
     def names(self) -> frozenset[str]:

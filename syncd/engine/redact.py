@@ -12,6 +12,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
+from syncd.engine.roles import ABSENT
 from syncd.engine.writes import HISTORY, attempt, journal
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value, kind_of, normal_text, same
@@ -19,16 +20,15 @@ from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
 
 _TIMES = frozenset({"time", "recurrence", "due"})
-_ABSENT = ("item-gone", "declined", "taken-back", "private")
 
 
 def redact(ctx: Context, at: Look, row: Row) -> None:
     """Takes the item's content back from the CRM, its history too, and empties the link."""
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
-        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in _ABSENT]
+        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
     shared = bool(speaking)
-    becomes_block = at.item_fields is not None and link.role not in HOLDERS
+    becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
     intent, kept = None, None
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)

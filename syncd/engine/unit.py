@@ -7,35 +7,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.join import join_item, known_people, moved_here
-from syncd.engine.look import Look, look
+from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, Decision, Item, Rule, decide
-from syncd.engine.roles import role_of
-from syncd.engine.window import enters, wakes
+from syncd.engine.roles import ABSENT, role_of
+from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.span import moment_key
 from syncd.ports import Gone, PortError
-from syncd.privacy import Admission, admit
+from syncd.privacy import Admission
 from syncd.store import Link
 from syncd.store.journal import conflicts
+
+_T = TypeVar("_T")
 
 
 def settle_unit(
     ctx: Context,
     unit: Unit,
-    result: Record | PortError | None,
+    result: Admission | PortError | None,
     activities: Mapping[str, Record | PortError],
     *,
     deletions: bool,
@@ -47,19 +49,17 @@ def settle_unit(
     if any(link.id in ctx.unsure for link in unit.links):
         raise Wait
     outcome = Outcome()
-    record = _record(result)
+    admission = _there(result)
     links = unit.links
-    admission = None
-    if record is not None:
-        admission = admit(record, ctx.pairing.lens.mapping.privacy, ours=any(k.private_copy for k in links))
+    if admission is not None:
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1
         if not links and admission.verdict == "withheld":
-            links = unit.links = moved_here(ctx, record)
+            links = unit.links = moved_here(ctx, admission)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)
             return outcome
-    links, shown = _shown(ctx, record, admission, links, outcome)
+    links, shown = _shown(ctx, admission, links, outcome)
     parts: list[Part] = []
     for link in links:
         if link.occurrence not in shown:
@@ -70,22 +70,35 @@ def settle_unit(
             outcome.deferred += 1
         if part.decision.rule is Rule.REST and part.look.situation.item is Item.OUT:
             _wake(ctx, part.look.sides.item, outcome)
+            _wake(ctx, part.look.sides.crm, outcome)
+        if part.waits:
+            _wake_when_over(ctx, part, outcome)
     todo = [p for p in parts if deletions or p.decision.rule not in GUARDED]
     write_history_first(ctx, todo)
     if admission is not None and admission.record is not None:
         write_item(ctx, admission.record, todo)
     for part in todo:
         write_rest(ctx, part, admission)
-    close(ctx, unit, todo, record, outcome)
+    close(ctx, unit, todo, admission.version if admission is not None else None, outcome)
     return outcome
 
 
-def _record(result: Record | PortError | None) -> Record | None:
+def _there(result: _T | PortError | None) -> _T | None:
+    """What was read; None when it is gone. Raises why it could not be."""
     if isinstance(result, Gone) or result is None:
         return None
     if isinstance(result, PortError):
         raise result
     return result
+
+
+def _wake_when_over(ctx: Context, part: Part, outcome: Outcome) -> None:
+    """What waits for a word to the guests waits no longer than the meeting is ahead: it is looked at again on
+    the day after it."""
+    view = part.look.sides.item or part.look.sides.crm
+    day = ends_on(view, ctx.moment.now, ctx.pairing.employee.zone)
+    if day is not None and (not outcome.due or day_text(day) < outcome.due):
+        outcome.due = day_text(day)
 
 
 def _wake(ctx: Context, fields: Fields, outcome: Outcome) -> None:
@@ -97,11 +110,11 @@ def _wake(ctx: Context, fields: Fields, outcome: Outcome) -> None:
 
 
 def _shown(
-    ctx: Context, record: Record | None, admission: Admission | None, links: Sequence[Link], outcome: Outcome
+    ctx: Context, admission: Admission | None, links: Sequence[Link], outcome: Outcome
 ) -> tuple[list[Link], dict[str, Fields | None]]:
     """The links, new ones too, and for each occurrence what the item shows of it (None: gone)."""
     seen = admission.record if admission else None
-    if record is None or seen is None:
+    if seen is None:
         return list(links), {k.occurrence: None for k in links}
     recurrence = seen.fields.get("recurrence")
     present: dict[str, Fields | None]
@@ -179,21 +192,30 @@ def _part(
     if row is None or (row.crm_ref is None and any(k != link.id for k in creating)):
         raise Wait
     if seen is not None:
-        role = "block" if admission and admission.read_only else role_of(seen, ctx.pairing.employee, link, others)
+        masked = admission is not None and admission.read_only and not link.ours
+        role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
         if role != link.role:
             link = _new_role(ctx, link, role)
-        if row.scheduled != bool(seen.fields.get("attendees")) and role in ("own", "stand-in"):
+        scheduled = bool(seen.fields.get("attendees") or seen.guests)
+        if row.scheduled != scheduled and role in ("own", "stand-in"):
             with ctx.store.transaction() as tx:
-                tx.set_row(row.id, scheduled=bool(seen.fields.get("attendees")))
+                tx.set_row(row.id, scheduled=scheduled)
     activity = None
     if row.crm_ref is not None:
         found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-        activity = _record(found)
+        activity = _there(found)
     known = known_people(ctx, fields) if fields is not None else {}
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
+    awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
+    awake = [k for k in awake if k.occurrence == link.occurrence]
+    more: dict[str, Any] = {
+        "scheduled": row.scheduled and link.role == "own",
+        "elsewhere": any(k.role == "own" for k in awake),
+        "twice": any(k.pairing in ctx.siblings for k in awake),
+    }
     if link.role in HOLDERS:
-        gone_there = row.crm_ref is not None and link.rest != "private"
-        seen_both = replace(seen_both, situation=replace(seen_both.situation, deleted=gone_there))
+        more["deleted"] = row.crm_ref is not None and link.rest != "private"
+    seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
@@ -217,7 +239,7 @@ def _new_role(ctx: Context, link: Link, role: str) -> Link:
     values: dict[str, Any] = {"role": role}
     if link.role == "attendee" and role in ("own", "stand-in"):
         values |= {"item_base": {}, "crm_base": {}}
-    if role == "block" and link.role != "block":
+    if role == "block" and showed(link):
         values.pop("role")
     with ctx.store.transaction() as tx:
         return tx.set_link(link.id, **values)

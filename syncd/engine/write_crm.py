@@ -57,7 +57,7 @@ class Meant:
 def meant_for_crm(ctx: Context, look: Look) -> Meant:
     """What a new activity of this link is to hold."""
     view = look.sides.item
-    up = {n: v for n, v in view.items() if look.sides.directions[n] in ("both", "to-crm")}
+    up = {n: v for n, v in view.items() if look.sides.may.up(n)}
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
