@@ -256,6 +256,9 @@ class MemoryCrm(MemoryReplica):
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         return {a: self.people[a] for a in addresses if a in self.people}
 
+    def people_version(self) -> str:
+        return repr(sorted(self.people.items()))
+
     def statuses(self) -> Mapping[str, str]:
         return {"open": "open", "in-process": "open", "completed": "completed", "rejected": "rejected"}
 

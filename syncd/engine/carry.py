@@ -11,8 +11,8 @@ from syncd.engine.merge import Merge, image
 from syncd.engine.occurrences import with_occurrences
 from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
-from syncd.engine.plan import Rule
-from syncd.engine.redact import redact
+from syncd.engine.plan import SPEAKING, Rule
+from syncd.engine.redact import erase_history, note_exposed, redact
 from syncd.engine.write_crm import create_activity, delete_activity, update_activity
 from syncd.engine.write_item import create_item, delete_item, update_item
 from syncd.mapping import blocks
@@ -26,6 +26,8 @@ def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
     """Losers are kept before anything replaces them: where a value lost, and where an occurrence goes
     whose words are still to cross, the CRM's side is written before the item's."""
     for part in parts:
+        if part.exposed:
+            note_exposed(ctx, part.look.link)
         goes = _goes(part)
         if goes:  # nobody can be asked about an occurrence that is no longer there: the CRM's word holds
             part.merge.losers |= {name: item for name, (item, _) in part.merge.asks.items()}
@@ -140,13 +142,28 @@ def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:
         part.item_written, part.link = True, link
 
 
+def _keeps_an_old_subject(ctx: Context, part: Part) -> bool:
+    """True when somebody has changed the subject in the CRM, and its notes still keep the long one."""
+    at = part.look
+    if at.activity is None or part.decision.rule not in SPEAKING or not at.sides.may.up("subject"):
+        return False
+    return ctx.pairing.lens.is_stale(at.activity.fields, ctx.pairing.crm.capabilities)
+
+
 def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     """The CRM's side, and what concerns the item as a whole."""
+    at = part.look
+    if not part.kept_first:
+        _write_rest(ctx, part, admission)
+    if part.exposed:
+        erase_history(ctx, at.link, part.row)
+        part.crm_written = True
+
+
+def _write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     at, rule = part.look, part.decision.rule
     seen = admission.record if admission else None
-    if part.kept_first:
-        return
-    if part.merge.to_crm:
+    if part.merge.to_crm or _keeps_an_old_subject(ctx, part):
         part.link = update_activity(ctx, at, part.merge, part.decision.rest)
         part.crm_written = True
     elif rule is Rule.CREATE_CRM:

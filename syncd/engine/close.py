@@ -71,7 +71,6 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
         )
     close_conflicts(tx, link.id, asks)
     ctx.report.conflicts += len(asks)
-    ctx.report.waiting += part.counted
     ctx.report.resting += rule is Rule.REST
     wrote = {"to-groupware": sorted(part.merge.to_item), "to-crm": sorted(part.merge.to_crm)}
     stays = sorted({f"{name.partition(' ')[0]} ({side})" for side, name in part.merge.stays})

@@ -88,13 +88,15 @@ class Context:
     #: Links that went over to another item in this pass: whoever read them before reads them again.
     moved: set[int] = field(default_factory=set)
 
+    #: Look at everything anew, whatever its version.
+    anew: bool = False
     _gate: Gate | None = None
 
     @cached_property
     def siblings(self) -> frozenset[str]:
-        """The other pairings of the same employee and the same kind of activity, by id."""
-        me, kind = self.pairing, self.pairing.lens.mapping.activity
-        same = [p for p in self.everyone if p.employee.id == me.employee.id and p.lens.mapping.activity == kind]
+        """The other pairings of the same employee with items of the same kind, by id."""
+        me, kind = self.pairing, self.pairing.lens.mapping.item
+        same = [p for p in self.everyone if p.employee.id == me.employee.id and p.lens.mapping.item == kind]
         return frozenset(p.id for p in same) - {me.id}
 
     @property

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.feed import PEOPLE
 from syncd.engine.filing import digests
 from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
 from syncd.engine.marks import note_mark
@@ -49,7 +50,9 @@ def outside(ctx: Context, fields: Fields, view: Fields, known: Mapping[str, str]
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
         return day_text(day) if day else ""
-    return None if taken(lens.mapping, fields, known) else ""
+    if taken(lens.mapping, fields, known):
+        return None
+    return PEOPLE if needs_people(lens.mapping) else ""
 
 
 def as_activity(ctx: Context, record: Record, view: Fields) -> Record:

@@ -44,6 +44,8 @@ class Part:
     link: Link | None = None
     #: A value lost, so the CRM was written before the item.
     kept_first: bool = False
+    #: An occurrence that crossed is private now: its words go from the CRM's history too.
+    exposed: bool = False
 
     @property
     def waits(self) -> tuple[str, ...]:

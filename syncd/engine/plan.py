@@ -74,6 +74,9 @@ TABLE = {(item, act): rule for item, line in _GRID.items() for act, rule in zip(
 #: Rules that a guard counts: each is a deletion, or comes of one.
 GUARDED = frozenset({_R.DELETE_ITEM, _R.DELETE_CRM, _R.CANCEL, _R.DECLINE, _R.TAKE_BACK, _R.UNFILE})
 
+#: Rules under which both sides are there and speak to each other.
+SPEAKING = frozenset({_R.NOTHING, _R.TO_ITEM, _R.TO_CRM, _R.MERGE})
+
 #: Roles of messages: "holder" has a copy of it; "filed" has one that is the CRM's business only because
 #: it was put into a drop folder.
 HOLDERS = ("holder", "filed")

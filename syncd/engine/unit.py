@@ -12,23 +12,28 @@ from typing import Any, TypeVar
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
+from syncd.engine.digest import uid_digest
+from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item, known_people, moved_here
 from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import GUARDED, HOLDERS, Decision, Item, Rule, decide
+from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
+from syncd.engine.redact import ERASE, exposes
 from syncd.engine.roles import ABSENT, role_of
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.writes import Wait
+from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
+from syncd.model.recurrence import BadRule
 from syncd.model.span import moment_key
 from syncd.ports import Gone, PortError
 from syncd.privacy import Admission
-from syncd.store import Link
+from syncd.store import Link, Row
 from syncd.store.journal import conflicts
 
 _T = TypeVar("_T")
@@ -71,6 +76,8 @@ def settle_unit(
         if part.decision.rule is Rule.REST and part.look.situation.item is Item.OUT:
             _wake(ctx, part.look.sides.item, outcome)
             _wake(ctx, part.look.sides.crm, outcome)
+            if not outcome.due and needs_people(ctx.pairing.lens.mapping):
+                outcome.due = PEOPLE
         if part.waits:
             _wake_when_over(ctx, part, outcome)
     todo = [p for p in parts if deletions or p.decision.rule not in GUARDED]
@@ -96,7 +103,10 @@ def _wake_when_over(ctx: Context, part: Part, outcome: Outcome) -> None:
     """What waits for a word to the guests waits no longer than the meeting is ahead: it is looked at again on
     the day after it."""
     view = part.look.sides.item or part.look.sides.crm
-    day = ends_on(view, ctx.moment.now, ctx.pairing.employee.zone)
+    try:
+        day = ends_on(view, ctx.moment.now, ctx.pairing.employee.zone)
+    except BadRule:
+        return
     if day is not None and (not outcome.due or day_text(day) < outcome.due):
         outcome.due = day_text(day)
 
@@ -200,6 +210,10 @@ def _part(
         if row.scheduled != scheduled and role in ("own", "stand-in"):
             with ctx.store.transaction() as tx:
                 tx.set_row(row.id, scheduled=scheduled)
+    if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
+        with ctx.store.transaction() as tx:
+            tx.drop_link(link)
+        raise Wait
     activity = None
     if row.crm_ref is not None:
         found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
@@ -220,17 +234,35 @@ def _part(
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
-    if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in _AGREEING:
+    if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
+        hidden = admission.masked if admission is not None else frozenset[str]()
+        part.exposed = ERASE in link.brought or exposes(seen_both, hidden, ctx.pairing.lens)
+    if part.exposed and decision.rule is Rule.REST and activity is not None:  # privacy waits for no window
+        dates = {n: {k: v for k, v in side.items() if k == "recurrence"}
+                 for n, side in (("item", seen_both.sides.item), ("crm", seen_both.sides.crm))}  # fmt: skip
+        part.merge = merge(replace(seen_both.sides, item=dates["item"], crm=dates["crm"]))
+        part.merge.to_item.clear()
+        return part
+    if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in SPEAKING:
         part.merge = second_copy(seen_both.sides)
-    elif decision.rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
+    elif decision.rule in SPEAKING:
         part.merge = merge(seen_both.sides)
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
 
 
-#: Rules under which both sides are there and speak to each other.
-_AGREEING = (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE)
+def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Sequence[Link]) -> bool:
+    """True for an item that was once taken for another employee's, because it has the same UID, and that neither
+    of them organises: it is an appointment of its own."""
+    if link.ours or link.role != "own" or seen.owner or not seen.uid or row.uid_digest is None:
+        return False
+    if row.uid_digest != uid_digest(ctx.key, seen.uid, link.occurrence):
+        return False
+    mine = {ctx.pairing.id, *ctx.siblings}
+    known = {p.id for p in ctx.everyone}
+    before = [k for k in others if k.pairing in known - mine and k.id < link.id and k.occurrence == link.occurrence]
+    return any(not k.ours and k.role == "own" and k.rest == "" for k in before)
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

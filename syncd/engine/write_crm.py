@@ -171,10 +171,15 @@ def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes:
         ctx.pairing.crm.remember(record.ref, lines, look.sides.digester.text(token))
         return
     before = str(changes.get("notes", record.fields.get("notes")) or "")
-    held = str(record.fields.get("notes") or "")
-    old = held[held.find(blocks.MARK) :].split("\n")[1:] if blocks.has(held) else []
-    new = [f"Replaced {name}: {text}" for name, text in lines.items()]
-    changes["notes"] = blocks.attach(before, [*old, *(n for n in new if n not in old)])
+    old = blocks.lines_of(before)
+    new = "\n".join(f"Replaced {name}: {_indented(text)}" for name, text in lines.items()).split("\n")
+    if "\n".join(new) not in "\n".join(old):
+        changes["notes"] = blocks.attach(before, [*old, *new])
+
+
+def _indented(text: str) -> str:
+    """A value in the block: its further lines show that they belong to it."""
+    return f"\n{blocks.MORE}".join(line for line in text.split("\n") if line.strip())
 
 
 def describe(value: Any) -> str:
