@@ -201,6 +201,16 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
         return any(d["link"] in {k.id for k in own} and d["at"] >= since for d in decisions(tx, row.id)[:5])
 
 
+def moving(row: Row) -> str:
+    """The setting that says since when a calendar shows an item that another may just have lost."""
+    return f"moving {row.id}"
+
+
+def just_asked(ctx: Context, at: str | None) -> bool:
+    """True for an hour after that."""
+    return at is not None and at >= (ctx.moment.now - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _may_have_left(ctx: Context, record: Record, view: Fields, row: Row, links: Sequence[Link]) -> bool:
     """True while a colleague's calendar has still to be asked whether the item, which is just like this one, is
     there. It is asked once, and for a while only: two people may have imported one file."""
@@ -210,14 +220,14 @@ def _may_have_left(ctx: Context, record: Record, view: Fields, row: Row, links: 
     found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
     if not isinstance(found, Record) or not equal_meeting(ctx, view, found):
         return False
-    asked = f"moved {ctx.pairing.id} {row.id}"
+    asked = moving(row)
     with ctx.store.transaction() as tx:
         at = tx.setting(asked)
         if at is None:
             tx.set_setting(asked, ctx.moment.text)
             for link in others:
                 tx.announce(link.pairing, "item", [link.item_ref or ""])
-        elif at < (ctx.moment.now - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"):
+        elif not just_asked(ctx, at):
             return False
         waiting = at is None or any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
     if waiting:
@@ -296,6 +306,9 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
     role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
+    for other in others:  # a copy beside it is one too many
+        if other.ours and other.pairing in ctx.siblings and other.item_ref is not None:
+            tx.announce(other.pairing, "item", [other.item_ref])
     made = tx.add_link(
         pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
     )

@@ -111,6 +111,8 @@ class Situation:
     elsewhere: bool = False
     #: The employee has it in another calendar: that it is not here is no answer.
     twice: bool = False
+    #: And there it is the employee's own: a copy of it here is one too many.
+    doubled: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
     scheduled: bool = False
 
@@ -142,7 +144,7 @@ def _permitted(at: Situation, made: Decision) -> Decision:
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.CREATE_CRM and not at.may.makes_activity:
         return Decision(_R.REST, "activity-gone")
-    if made.rule is _R.CREATE_ITEM and not at.may.makes_item:
+    if made.rule is _R.CREATE_ITEM and (at.twice or not at.may.makes_item):
         return Decision(_R.REST, at.rest or "item-gone")
     return made
 
@@ -161,7 +163,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.DECLINE, "declined")
     if rule is _R.CREATE_ITEM and (at.elsewhere or at.twice):
         return Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_ITEM and at.scheduled and not at.ours:  # its guests have been told that it is off
+    if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours)):
+        # of a block of time nothing could be made again; and guests have been told that their meeting is off
         ended = _item_deleted(at, deletions, guest)
         return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and at.rejected:
@@ -176,6 +179,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(rule, "private")
     if rule is _R.REST:
         return Decision(rule, _why(at))
+    if at.ours and at.doubled and at.item is _I.SAME:
+        return Decision(_R.TAKE_BACK, "taken-back")
     if _rejection_deletes(at, deletions, guest):
         return Decision(_R.TAKE_BACK, "taken-back")
     return Decision(rule)

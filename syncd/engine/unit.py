@@ -14,7 +14,7 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.feed import PEOPLE
-from syncd.engine.join import join_item, known_people, moved_here
+from syncd.engine.join import join_item, just_asked, known_people, moved_here, moving
 from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
@@ -224,8 +224,9 @@ def _part(
     awake = [k for k in awake if k.occurrence == link.occurrence]
     more: dict[str, Any] = {
         "scheduled": row.scheduled and link.role == "own",
-        "elsewhere": any(k.role == "own" for k in awake),
+        "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in ctx.siblings for k in awake),
+        "doubled": any(k.pairing in ctx.siblings and k.role == "own" and not k.ours for k in awake),
     }
     if link.role in HOLDERS:
         more["deleted"] = row.crm_ref is not None and link.rest != "private"
@@ -250,6 +251,12 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _is_moving(ctx: Context, row: Row) -> bool:
+    """True when another calendar has just shown the item: it has moved, nobody has deleted it."""
+    with ctx.store.reading() as tx:
+        return just_asked(ctx, tx.setting(moving(row)))
 
 
 def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Sequence[Link]) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
@@ -70,6 +71,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted(fields),
         "unconfirmed": ["crm", sorted(fields)],
+        "local": ["item", sorted(n for n in view.keys() - up.keys() if look.sides.may.down(n) is not May.NO)],
     }
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}

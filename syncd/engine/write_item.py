@@ -50,6 +50,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
         "unconfirmed": ["item", sorted(down)],
+        "local": ["crm", sorted(n for n in view.keys() - down.keys() if look.sides.may.up(n))],
     }
     lens.dress_item(fields, participants_lines(record.fields), caps)
     if "description" not in fields and participants_lines(record.fields):

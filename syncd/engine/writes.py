@@ -57,6 +57,19 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         values["brought"] = link.brought | frozenset(moves["brought"])
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
+    values |= _alone(link, moves)
+    return values
+
+
+def _alone(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
+    """What was written and not seen yet, and what stands on one side alone as it may not cross: whatever
+    replaces that later keeps it."""
+    values: dict[str, Any] = {}
+    local_side, local_names = moves.get("local") or ("", [])
+    if local_names:
+        alone = f"local-{local_side}"
+        values["unconfirmed"] = {**link.unconfirmed, alone: sorted({*link.unconfirmed.get(alone, []), *local_names})}
+        link = replace(link, unconfirmed=values["unconfirmed"])
     if moves.get("unconfirmed") or moves.get("crossed"):
         side, names = moves.get("unconfirmed") or moves["crossed"]
         alone = f"local-{side}"

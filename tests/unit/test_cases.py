@@ -619,7 +619,7 @@ def test_case_g2_the_one_public_occurrence_of_a_private_series_takes_nothing_wit
     change: str, tmp_path: Path
 ) -> None:
     world = with_mapping(World("ann"), tmp_path, deletions={"activity-rejected": "delete"})
-    public = {"20261207T100000Z": {"sensitivity": "public", "summary": "Open house"}}
+    public: dict[str, dict[str, Any]] = {"20261207T100000Z": {"sensitivity": "public", "summary": "Open house"}}
     world.event("ann", sensitivity="private", recurrence=weekly(public))
     world.quiet()
     assert [a["subject"] for a in world.activities] == ["Open house"]
@@ -635,7 +635,7 @@ def test_case_g2_the_one_public_occurrence_of_a_private_series_takes_nothing_wit
 
 def test_case_l8_the_first_public_occurrence_of_a_private_series_that_was_moved_is_one_activity(tmp_path: Path) -> None:
     world = World("ann", hub=crm(lambda: NOW, series=False))
-    public = {
+    public: dict[str, dict[str, Any]] = {
         "20261207T100000Z": {"sensitivity": "public", "summary": "One", "time": span(MON + 8 * DAY)},
         "20261214T100000Z": {"sensitivity": "public", "summary": "Two"},
     }
