@@ -178,7 +178,7 @@ def _block(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
         fields["recurrence"] = replace(
             recurrence, overrides=MappingProxyType(overrides), exdates=recurrence.exdates | hidden
         )
-    return replace(record, fields=fields, uid="", owner="", native=None)
+    return replace(record, fields=fields, uid="", owner="", guests=frozenset())
 
 
 def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Policy) -> tuple[Record, frozenset[str]]:
@@ -219,4 +219,4 @@ def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) 
     usual = record.fields.get("time")
     if isinstance(usual, Span):  # the series counts from where its first occurrence was, not from where it went
         fields["time"] = usual.moved_to(like(parse_moment(first), usual.start))
-    return replace(record, fields=fields)
+    return replace(record, fields=fields, guests=frozenset(fields.get("attendees") or ()))

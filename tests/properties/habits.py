@@ -224,6 +224,10 @@ class HabitWorld:
                 continue
             self.typed[side, ref, names[each]] = Typed(value)
 
+    def _forget(self, side: str, ref: str) -> None:
+        """Who deletes a record does not mind what was typed into it."""
+        self.typed = {key: found for key, found in self.typed.items() if key[:2] != (side, ref)}
+
     def _put(self, name: str, ref: str, fields: dict[str, Any], **more: Any) -> None:
         self.calendars[name].put(ref, "event", fields, **more)
         self._typed(name, ref, fields)
@@ -310,6 +314,7 @@ class HabitWorld:
             self.say(f"{name} deletes {mark_of(record)}")
             self.ended_item.add(mark_of(record))
             self.calendars[name].remove(record.ref)
+            self._forget(name, record.ref)
 
     def delete_activity(self) -> None:
         if self.crm.records and self.rng.random() < 0.6:
@@ -317,6 +322,7 @@ class HabitWorld:
             self.say(f"crm deletes {mark_of(record)} ({record.ref})")
             self.ended_crm.add(mark_of(record))
             self.crm.remove(record.ref)
+            self._forget("crm", record.ref)
 
     def reject(self) -> None:
         if self.crm.records:
@@ -578,7 +584,8 @@ class HabitWorld:
         if self.habits.direction == "to-crm":
             raise Broken(f"{name}: {write.op} of {mark} against the mapping's direction")
         if write.op == "create":
-            if name == "home" and mark not in self.went | self.ended_item:  # or it was made again where it had been
+            before = self.went | self.ended_item | self.ended_crm  # it is made again where it had been
+            if name == "home" and mark not in before:
                 raise Broken(f"{mark} is copied into the calendar that takes nothing from the CRM")
             return
         hidden = write.before.get("sensitivity") != "public" and "/T" in write.ref and self.habits.private != "full"

@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,11 +15,12 @@ from syncd.engine.pairing import Employee, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import digest_of
 from syncd.mapping.schema import MappingFile
+from syncd.model.fields import kind_of
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.service.runner import run_one
-from tests.memory import calendar, crm
+from tests.memory import MemoryCrm, calendar, crm
 from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -123,3 +125,99 @@ def test_what_is_withheld_changes_no_byte_anywhere(
     first = written(policy, [(a, h, s) for a, _, h, _, s in secrets], {**one, "sensitivity": "private"})
     second = written(policy, [(b, h, s) for _, b, _, h, s in secrets], {**two, "sensitivity": "private"})
     assert first == second
+
+
+def left_over(policy: str, words: dict[str, Any], *, occurrence: bool, edited: bool) -> tuple[object, ...]:
+    """What is left in the CRM, its history and the store of an event, or an occurrence, that crossed with these words
+    and has become private since."""
+    now = NOW
+    hub, store, replica = crm(lambda: now), new_store(), calendar("ann", lambda: now)
+    pairing = Pairing("ann/cal", Employee("ann", ("ann@us.example",)), replica, hub, "crm", lens(policy))
+
+    def sync() -> None:
+        nonlocal now
+        now += timedelta(minutes=5)
+        run_one(pairing, [pairing], store, b"k" * 32, now)
+
+    time = Span(NOW + timedelta(days=2), NOW + timedelta(days=2, hours=1), "UTC")
+    key = f"{NOW + timedelta(days=9):%Y%m%dT%H%M%SZ}"
+    rule = "FREQ=WEEKLY;COUNT=3"
+    common: dict[str, Any] = {"time": time, "sensitivity": "public", "status": "confirmed", "categories": frozenset()}
+    if occurrence:
+        common |= {"summary": "Series", "recurrence": Recurrence(rule, overrides={key: words})}
+    else:
+        common |= words
+    replica.put("e", "event", common, uid="e")
+    sync()
+    (ref,) = hub.records
+    if edited:  # the words went through the history, as somebody changed them on both sides
+        hub.remember(ref, {"subject": str(words["summary"]), "recurrence": repr(words)}, "k")
+    hidden = {**words, "sensitivity": "private"}
+    if occurrence:
+        replica.edit("e", recurrence=Recurrence(rule, overrides={key: hidden}))
+    else:
+        replica.edit("e", sensitivity="private")
+    for _ in range(3):
+        sync()
+    with store.reading() as tx:
+        links = [(k.item_base, k.crm_base, k.texts, sorted(k.brought)) for k in tx.links_by_item("ann/cal", ["e"])]
+    store.close()
+    return shown(hub), hub.history, links
+
+
+def shown(hub: MemoryCrm) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The CRM's records as text, whatever the order in which their fields were given."""
+    return [
+        (ref, sorted((name, kind_of(name).canonical(value)) for name, value in record.fields.items()))
+        for ref, record in sorted(hub.records.items())
+    ]
+
+
+said = st.fixed_dictionaries({"summary": words.filter(str.strip), "description": words, "location": words})
+
+
+@pytest.mark.either
+@settings(max_examples=60)
+@given(st.sampled_from(["withhold", "busy-only"]), said, said, st.booleans(), st.booleans())
+def test_of_what_became_private_no_word_is_left_not_even_in_the_history(
+    policy: str, one: dict[str, Any], two: dict[str, Any], occurrence: bool, edited: bool
+) -> None:
+    first = left_over(policy, one, occurrence=occurrence, edited=edited)
+    assert first == left_over(policy, two, occurrence=occurrence, edited=edited)
+
+
+@pytest.mark.either
+@settings(max_examples=40)
+@given(contents, contents, st.sampled_from(["delete", "reject", "edit"]))
+def test_what_the_crm_does_to_a_block_of_time_says_nothing_of_what_is_behind_it(
+    one: dict[str, Any], two: dict[str, Any], change: str
+) -> None:
+    assert after_the_crm(one, change) == after_the_crm(two, change)
+
+
+def after_the_crm(words: dict[str, Any], change: str) -> tuple[object, ...]:
+    """Every byte after somebody has deleted, rejected or edited a block of time in the CRM; and the event is whole."""
+    now = NOW
+    hub, store, replica = crm(lambda: now), new_store(), calendar("ann", lambda: now)
+    pairing = Pairing("ann/cal", Employee("ann", ("ann@us.example",)), replica, hub, "crm", lens("busy-only"))
+    results = []
+
+    def sync() -> None:
+        nonlocal now
+        now += timedelta(minutes=5)
+        results.append(json.dumps(run_one(pairing, [pairing], store, b"k" * 32, now).as_json()))
+
+    time = Span(NOW + timedelta(days=2), NOW + timedelta(days=2, hours=1), "UTC")
+    replica.put("e", "event", {**words, "time": time, "sensitivity": "private"}, uid="e")
+    sync()
+    (ref,) = hub.records
+    if change == "delete":
+        hub.remove(ref)
+    else:
+        hub.edit(ref, **({"status": "rejected"} if change == "reject" else {"subject": "Mine", "location": "There"}))
+    sync()
+    sync()
+    assert replica.records["e"].fields == {**words, "time": time, "sensitivity": "private"}
+    dump = store.dump()
+    store.close()
+    return dump, shown(hub), hub.history, results
