@@ -13,9 +13,9 @@ from types import MappingProxyType
 from typing import Any
 
 from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_list, unescape
+from connectors.caldav.people import Whose, guests_of, organizer_of, people_of
 from connectors.caldav.zones import zone_of
 from syncd.model.fields import ITEM_WORDS, same
-from syncd.model.people import ANSWERS, Participant, People, normal_address
 from syncd.model.recurrence import BadRule, Recurrence, normal_rule, parsed_rule
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 
@@ -37,17 +37,18 @@ class Entry:
     fields: dict[str, Any]
     modified: datetime | None
     root: Component
+    guests: frozenset[str]
 
 
-def read(text: str) -> Entry:
-    """The item in the text. Raises BadCalendar."""
+def read(text: str, whose: Whose = Whose()) -> Entry:  # noqa: B008 - it never changes
+    """The item in the text, as it stands in somebody's calendar. Raises BadCalendar."""
     try:
-        return _read(text)
+        return _read(text, whose)
     except OverflowError:
         raise BadCalendar("a date lies beyond the years 1 to 9999") from None
 
 
-def _read(text: str) -> Entry:
+def _read(text: str, whose: Whose) -> Entry:
     if "\x00" in text:
         raise BadCalendar("the object holds NUL characters")
     root = parse(text)
@@ -63,12 +64,12 @@ def _read(text: str) -> Entry:
         raise BadCalendar("the object holds several entries with one UID")
     overrides = [c for c in entries if c.line("RECURRENCE-ID") is not None]
     head = masters[0] if masters else overrides[0]
-    fields = _fields(root, head, kind)
+    fields = _fields(root, head, kind, whose)
     if kind == "event":
-        _series(root, head if masters else None, overrides, fields)
-    organizer = head.line("ORGANIZER")
-    owner = normal_address(organizer.value) if organizer is not None else ""
-    return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root)
+        _series(root, head if masters else None, overrides, fields, whose)
+    organizers = [line for c in (head, *entries) for line in c.lines("ORGANIZER")]
+    owner = organizer_of(organizers[0] if organizers else None, whose)
+    return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root, guests_of(entries, whose))
 
 
 def _value(component: Component, name: str) -> str:
@@ -143,7 +144,7 @@ def duration_of(text: str) -> timedelta:
     return -length if found[1] == "-" else length
 
 
-def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
+def _fields(root: Component, component: Component, kind: str, whose: Whose) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "summary": unescape(_value(component, "SUMMARY")),
         "description": unescape(_value(component, "DESCRIPTION")),
@@ -164,7 +165,7 @@ def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
     fields["location"] = unescape(_value(component, "LOCATION"))
     fields["show-as"] = "free" if _value(component, "TRANSP").upper() == "TRANSPARENT" else "busy"
     fields["time"] = span_of(root, component)
-    fields["attendees"] = _people(component)
+    fields["attendees"] = people_of(component, whose)
     fields["recurrence"] = Recurrence()
     return fields
 
@@ -174,22 +175,9 @@ def _number(component: Component, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
-def _people(component: Component) -> People:
-    """Attendees and, where there are any, the organiser."""
-    found = []
-    for line in component.lines("ATTENDEE"):
-        answer = line.params.get("PARTSTAT", "").lower()
-        name = line.params.get("CN", "")
-        found.append(Participant(normal_address(line.value), name, answer if answer in ANSWERS else "needs-action"))
-    organizer = component.line("ORGANIZER")
-    if found and organizer is not None:
-        address = normal_address(organizer.value)
-        if address not in {p.address for p in found}:
-            found.append(Participant(address, organizer.params.get("CN", ""), "accepted"))
-    return People(found)
-
-
-def _series(root: Component, master: Component | None, overrides: list[Component], fields: dict[str, Any]) -> None:
+def _series(
+    root: Component, master: Component | None, overrides: list[Component], fields: dict[str, Any], whose: Whose
+) -> None:
     span: Span = fields["time"]
     rule, rdates, exdates = "", set(), set()
     if master is not None:
@@ -209,7 +197,7 @@ def _series(root: Component, master: Component | None, overrides: list[Component
     changed: dict[str, MappingProxyType[str, Any]] = {}
     for component in overrides:
         key = original_start(root, component, span)
-        there = _fields(root, component, "event")
+        there = _fields(root, component, "event", whose)
         del there["recurrence"]
         if master is None and key == moment_key(span.start) and component is overrides[0] and len(overrides) == 1:
             continue  # an invitation to one occurrence is a single event

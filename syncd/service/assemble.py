@@ -183,6 +183,7 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens, emp
         **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail"}),
         "kind": lens.mapping.item,
         "address": employee.addresses[0],
+        "addresses": list(employee.addresses),
         "zone": employee.zone,
         "state": str(configuration.state),
     }

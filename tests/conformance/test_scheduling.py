@@ -12,7 +12,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from connectors.caldav import CaldavReplica
+from connectors.caldav.dav import Dav
+from connectors.caldav.transport import Library, Plain, SignIn
+from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Span
+from syncd.ports import Telling, Unsupported
 from tests.servers.cyrus import DOMAIN, Cyrus
+from tests.servers.proxy import Reply, forward, proxy
 
 pytestmark = pytest.mark.either
 
@@ -38,6 +46,23 @@ class Meeting:
         status, text = self.server.request("ann", "GET", self.path)
         assert status == 200, status
         return text.replace("\r\n ", "")
+
+    def replica(self, way: str = "plain", url: str = "") -> CaldavReplica:
+        """Ann's calendar, reached by one of the two ways."""
+        dav = Dav(url or self.server.url, "ann", "ann")
+        if way == "library":
+            dav._transport = Library(dav.url, SignIn("ann", "ann"), True, 20)
+        return CaldavReplica(dav, self.path.rpartition("/")[0], addresses=[ANN])
+
+    def read(self, replica: CaldavReplica) -> Record:
+        """As syncd reads it."""
+        found = replica.fetch([self.path])[self.path]
+        assert isinstance(found, Record), found
+        return found
+
+    def people(self) -> list[str]:
+        """Its lines about people, with what the server has noted there."""
+        return [x for x in self.text.split("\r\n") if x.startswith(("ORGANIZER", "ATTENDEE"))]
 
     def forget(self) -> None:
         """What has left so far counts no more."""
@@ -94,3 +119,197 @@ def test_the_server_tells_the_guests_unless_it_is_asked_not_to(meeting: Meeting,
     assert status in (200, 201, 204)
     assert (meeting.told() == []) == asked
     assert (meeting.server.held("bob") == before) == asked
+
+
+# -- what syncd does ------------------------------------------------------------------------------------------
+
+LATER = Span(MONDAY + timedelta(hours=3), MONDAY + timedelta(hours=4))
+EDITS: dict[str, dict[str, object]] = {
+    "notes": {"description": "More notes"},
+    "subject": {"summary": "Another name"},
+    "place": {"location": "Room 1"},
+    "time": {"time": LATER},
+    "cancelled": {"status": "cancelled"},
+    "recurrence": {"recurrence": Recurrence("FREQ=WEEKLY;COUNT=3")},
+    "private": {"sensitivity": "private"},
+}
+
+
+@pytest.mark.parametrize("way", ["plain", "library"])
+def test_case_s1_a_server_that_schedules_is_known_though_it_says_so_in_several_lines(
+    meeting: Meeting, way: str
+) -> None:
+    url, path = meeting.server.url.rstrip("/"), meeting.path
+    sign_in = SignIn("ann", "ann")
+    transport = Plain(sign_in, True, 20) if way == "plain" else Library(url, sign_in, True, 20)
+    reply = transport.ask("OPTIONS", url + path, b"", {}).answer()
+    assert list(reply.chunks) == []
+    transport.close()
+    assert {"calendar-access", "calendar-auto-schedule", "inbox-availability"} <= set(reply.headers["dav"].split(", "))
+    replica = meeting.replica(way)
+    assert replica.telling() is Telling.CAN_BE_ASKED
+    replica.close()
+
+
+@pytest.mark.parametrize("way", ["plain", "library"])
+@pytest.mark.parametrize("edit", EDITS)
+def test_case_s1_s2_nobody_hears_of_a_write_into_a_meeting(meeting: Meeting, edit: str, way: str) -> None:
+    replica, people = meeting.replica(way), meeting.people()
+    with meeting.server.untouched("bob"):
+        replica.update(meeting.read(replica), EDITS[edit])
+    written = meeting.read(replica)
+    (name, value) = next(iter(EDITS[edit].items()))
+    assert written.fields[name] == value
+    assert meeting.people() == people  # no SCHEDULE-AGENT, no other status: as the server left them
+    replica.close()
+
+
+@pytest.mark.parametrize("way", ["plain", "library"])
+def test_case_s3_nobody_hears_of_a_deletion(meeting: Meeting, way: str) -> None:
+    replica = meeting.replica(way)
+    with meeting.server.untouched("bob"):
+        replica.delete(meeting.read(replica))
+    assert meeting.server.request("ann", "GET", meeting.path)[0] == 404
+    replica.close()
+
+
+def test_where_it_is_meant_the_server_tells_the_guests(meeting: Meeting) -> None:
+    replica, before = meeting.replica(), meeting.server.held("bob")
+    replica.update(meeting.read(replica), EDITS["time"], tell=True)
+    assert meeting.told() == [(CARL, "REQUEST")]
+    moved = meeting.server.held("bob")
+    assert moved != before
+    meeting.forget()
+    replica.delete(meeting.read(replica), tell=True)
+    assert meeting.told() == [(CARL, "CANCEL")]
+    assert meeting.server.held("bob") != moved
+    replica.close()
+
+
+def test_case_s2_those_who_are_invited_to_one_occurrence_are_guests_too(cyrus_server: Cyrus) -> None:
+    folder, uid = cyrus_server.calendar("ann", f"c{uuid.uuid4().hex[:12]}"), uuid.uuid4().hex
+    one = ("END:VEVENT", "BEGIN:VEVENT", f"UID:{uid}", "DTSTAMP:20261101T000000Z",
+           f"RECURRENCE-ID:{stamp(MONDAY + timedelta(days=7))}", f"DTSTART:{stamp(MONDAY + timedelta(days=7))}",
+           f"DTEND:{stamp(MONDAY + timedelta(days=7, hours=1))}", "SUMMARY:Review", *PEOPLE)  # fmt: skip
+    made = Meeting(cyrus_server, f"{folder}{uid}.ics", uid)
+    assert cyrus_server.put("ann", made.path, lines(uid, "RRULE:FREQ=WEEKLY;COUNT=3", *one)) == 201
+    made.forget()
+    replica = made.replica()
+    assert made.read(replica).guests == {BOB, CARL}
+    with cyrus_server.untouched("bob"):
+        replica.update(made.read(replica), {"time": LATER})
+        replica.update(made.read(replica), {"description": "More"})
+        replica.delete(made.read(replica))
+    replica.close()
+
+
+def test_a_copy_has_no_people_in_it_and_nobody_hears_of_it(cyrus_server: Cyrus) -> None:
+    folder, key = cyrus_server.calendar("ann", f"c{uuid.uuid4().hex[:12]}"), uuid.uuid4().hex
+    replica = CaldavReplica(Dav(cyrus_server.url, "ann", "ann"), folder, addresses=[ANN])
+    with cyrus_server.untouched("bob"):
+        fields = {"summary": "From the CRM", "time": LATER, "description": f"{BOB}, {CARL}"}
+        ref = replica.create(fields, key, kind="event", uid=f"{key}@crm", owner=ANN).ref
+        text = cyrus_server.request("ann", "GET", ref)[1]
+        assert "ORGANIZER" not in text and "ATTENDEE" not in text
+        found = replica.fetch([ref])[ref]
+        assert isinstance(found, Record) and (found.owner, found.guests) == ("", frozenset())
+        replica.update(found, {"summary": "Renamed"})
+        found = replica.fetch([ref])[ref]
+        assert isinstance(found, Record)
+        replica.delete(found)
+        assert replica.requests == 5  # what a server does with guests is not asked where there are none
+    replica.close()
+
+
+# -- servers that are not known -------------------------------------------------------------------------------
+
+
+def other(server: Cyrus, method: str, path: str, headers: dict[str, str], body: bytes, **said: str) -> Reply:
+    """What the server answers, under another name."""
+    status, sent, content = forward(server, method, path, headers, body)
+    return status, {**{k: v for k, v in sent.items() if k != "Server"}, **said}, content
+
+
+def test_case_s2_a_server_that_does_not_say_who_it_is_is_written_nothing(meeting: Meeting) -> None:
+    asked: list[str] = []
+
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        asked.append(method)
+        return other(meeting.server, method, path, headers, body, Server="nginx")
+
+    with proxy(meeting.server, rule) as server:
+        replica = meeting.replica(url=server.url)
+        assert replica.telling() is Telling.TELLS
+        before = meeting.text
+        for edit in EDITS.values():
+            with meeting.server.untouched("bob"), pytest.raises(Unsupported, match="would tell the guests"):
+                replica.update(meeting.read(replica), edit)
+        with meeting.server.untouched("bob"), pytest.raises(Unsupported, match="would tell the guests"):
+            replica.delete(meeting.read(replica))
+        assert meeting.text == before and not {"PUT", "DELETE"} & set(asked)
+        assert asked.count("OPTIONS") == 1  # for all of them
+        replica.update(meeting.read(replica), EDITS["time"], tell=True)
+        assert meeting.told() == [(CARL, "REQUEST")]
+        replica.close()
+
+
+@pytest.mark.parametrize("refused", ["OPTIONS", "PROPFIND", "principal", "boxes", "no DAV header"])
+def test_case_s2_what_cannot_be_asked_tells(meeting: Meeting, refused: str) -> None:
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        if method == refused or (refused == "principal" and "/principals/" in path):
+            return 403, {}, b""
+        if refused == "no DAV header" and method == "OPTIONS":
+            return 204, {"Allow": "GET, PUT", "Server": "Cyrus-HTTP/3.6.1"}, b""
+        if refused == "boxes" and "/principals/" in path:
+            status, sent, content = forward(meeting.server, method, path, headers, body)
+            return status, sent, content.replace(b"200 OK", b"403 Forbidden")
+        return None
+
+    with proxy(meeting.server, rule) as server:
+        replica = meeting.replica(url=server.url)
+        assert replica.telling() is Telling.TELLS
+        with meeting.server.untouched("bob"), pytest.raises(Unsupported):
+            replica.delete(meeting.read(replica))
+        replica.close()
+
+
+def test_case_s1_a_server_that_begins_to_schedule_is_asked_anew_in_each_pass(meeting: Meeting) -> None:
+    schedules: list[bool] = []
+
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        if method == "OPTIONS" and not schedules:
+            return 200, {"DAV": "1, 2, calendar-access"}, b""
+        if "/principals/" in path and not schedules:
+            status, sent, content = forward(meeting.server, method, path, headers, body)
+            return status, sent, content.replace(b"schedule-inbox-URL", b"x").replace(b"schedule-outbox-URL", b"y")
+        return None
+
+    with proxy(meeting.server, rule) as server:
+        replica = meeting.replica(url=server.url)
+        assert replica.telling() is Telling.NOBODY
+        schedules.append(True)
+        before = replica.requests
+        list(replica.changes(""))
+        assert replica.requests == before + 1  # a quiet pass asks nothing of this
+        assert replica.telling() is Telling.CAN_BE_ASKED
+        replica.close()
+
+
+def test_case_s3_sabre_is_asked_in_its_own_way_on_put_and_delete(meeting: Meeting) -> None:
+    """A server of sabre's behind its own header; it is told in sabre's way only (measured on sabre/dav 4.7.1)."""
+    sent: list[tuple[str, str | None, str | None]] = []
+
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        if method in ("PUT", "DELETE"):
+            sent.append((method, headers.get("Schedule-Reply"), headers.get("Scheduling-Enabled")))
+            headers["Scheduling-Enabled"] = "F"  # this one is Cyrus after all
+        named = {"Server": "nginx", "X-Sabre-Version": "4.7.1"}
+        return other(meeting.server, method, path, headers, body, **named)
+
+    with proxy(meeting.server, rule) as server:
+        replica = meeting.replica(url=server.url)
+        with meeting.server.untouched("bob"):
+            replica.update(meeting.read(replica), EDITS["notes"])
+            replica.delete(meeting.read(replica))
+        replica.close()
+    assert sent == [("PUT", "F", None), ("DELETE", "F", None)]

@@ -41,9 +41,9 @@ def proxy(server: Server, rule: Rule, tls: ssl.SSLContext | None = None) -> Iter
             if answer is None:
                 answer = forward(server, self.command, self.path, headers, body)
             status, sent, content = answer
-            self.send_response(status)
+            self.send_response_only(status)  # it says nothing of itself
             for name, value in sent.items():
-                if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
+                if name.lower() not in ("content-length", "connection", "transfer-encoding"):
                     for line in value.split("\n"):
                         self.send_header(name, line)
             self.send_header("Content-Length", str(len(content)))
