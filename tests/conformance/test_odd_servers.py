@@ -377,7 +377,7 @@ def test_lesson_9_what_a_server_would_send_is_not_caused(real: Server, said: str
                  "ATTENDEE;PARTSTAT=ACCEPTED:mailto:ann@us.example", "ATTENDEE:mailto:kim@acme.example")  # fmt: skip
         before = [x for x in desk.get("m").split("\r\n") if x.startswith(("ORGANIZER", "ATTENDEE"))]
         (record,) = desk.replica.fetch([f"{desk.path}m.ics"]).values()
-        assert isinstance(record, Record) and record.guests == {"ann@us.example", "kim@acme.example"}  # it was not told whose it is
+        assert isinstance(record, Record) and record.guests == {"ann@us.example", "kim@acme.example"}
         if said == "schedules":
             with pytest.raises(Unsupported):
                 desk.replica.update(record, {"location": "Room 1"})

@@ -15,6 +15,7 @@ import pytest
 from connectors.caldav import CaldavReplica
 from connectors.caldav.dav import Dav
 from connectors.caldav.transport import Library, Plain, SignIn
+from syncd.cli.radicale import Server
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
@@ -313,3 +314,58 @@ def test_case_s3_sabre_is_asked_in_its_own_way_on_put_and_delete(meeting: Meetin
             replica.delete(meeting.read(replica))
         replica.close()
     assert sent == [("PUT", "F", None), ("DELETE", "F", None)]
+
+
+# -- whose meeting it is --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["radicale", "xandikos"])
+def test_case_s5_the_server_says_that_an_organizer_without_an_address_is_she(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    server: Server = request.getfixturevalue(f"{name}_server")
+    path = server.calendar("ann", f"c{uuid.uuid4().hex[:12]}")
+    for n, organizer in enumerate(("/ann/", "/bob/", "mailto:")):
+        text = lines(f"m{n}", f"ORGANIZER;CN=Somebody:{organizer}", f"ATTENDEE:mailto:{CARL}", "ATTENDEE;CN=Ann:/ann/")
+        assert server.put("ann", f"{path}m{n}.ics", text) == 201
+    replica = CaldavReplica(Dav(server.url, "ann", "ann"), path, addresses=["ann@firm.example"])
+    refs = sorted(c.ref for page in replica.changes("") for c in page.changes)
+    before = replica.requests
+    owners = []
+    for record in replica.fetch(refs).values():
+        assert isinstance(record, Record)
+        owners.append(record.owner)
+        assert record.guests == {CARL} and "ann@firm.example" in record.fields["attendees"]
+    assert owners == ["ann@firm.example", "/bob/", "somebody"]
+    assert replica.requests == before + 3  # once: who owns it, and who that is
+    replica.fetch(refs)
+    list(replica.changes(""))
+    assert replica.requests == before + 5
+    replica.close()
+
+
+def test_case_s4_the_server_knows_her_other_address(meeting: Meeting) -> None:
+    replica = CaldavReplica(Dav(meeting.server.url, "ann", "ann"), meeting.path.rpartition("/")[0],
+                            addresses=["ann@firm.example"])  # fmt: skip
+    assert meeting.read(replica).owner == "ann@firm.example"
+    replica.close()
+
+
+def test_case_s4_a_calendar_that_bob_shares_does_not_make_his_meetings_hers(meeting: Meeting) -> None:
+    """Ann's calendar, read by bob's account: the owner is somebody else than who signs in."""
+
+    def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
+        if method != "PROPFIND" or b"current-user-principal" not in body:
+            return None
+        status, sent, content = forward(meeting.server, method, path, headers, body)
+        whose = content.replace(b"<D:current-user-principal><D:href>/dav/principals/user/ann/",
+                                b"<D:current-user-principal><D:href>/dav/principals/user/bob/")  # fmt: skip
+        assert whose != content
+        return status, sent, whose
+
+    with proxy(meeting.server, rule) as server:
+        path = meeting.path.rpartition("/")[0]
+        for address, owner in ((BOB, ANN), ("bob@firm.example", ANN), (ANN, ANN)):
+            replica = CaldavReplica(Dav(server.url, "ann", "ann"), path, addresses=[address])
+            assert meeting.read(replica).owner == owner
+            replica.close()
