@@ -39,6 +39,10 @@ class Whose:
         return self.addresses[0] if self.addresses else ""
 
 
+#: Of a calendar of which nobody says whose it is.
+NOBODYS = Whose()
+
+
 def _address(value: str) -> str:
     """The e-mail address that a value is, or ""."""
     text = value.strip()

@@ -8,7 +8,7 @@ so that a retry finds its own item.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -78,14 +78,17 @@ class CaldavReplica:
         read_only: bool = False,
         addresses: Sequence[str] = (),
         probed: Probed | None = None,
+        fields: Collection[str] | None = None,
     ) -> None:
-        """`addresses`: the employee's, the first one the CRM's; `probed`: what a probe has found of the server."""
+        """`addresses`: the employee's, the first one the CRM's; `probed`: what a probe has found of the server;
+        `fields`: those that may be written (None: all)."""
         self.dav = dav
         self.path = unquote(urlsplit(path).path).rstrip("/") + "/"
         self.kind = kind
         self._capabilities = Capabilities(kinds=frozenset({kind}), writable=not read_only)
         self._whose = Whose(tuple(normal_address(a) for a in addresses), self._is_owner)
         self._probed = probed
+        self._fields = frozenset(fields) if fields is not None else None
         self._manner: Manner | None = None
         self._owner: tuple[Owner | None] | None = None
         #: Stands in each cursor, so that another calendar's is never taken for this one's.
@@ -275,7 +278,7 @@ class CaldavReplica:
     def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         root = parse(str(record.native))
         headers = {} if tell else self._quiet(root)
-        apply(root, record.fields, changes, datetime.now(UTC))
+        apply(root, record.fields, changes, datetime.now(UTC), fields=self._fields)
         headers |= self._expecting(record)
         return Written(record.ref, self._put(record.ref, written(root), headers))
 
@@ -348,7 +351,8 @@ def _hashed(text: str) -> str:
 
 def connector(options: Mapping[str, Any]) -> CaldavReplica:
     """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca, also,
-    timeout; addresses: the employee's; probed: what a probe has found of the server (`Probed`), or nothing."""
+    timeout; addresses: the employee's; fields: those that the mapping writes; probed: what a probe has found
+    of the server (`Probed`), or nothing."""
     url = str(options["url"])
     dav = Dav(
         url,
@@ -367,5 +371,6 @@ def connector(options: Mapping[str, Any]) -> CaldavReplica:
         kind=str(options.get("kind", "event")),
         read_only=bool(options.get("read-only")),
         addresses=tuple(options.get("addresses") or filter(None, [options.get("address")])),
+        fields=options.get("fields"),
         probed=Probed(str(probed["identity"]), bool(probed["quiet"])) if probed else None,
     )

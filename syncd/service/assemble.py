@@ -182,6 +182,7 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens, emp
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
         **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail"}),
         "kind": lens.mapping.item,
+        "fields": [rule.item for rule in lens.rules.values() if rule.direction != "to-crm"],
         "address": employee.addresses[0],
         "addresses": list(employee.addresses),
         "zone": employee.zone,
