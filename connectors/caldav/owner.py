@@ -17,10 +17,12 @@ _WHO = (
 )
 _PRINCIPAL = (
     '<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:" xmlns:C="urn:ietf:params:xml:ns:caldav"><D:prop>'
-    "<C:calendar-user-address-set/><C:schedule-inbox-URL/><C:schedule-outbox-URL/></D:prop></D:propfind>"
+    "<C:calendar-user-address-set/><C:schedule-inbox-URL/><C:schedule-outbox-URL/><C:calendar-home-set/>"
+    "</D:prop></D:propfind>"
 )
 _ADDRESSES = "C:calendar-user-address-set"
 _BOXES = ("C:schedule-inbox-URL", "C:schedule-outbox-URL")
+_HOMES = ("C:calendar-home-set", "C:schedule-inbox-URL")
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,13 @@ class Owner:
     addresses: frozenset[str]
     #: The owner, or whoever is signed in, has an inbox or an outbox for scheduling.
     boxes: bool
+    #: Where the employee's collections lie, the inbox by itself where it lies elsewhere.
+    homes: tuple[str, ...] = ()
+
+    @property
+    def mail(self) -> list[str]:
+        """Those of the addresses to which mail goes."""
+        return sorted(a for a in self.addresses if "@" in a and "/" not in a and ":" not in a)
 
 
 def calendar_user(value: str, url: str = "") -> str:
@@ -52,7 +61,7 @@ def owner_of(dav: Dav, path: str, employee: Collection[str]) -> Owner | None:
         found, _ = dav.multistatus("PROPFIND", quote(path), _WHO, "0")
         signed_in = [h for r in found for h in r.hrefs("D:current-user-principal")]
         owners = [h for r in found for h in r.hrefs("D:owner")] or signed_in
-        addresses, boxes = set[str](), False
+        addresses, boxes, homes = set[str](), False, list[str]()
         for principal in dict.fromkeys([*owners, *signed_in]):
             described, _ = dav.multistatus("PROPFIND", principal, _PRINCIPAL, "0")
             if not described or any(r.refuses(name) for r in described for name in _BOXES):
@@ -63,7 +72,8 @@ def owner_of(dav: Dav, path: str, employee: Collection[str]) -> Owner | None:
                 _names([principal], dav.url) <= _names(them, dav.url) for them in (owners, signed_in)
             ):
                 addresses |= names
-        return Owner(frozenset(addresses), boxes) if owners else None
+                homes += [h for r in described for name in _HOMES for h in r.hrefs(name)]
+        return Owner(frozenset(addresses), boxes, tuple(homes)) if owners else None
     except (Gone, Rejected, InternalError, ValueError):
         return None
 

@@ -19,6 +19,7 @@ from connectors.caldav.dav import TIMEOUT, Dav, InternalError, Listing, Resource
 from connectors.caldav.lines import BadCalendar, Component, parse, written
 from connectors.caldav.owner import Owner, calendar_user, owner_of
 from connectors.caldav.people import Whose, hears
+from connectors.caldav.probe import probe
 from connectors.caldav.read import COMPONENTS, Entry, NoEntry, read
 from connectors.caldav.scheduling import Manner, Probed, evidence_of, manner_of
 from connectors.caldav.write import apply, new_object
@@ -33,7 +34,9 @@ from syncd.ports import (
     Gone,
     Page,
     PortError,
+    Probe,
     Rejected,
+    Replica,
     Stale,
     Telling,
     Transient,
@@ -307,20 +310,29 @@ class CaldavReplica:
 
     def _is_owner(self, value: str) -> bool:
         """Whether the server says that this calendar user is the owner of the calendar; it is asked once."""
-        if self._owner is None:
-            self._owner = (owner_of(self.dav, self.path, self._whose.addresses),)
-        owner = self._owner[0]
+        owner = self._owner[0] if self._owner is not None else self.owner()
         return owner is not None and calendar_user(value, self.dav.url) in owner.addresses
 
     # -- guests ------------------------------------------------------------------------------------------
+
+    def owner(self) -> Owner | None:
+        """Whose calendar it is, asked anew. Raises Transient, AuthFailed."""
+        self._owner = (owner_of(self.dav, self.path, self._whose.addresses),)
+        return self._owner[0]
+
+    def probe(self, guest: Replica, *, aloud: str, quiet: str, wait: float) -> Probe:
+        if not isinstance(guest, CaldavReplica) or urlsplit(guest.dav.url).netloc != urlsplit(self.dav.url).netloc:
+            raise Rejected("the two calendars are kept at different servers")
+        names = (self._whose.name, guest._whose.name)
+        evidence = evidence_of(self.dav, self.path, self.owner())
+        return probe(self, guest, evidence, aloud=aloud, quiet=quiet, wait=wait, prefer=names)
 
     def telling(self) -> Telling:
         return self._telling().telling
 
     def _telling(self) -> Manner:
         if self._manner is None:
-            self._owner = (owner_of(self.dav, self.path, self._whose.addresses),)
-            self._manner = manner_of(evidence_of(self.dav, self.path, self._owner[0]), self._probed)
+            self._manner = manner_of(evidence_of(self.dav, self.path, self.owner()), self._probed)
         return self._manner
 
     def _quiet(self, root: Component) -> dict[str, str]:

@@ -18,6 +18,7 @@ from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
 from syncd.secrets import SecretFault, digest_key, resolve
+from syncd.service.probe import probed
 from syncd.settings import Account, Configuration, EmployeeEntry
 from syncd.store import Store
 
@@ -187,6 +188,7 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens, emp
         "addresses": list(employee.addresses),
         "zone": employee.zone,
         "state": str(configuration.state),
+        "probed": probed(configuration, account.profile),
     }
     if lens.mapping.item == "message":
         options |= {
