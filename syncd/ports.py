@@ -269,6 +269,14 @@ class Filing(Protocol):
         """Makes a lead for somebody whom the CRM does not know, once for a key: "lead number"."""
 
 
+@runtime_checkable
+class Knowing(Protocol):
+    """A CRM that can say whether it knows others than before."""
+
+    def people_version(self) -> str:
+        """Changes whenever an address that `Crm.known` knows is added, changed or removed."""
+
+
 @dataclass(frozen=True)
 class Create:
     """One of several records to be made: what `create` takes."""

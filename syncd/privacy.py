@@ -1,8 +1,9 @@
 """What may cross: the only way from an item to the engine (design §7).
 
-`admit` takes an item and the policy and returns all of it, a block of time, or nothing. What it
-withholds the engine never holds, so it cannot reach the CRM, the store, a log or an error. Every
-occurrence of a series is judged by itself. Pure.
+`admit` takes an item and the policy and returns all of it, a block of time, or nothing, and names the
+occurrences of which less is shown than they are. What it withholds the engine never holds, so it cannot
+reach the CRM, the store, a log or an error; `syncd.engine.gate` asks it for every item. A word of
+sensitivity that nobody knows is private before anything else sees it (RFC 5545 §3.8.1.3). Pure.
 """
 
 from __future__ import annotations
@@ -87,29 +88,68 @@ _OF_BLOCK = ("time", "show-as", "due")
 
 @dataclass(frozen=True)
 class Admission:
-    """What the engine may see of an item. `busy` and `partial` are never written back to."""
+    """What the engine may see of an item: that it is there, under which ref, version and identity, and the
+    record as far as it may cross. `busy` and `partial` are never written back to."""
 
     verdict: Verdict
+    ref: str
+    version: str
+    kind: str
+    uid: str
     record: Record | None = None
+    #: Original starts of the occurrences that are not shown, or only as less than they are.
+    masked: frozenset[str] = frozenset()
 
     @property
     def read_only(self) -> bool:
         """True when what is seen is not the item itself, so nothing may be written into it."""
         return self.verdict in ("busy", "partial")
 
+    @property
+    def whole(self) -> bool:
+        """True when all of the item is seen: only that may be deleted."""
+        return self.verdict == "full" and not self.masked
+
 
 def admit(record: Record, policy: Policy, *, ours: bool = False) -> Admission:
     """What may cross of the item. `ours`: it is the copy of a CRM activity that is itself
     private; that came from the CRM and has nothing to hide from it."""
+    record = _in_known_words(record)
+    verdict, seen, masked = _judged(record, policy, ours=ours)
+    shown = replace(seen, native=None) if seen is not None else None
+    return Admission(verdict, record.ref, record.version, record.kind, record.uid, shown, masked)
+
+
+def _judged(record: Record, policy: Policy, *, ours: bool) -> tuple[Verdict, Record | None, frozenset[str]]:
     if ours:
-        return Admission("full", record)
+        return "full", record, frozenset()
     rule = _rule(record.fields.get("sensitivity"), policy)
     recurrence: Recurrence = record.fields.get("recurrence") or Recurrence()
     if rule == "withhold":
-        return _public_occurrences(record, recurrence, policy)
+        public = _public_occurrences(record, recurrence, policy)
+        return ("withheld" if public is None else "partial"), public, frozenset()
     if rule == "busy-only":
-        return Admission("busy", _block(record, recurrence, policy))
-    return Admission("full", _with_judged_overrides(record, recurrence, policy))
+        return "busy", _block(record, recurrence, policy), frozenset()
+    return "full", *_with_judged_overrides(record, recurrence, policy)
+
+
+_WORDS = (None, "", "public", "private", "confidential", EXCLUDED)
+
+
+def _in_known_words(record: Record) -> Record:
+    """The record with each sensitivity that nobody knows as private, in its occurrences too."""
+    fields = dict(record.fields)
+    recurrence: Recurrence = fields.get("recurrence") or Recurrence()
+    odd = [k for k, changed in recurrence.overrides.items() if changed.get("sensitivity") not in _WORDS]
+    if fields.get("sensitivity") in _WORDS and not odd:
+        return record
+    if fields.get("sensitivity") not in _WORDS:
+        fields["sensitivity"] = "private"
+    if odd:
+        known = {k: MappingProxyType({**recurrence.overrides[k], "sensitivity": "private"}) for k in odd}
+        overrides = MappingProxyType({**recurrence.overrides, **known})
+        fields["recurrence"] = replace(recurrence, overrides=overrides)
+    return replace(record, fields=fields)
 
 
 def _rule(sensitivity: Value, policy: Policy) -> str:
@@ -141,25 +181,27 @@ def _block(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
     return replace(record, fields=fields, uid="", owner="", native=None)
 
 
-def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
+def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Policy) -> tuple[Record, frozenset[str]]:
     if not any("sensitivity" in changed for changed in recurrence.overrides.values()):
-        return record
+        return record, frozenset()
     overrides: dict[str, Mapping[str, Value]] = {}
     hidden: set[str] = set()
+    busy: set[str] = set()
     for key, changed in recurrence.overrides.items():
         rule = _rule(changed.get("sensitivity", record.fields.get("sensitivity")), policy)
         if rule == "withhold":
             hidden.add(key)
         elif rule == "busy-only":
+            busy.add(key)
             blank: dict[str, Value] = {"summary": policy.busy_subject, "description": "", "location": ""}
             overrides[key] = blank | ({"time": changed["time"]} if "time" in changed else {})
         else:
             overrides[key] = changed
     seen = replace(recurrence, overrides=MappingProxyType(overrides), exdates=recurrence.exdates | hidden)
-    return replace(record, fields={**record.fields, "recurrence": seen})
+    return replace(record, fields={**record.fields, "recurrence": seen}), frozenset(hidden | busy)
 
 
-def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) -> Admission:
+def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) -> Record | None:
     """Of a withheld series: the occurrences that say of themselves that they are public."""
     public: dict[str, dict[str, Value]] = {}
     for key, changed in recurrence.overrides.items():
@@ -170,8 +212,11 @@ def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) 
                 fields["time"] = span.moved_to(like(parse_moment(key), span.start))
             public[key] = fields
     if not public:
-        return Admission("withheld")
+        return None
     first = min(public)
     recurrence = Recurrence(rdates=frozenset(public), overrides=MappingProxyType(public))
     fields = {**public[first], "recurrence": recurrence}
-    return Admission("partial", replace(record, fields=fields, native=None))
+    usual = record.fields.get("time")
+    if isinstance(usual, Span):  # the series counts from where its first occurrence was, not from where it went
+        fields["time"] = usual.moved_to(like(parse_moment(first), usual.start))
+    return replace(record, fields=fields)

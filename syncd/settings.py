@@ -195,6 +195,9 @@ class Account(Strict):
     token_command: str = Field("", alias="token-command")
     #: Path of the calendar or task list on the server; at Exchange the name of a folder, if not the usual one.
     calendar: str = ""
+    #: Of several calendars (or task lists) of an employee the one that takes what comes from the CRM; the first if
+    #: none says so.
+    default: bool = False
     #: Mailbox that a service account opens; the account's own if left out.
     mailbox: str = ""
     #: What the employee wants of the own mailbox.

@@ -13,7 +13,7 @@ from typing import Any
 from syncd.model.fields import Fields, Limit, kind_of
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.model.recurrence import Recurrence
+from syncd.model.recurrence import Recurrence, shifted
 from syncd.model.span import Span
 from syncd.ports import (
     Capabilities,
@@ -25,6 +25,7 @@ from syncd.ports import (
     PortError,
     Rejected,
     Stale,
+    Telling,
     Unsupported,
     Written,
 )
@@ -41,12 +42,18 @@ class Write:
 
 
 def applied(old: Fields, seen: Fields, changes: Fields) -> dict[str, Any]:
-    """The changes in place: a recurrence is applied as the difference from what was seen."""
+    """The changes in place: the dates of a series move with it; a recurrence is applied as the difference from
+    what was seen."""
     made = {**old, **changes}
+    held: Recurrence = old.get("recurrence") or Recurrence()
+    shown: Recurrence = seen.get("recurrence") or Recurrence()
+    if isinstance(changes.get("time"), Span) and isinstance(old.get("time"), Span):
+        before, after = old["time"].start, changes["time"].start
+        held, shown = shifted(held, before, after), shifted(shown, before, after)
+        made["recurrence"] = held
     if "recurrence" in changes:
         kind = kind_of("recurrence")
-        held: Recurrence = old.get("recurrence") or Recurrence()
-        was, new = kind.elements(seen.get("recurrence")), kind.elements(changes["recurrence"])
+        was, new = kind.elements(shown), kind.elements(changes["recurrence"])
         have = dict.fromkeys(kind.elements(held), held)
         for key in was.keys() - new.keys():
             have.pop(key, None)
@@ -79,6 +86,9 @@ class MemoryReplica:
     oldest: int = 0
     unreadable: set[str] = field(default_factory=set)
     calls: int = 0
+    #: What its server does with a write into a meeting that has guests, and what it has sent: (ref, what).
+    server: Telling = Telling.NOBODY
+    outbox: list[tuple[str, str]] = field(default_factory=list)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -88,6 +98,18 @@ class MemoryReplica:
     def requests(self) -> int:
         return self.calls
 
+    def telling(self) -> Telling:
+        return self.server
+
+    def _tell(self, held: Record, what: str, *, tell: bool) -> None:
+        """The last guard of a connector: without a word nobody is told, or nothing is written."""
+        if not held.guests or self.server is Telling.NOBODY:
+            return
+        if not tell and self.server is Telling.TELLS:
+            raise Unsupported("the server would tell the guests")
+        if tell:
+            self.outbox.append((held.ref, what))
+
     # -- what a person does -------------------------------------------------------------------------
 
     def put(self, ref: str, kind: str, fields: Fields, **more: Any) -> Record:
@@ -96,14 +118,20 @@ class MemoryReplica:
         old = self.records.get(ref)
         record = Record(ref, str(self.number), kind, dict(fields), modified=self.clock(), **more)
         if old is not None and not more:
-            record = replace(record, uid=old.uid, key=old.key, owner=old.owner)
+            record = replace(record, uid=old.uid, key=old.key, owner=old.owner, guests=old.guests)
+        if record.fields.get("attendees"):
+            guests = frozenset(record.fields["attendees"]) - {f"{self.name}@us.example"}
+            record = replace(record, guests=guests)
         self.records[ref] = record
         self._announce(ref)
         return record
 
     def edit(self, ref: str, **changes: Any) -> None:
-        """A person changes some fields."""
-        self.put(ref, self.records[ref].kind, {**self.records[ref].fields, **changes})
+        """A person changes some fields; a series' dates move with it."""
+        old = self.records[ref].fields
+        if "time" in changes and "recurrence" not in changes and old.get("recurrence"):
+            changes["recurrence"] = shifted(old["recurrence"], old["time"].start, changes["time"].start)
+        self.put(ref, self.records[ref].kind, {**old, **changes})
 
     def remove(self, ref: str) -> None:
         """A person deletes the record."""
@@ -195,6 +223,7 @@ class MemoryReplica:
             raise Gone("not there")
         if held.version != record.version:
             raise Stale("changed meanwhile")
+        self._tell(held, "update", tell=tell)
         self.number += 1
         made = self._shaped(applied(held.fields, record.fields, changes))
         self.records[record.ref] = replace(held, version=str(self.number), fields=made, modified=self.clock())
@@ -211,6 +240,7 @@ class MemoryReplica:
             raise Gone("not there")
         if held.version != record.version:
             raise Stale("changed meanwhile")
+        self._tell(held, "cancel", tell=tell)
         self.log.append(Write("delete", record.ref, held.fields, {}))
         del self.records[record.ref]
         self.number += 1
@@ -255,6 +285,9 @@ class MemoryCrm(MemoryReplica):
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         return {a: self.people[a] for a in addresses if a in self.people}
+
+    def people_version(self) -> str:
+        return repr(sorted(self.people.items()))
 
     def statuses(self) -> Mapping[str, str]:
         return {"open": "open", "in-process": "open", "completed": "completed", "rejected": "rejected"}

@@ -158,6 +158,10 @@ class BuiltinCrm:
         with _port_errors():
             return {address: party.type for address, party in self.crm.resolve(addresses).items()}
 
+    def people_version(self) -> str:
+        with _port_errors(), self.crm.reading() as connection:
+            return str(people.version(connection))
+
     def correspondents(self, addresses: Iterable[str]) -> Mapping[str, Correspondent]:
         with _port_errors():
             found = self.crm.resolve(addresses)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import ConfigOption, JsonOption, app, configuration, fail, house, print_json
+from syncd.cli.app import WAITS, ConfigOption, JsonOption, app, configuration, fail, house, print_json
 
 
 @app.command()
@@ -35,6 +35,11 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
                         for p in parked(tx, pairing.id)
                     ],
                     "conflicts": len(conflicts(tx, pairing.id)),
+                    "waiting": [
+                        {"activity": row.crm_ref, "item": link.item_ref, "fields": link.waits.split(",")}
+                        for link in tx.waiting(pairing.id)
+                        if (row := tx.row(link.activity)) is not None
+                    ],
                 }
             )
     if json:
@@ -42,7 +47,7 @@ def status(config: ConfigOption = None, json: JsonOption = False) -> None:
     else:
         for one in shown:
             _status_lines(one)
-    if any(s["parked"] or s["held"] or s["conflicts"] for s in shown):
+    if any(s["parked"] or s["held"] or s["conflicts"] or s["waiting"] for s in shown):
         raise typer.Exit(1)
 
 
@@ -55,6 +60,8 @@ def _status_lines(one: dict[str, Any]) -> None:
     for entry in one["parked"]:
         typer.echo(f"  parked since {entry['since']}: {entry['ref']}: {entry['reason']}")
         typer.echo("    mend it at its source and it goes on by itself")
+    for entry in one["waiting"]:
+        typer.echo(f"  {', '.join(entry['fields'])} of {entry['activity'] or entry['item']}: {WAITS}")
     if one["held"]:
         typer.echo(f"  {one['held']} deletion(s) held: if they are meant, run: syncd approve {one['pairing']}")
     if one["conflicts"]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import ConfigOption, JsonOption, app, configuration, fail, house, print_json
+from syncd.cli.app import WAITS, ConfigOption, JsonOption, app, configuration, fail, house, print_json
 
 Only = Annotated[list[str] | None, typer.Argument(help="Employees or pairings (employee/account); all if left out.")]
 
@@ -101,19 +101,25 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
     with house(config, only) as opened:
         copy = opened.store.copy()
         pretending = rehearsed(opened.pairings)
-        results, writes = [], {}
+        results, writes, waits = [], {}, {}
         chosen = {p.id for p in opened.chosen}
         for pairing in pretending:
             if pairing.id not in chosen:
                 continue
             results.append(run_one(pairing, pretending, copy, opened.key, _now()))
             writes[pairing.id] = planned(pairing)
+            with copy.reading() as tx:
+                found = [(k, tx.row(k.activity)) for k in tx.waiting(pairing.id)]
+            waits[pairing.id] = [
+                {"activity": row.crm_ref, "item": k.item_ref, "fields": k.waits.split(",")} for k, row in found if row
+            ]
         copy.close()
     if json:
         shown = []
         for result in results:
             steps = [vars(replace(w, title="")) for w in writes[result.pairing]]
-            shown.append({**result.as_json(), "would": [{k: v for k, v in s.items() if k != "title"} for s in steps]})
+            would = [{k: v for k, v in s.items() if k != "title"} for s in steps]
+            shown.append({**result.as_json(), "would": would, "waits": waits[result.pairing]})
         print_json({"version": 1, "pairings": shown})
     else:
         for result in results:
@@ -122,6 +128,8 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
                 what = f" ({', '.join(write.fields)})" if write.op == "update" else ""
                 where = "CRM" if write.side == "crm" else "groupware"
                 typer.echo(f"  {write.op:7} in the {where:9} {write.title}{what}")
+            for each in waits[result.pairing]:
+                typer.echo(f"  {', '.join(each['fields'])} of {each['activity'] or each['item']}: {WAITS}")
     raise typer.Exit(exit_status(results))
 
 
@@ -142,6 +150,7 @@ def summary(result: Any, *, future: bool = False) -> str:
         "parked": "parked (syncd status says why)",
         "conflicts": "in conflict (syncd conflicts)",
         "held": "deletions held (syncd approve)",
+        "waiting": "waiting for a word to the guests (syncd status)",
     }
     parts += [f"{n[k]} {text}" for k, text in names.items() if n[k] and not (k == "linked" and n["created_crm"])]
     passed = result.report.passed_over
@@ -161,15 +170,16 @@ def sync(
 ) -> None:
     """Bring every pairing into step, once."""
     from syncd.logs import set_up, silent
-    from syncd.service.runner import exit_status, run_one
+    from syncd.service.runner import Result, exit_status, once_more, run_one
 
     if verbose:
         set_up(json=False, verbose=True)
     else:
         silent()
-    results = []
+    results: list[Result] = []
     with house(config, only) as opened, _progress(json) as note:
-        for pairing in opened.chosen:
+
+        def one(pairing: Any, *, full: bool) -> None:
             result = run_one(
                 pairing,
                 opened.pairings,
@@ -177,11 +187,16 @@ def sync(
                 opened.key,
                 _now(),
                 full=full,
-                progress=lambda done, name=pairing.id: note(name, done),  # type: ignore[misc]
+                progress=lambda done: note(pairing.id, done),
             )
             results.append(result)
             if not json:
                 typer.echo(f"{result.pairing}: {summary(result)}", err=bool(result.error))
+
+        for pairing in opened.chosen:
+            one(pairing, full=full)
+        for pairing in once_more(results, opened.chosen):
+            one(pairing, full=False)
     if json:
         print_json({"version": 1, "pairings": [r.as_json() for r in results]})
     raise typer.Exit(exit_status(results))

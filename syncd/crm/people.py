@@ -187,7 +187,20 @@ def _keep(connection: Connection, sheet: Sheet, rows: list[dict[str, Any]]) -> t
         elif any(there[k] != v for k, v in values.items()):
             connection.execute(update(sheet.table).where(sheet.table.c.id == row["id"]).values(**values))
             changed += 1
+    if new or changed:
+        _note_change(connection)
     return new, changed
+
+
+def _note_change(connection: Connection) -> None:
+    where = t.counter.c.name == "people"
+    if connection.execute(update(t.counter).where(where).values(value=t.counter.c.value + 1)).rowcount == 0:
+        connection.execute(insert(t.counter).values(name="people", value=1))
+
+
+def version(connection: Connection) -> int:
+    """Changes whenever somebody's data do."""
+    return int(connection.execute(select(t.counter.c.value).where(t.counter.c.name == "people")).scalar() or 0)
 
 
 def listing(connection: Connection, kind: str) -> list[dict[str, Any]]:

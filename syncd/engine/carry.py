@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
 from syncd.engine.merge import Merge, image
 from syncd.engine.occurrences import with_occurrences
 from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
-from syncd.engine.plan import Rule
-from syncd.engine.redact import redact
+from syncd.engine.plan import SPEAKING, Rule
+from syncd.engine.redact import erase_history, note_exposed, redact
 from syncd.engine.write_crm import create_activity, delete_activity, update_activity
 from syncd.engine.write_item import create_item, delete_item, update_item
 from syncd.mapping import blocks
@@ -25,6 +26,8 @@ def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
     """Losers are kept before anything replaces them: where a value lost, and where an occurrence goes
     whose words are still to cross, the CRM's side is written before the item's."""
     for part in parts:
+        if part.exposed:
+            note_exposed(ctx, part.look.link)
         goes = _goes(part)
         if goes:  # nobody can be asked about an occurrence that is no longer there: the CRM's word holds
             part.merge.losers |= {name: item for name, (item, _) in part.merge.asks.items()}
@@ -62,7 +65,9 @@ def _refresh_block(ctx: Context, record: Record, part: Part) -> None:
     if "notes" not in ctx.pairing.lens.rules or "notes" in merged.to_item:
         return
     held = str(record.fields.get("description") or "")
-    limit = ctx.pairing.replica.capabilities.limit("description").length
+    if at.sides.may.down("notes") is not May.YES:
+        return
+    limit = ctx.items.capabilities.limit("description").length
     if blocks.attach(held, participants_lines(at.activity.fields), limit) == held:
         return
     merged.to_item["notes"] = blocks.cut(held)
@@ -78,7 +83,7 @@ def _write_single(ctx: Context, record: Record, part: Part) -> None:
     lens, activity = ctx.pairing.lens, part.look.activity
     changes = lens.to_item(part.merge.to_item)
     if part.look.link.role == "copy" and activity is not None:
-        lens.dress_item(changes, participants_lines(activity.fields), ctx.pairing.replica.capabilities)
+        lens.dress_item(changes, participants_lines(activity.fields), ctx.items.capabilities)
     if changes:
         _written([part], update_item(ctx, record, changes, [(part.look, part.merge, "")]))
 
@@ -116,8 +121,8 @@ def _write_series(ctx: Context, record: Record, parts: Sequence[Part]) -> None:
 def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
     """What the activity shows, for an occurrence that comes back. What the series itself says already,
     in full where the CRM has it cut, is left to the series."""
-    lens, caps, digester = ctx.pairing.lens, ctx.pairing.replica.capabilities, at.sides.digester
-    down = {n: v for n, v in at.sides.crm.items() if lens.rules[n].direction in ("both", "to-groupware")}
+    lens, caps, digester = ctx.pairing.lens, ctx.items.capabilities, at.sides.digester
+    down = {n: v for n, v in at.sides.crm.items() if at.sides.may.down(n) is May.YES}
     images = {n: lens.on_item(n, v, caps) for n, v in down.items()}
     series = item_view(ctx, record.fields, at.link.role)
     same = {n for n, v in down.items() if n in series and n != "time" and _says(ctx, n, series[n], v)}
@@ -128,8 +133,8 @@ def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
 
 
 def _says(ctx: Context, name: str, series: Value, crm: Value) -> bool:
-    caps = (ctx.pairing.replica.capabilities, ctx.pairing.crm.capabilities)
-    return ctx.pairing.lens.agree(name, series, crm, caps) or image(crm, series)
+    caps = (ctx.items.capabilities, ctx.pairing.crm.capabilities)
+    return ctx.pairing.lens.agree(name, series, crm, caps) or (not caps[1].exact and image(crm, series))
 
 
 def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:
@@ -137,13 +142,28 @@ def _written(parts: Sequence[Part], links: Sequence[Link]) -> None:
         part.item_written, part.link = True, link
 
 
+def _keeps_an_old_subject(ctx: Context, part: Part) -> bool:
+    """True when somebody has changed the subject in the CRM, and its notes still keep the long one."""
+    at = part.look
+    if at.activity is None or part.decision.rule not in SPEAKING or not at.sides.may.up("subject"):
+        return False
+    return ctx.pairing.lens.is_stale(at.activity.fields, ctx.pairing.crm.capabilities)
+
+
 def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     """The CRM's side, and what concerns the item as a whole."""
+    at = part.look
+    if not part.kept_first:
+        _write_rest(ctx, part, admission)
+    if part.exposed:
+        erase_history(ctx, at.link, part.row)
+        part.crm_written = True
+
+
+def _write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     at, rule = part.look, part.decision.rule
     seen = admission.record if admission else None
-    if part.kept_first:
-        return
-    if part.merge.to_crm:
+    if part.merge.to_crm or _keeps_an_old_subject(ctx, part):
         part.link = update_activity(ctx, at, part.merge, part.decision.rest)
         part.crm_written = True
     elif rule is Rule.CREATE_CRM:
@@ -158,5 +178,5 @@ def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     elif rule in (Rule.REDACT, Rule.UNFILE):
         redact(ctx, at, part.row)
     elif rule in (Rule.DELETE_ITEM, Rule.TAKE_BACK) and seen is not None and not part.item_written:
-        part.link = delete_item(ctx, at.link, seen, part.decision.rest)
+        part.link = delete_item(ctx, at, seen, part.decision.rest)
         part.item_written = True

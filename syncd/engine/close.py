@@ -7,31 +7,40 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
+from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import Activity, Rule
 from syncd.model.fields import kind_of
-from syncd.model.record import Record
 from syncd.store import Link, Transaction
 from syncd.store.journal import close_conflicts, keep_conflict, unpark
 
 
-def close(ctx: Context, unit: Unit, parts: Sequence[Part], record: Record | None, outcome: Outcome) -> None:
-    """The last transaction: bases that moved without a write, versions, rests, and the announcements."""
+def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, outcome: Outcome) -> None:
+    """The last transaction: bases that moved without a write, versions, rests, and the announcements.
+
+    Args:
+        version: the item's, as it was read; None when it is gone.
+    """
     with ctx.store.transaction() as tx:
         for part in parts:
-            _close_part(ctx, tx, part, record)
+            _close_part(ctx, tx, part, version)
         if outcome.deferred:
             return
         for entry in unit.entries:
-            if outcome.due and entry.side == ("item" if unit.ref is not None else "crm"):
+            if outcome.due:  # of either side: what was announced is not dealt with before that day
                 tx.postpone(ctx.pairing.id, entry, outcome.due)
             else:
                 tx.clear(ctx.pairing.id, [entry])
             unpark(tx, ctx.pairing.id, entry.side, entry.ref)
+        if unit.ref is not None:
+            unpark(tx, ctx.pairing.id, "item", unit.ref)
+        for part in parts:  # a park ends with its cause, whichever side it was seen from
+            if part.row.crm_ref is not None:
+                unpark(tx, ctx.pairing.id, "crm", part.row.crm_ref)
 
 
-def _close_part(ctx: Context, tx: Transaction, part: Part, record: Record | None) -> None:
+def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) -> None:
     at, decision = part.look, part.decision
     link = tx.link(at.link.id)
     if link is None:
@@ -42,7 +51,7 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, record: Record | None
         tx.drop_link(link)
         ctx.explain(tx, link, decision)
         return
-    values = _settled(ctx, part, link, record)
+    values = _settled(ctx, part, link, version)
     current = {n: getattr(link, n) for n in values}
     changed = {n: v for n, v in values.items() if current[n] != v}
     tx.set_link(link.id, **changed)
@@ -64,18 +73,20 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, record: Record | None
     ctx.report.conflicts += len(asks)
     ctx.report.resting += rule is Rule.REST
     wrote = {"to-groupware": sorted(part.merge.to_item), "to-crm": sorted(part.merge.to_crm)}
-    stays = sorted(f"{name} ({side})" for side, name in part.merge.stays)
-    detail = {k: v for k, v in {**wrote, "stays": stays, "asks": sorted(asks)}.items() if v}
+    stays = sorted({f"{name.partition(' ')[0]} ({side})" for side, name in part.merge.stays})
+    waits = list(part.waits) if ",".join(part.waits) != at.link.waits else []
+    detail = {k: v for k, v in {**wrote, "stays": stays, "asks": sorted(asks), "waits": waits}.items() if v}
     if detail or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
         ctx.explain(tx, link, decision, **detail)
 
 
-def _settled(ctx: Context, part: Part, link: Link, record: Record | None) -> dict[str, Any]:
-    """The link's columns after the unit."""
+def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[str, Any]:
+    """The link's columns after the unit. A version is kept only of what the base speaks of: where something was
+    not dealt with (it rests, it waits, a person is asked), the next full comparison looks again."""
     at, decision = part.look, part.decision
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {"waits": ",".join(part.waits) if part.counted else ""}
     if decision.rule in (Rule.REDACT, Rule.UNFILE):
-        return {"item_version": record.version if record else "", "rest": link.rest}
+        return {"item_version": version or "", "rest": link.rest}
     accepted = {n: v for n, v in at.sides.item_base.items() if at.link.item_base.get(n) != v}
     accepted_crm = {n: v for n, v in at.sides.crm_base.items() if at.link.crm_base.get(n) != v}
     if decision.rule not in (Rule.CREATE_CRM, Rule.CREATE_ITEM):
@@ -93,12 +104,17 @@ def _settled(ctx: Context, part: Part, link: Link, record: Record | None) -> dic
         if texts:
             values["texts"] = {**link.texts, **texts}
     unconfirmed = {k: list(v) for k, v in link.unconfirmed.items()}
-    if record is not None and not part.item_written:
-        values["item_version"] = record.version
+    open_item, open_crm = _open(part, link, values)
+    if version is not None and not part.item_written:
+        values["item_version"] = "" if open_item else version
         unconfirmed.pop("item", None)
+    elif open_item:
+        values["item_version"] = ""
     if at.activity is not None and not part.crm_written:
-        values["crm_version"] = at.activity.version
+        values["crm_version"] = "" if open_crm else at.activity.version
         unconfirmed.pop("crm", None)
+    elif open_crm:
+        values["crm_version"] = ""
     for side, name in part.merge.stays:
         unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
     values["unconfirmed"] = {k: v for k, v in unconfirmed.items() if v}
@@ -108,3 +124,15 @@ def _settled(ctx: Context, part: Part, link: Link, record: Record | None) -> dic
     if decision.rest == "private":
         values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
     return values
+
+
+def _open(part: Part, link: Link, values: dict[str, Any]) -> tuple[bool, bool]:
+    """Which side (item, activity) shows a change that has not been dealt with."""
+    at, merge = part.look, part.merge
+    if part.waits or merge.asks:
+        return bool(merge.asks), True
+    if part.decision.rule is not Rule.REST or part.decision.rest == "private":
+        return False, False
+    item_base, crm_base = values.get("item_base", link.item_base), values.get("crm_base", link.crm_base)
+    item = changed(at.sides.digester, item_base, at.sides.item) and at.item_fields is not None
+    return item, changed(at.sides.digester, crm_base, at.sides.crm) and at.activity is not None

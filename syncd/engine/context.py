@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from syncd.engine.digest import Digester
+from syncd.engine.gate import Gate
 from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.plan import HOLDERS, Decision
 from syncd.store import Link, Row, Store, Transaction
@@ -31,6 +33,10 @@ class Report:
     parked: int = 0
     conflicts: int = 0
     held: int = 0
+    #: Meetings with guests of which something waits until somebody changes it in the calendar.
+    waiting: int = 0
+    #: Pairings that have to make another pass before this one can go on with something.
+    again: set[str] = field(default_factory=set)
     #: Messages that are none of the CRM's business, by the kind of mail they are.
     passed_over: dict[str, int] = field(default_factory=dict)
 
@@ -77,8 +83,28 @@ class Context:
     #: Links whose write may or may not have arrived: nothing is planned for them before `recover` has
     #: asked, or our own write, read back, would look like a person's edit.
     unsure: set[int] = field(default_factory=set)
+    #: Refs of items that a listing in this pass, which has come to its end, did not name.
+    missing: set[str] = field(default_factory=set)
     #: Links that went over to another item in this pass: whoever read them before reads them again.
     moved: set[int] = field(default_factory=set)
+
+    #: Look at everything anew, whatever its version.
+    anew: bool = False
+    _gate: Gate | None = None
+
+    @cached_property
+    def siblings(self) -> frozenset[str]:
+        """The other pairings of the same employee with items of the same kind, by id."""
+        me, kind = self.pairing, self.pairing.lens.mapping.item
+        same = [p for p in self.everyone if p.employee.id == me.employee.id and p.lens.mapping.item == kind]
+        return frozenset(p.id for p in same) - {me.id}
+
+    @property
+    def items(self) -> Gate:
+        """The pairing's items, behind the privacy gate."""
+        if self._gate is None or not self._gate.guards(self.pairing.replica):
+            self._gate = Gate(self.pairing.replica, self.pairing.lens.mapping.privacy)
+        return self._gate
 
     def responsible(self, organizer: str, role: str) -> str:
         """Whose a new activity is: the employee's in whose calendar it stands; but what was read from

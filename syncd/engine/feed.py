@@ -11,9 +11,13 @@ from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.pairing import Pairing
-from syncd.ports import Change, CursorExpired, Page
+from syncd.mapping.conditions import needs_people
+from syncd.ports import Change, CursorExpired, Knowing, Page
 from syncd.store import Link, Transaction
 from syncd.store.journal import parked
+
+#: Why an announcement may be put off, where no day can be named: whom the CRM knows decides.
+PEOPLE = "~people"
 
 
 def item_feed(pairing: str) -> str:
@@ -36,8 +40,8 @@ def feed_items(ctx: Context) -> None:
     pairing, name = ctx.pairing, item_feed(ctx.pairing.id)
     with ctx.store.reading() as tx:
         place = tx.feed(name)
-    digest = pairing.lens.digest
-    listing = "all" if place is None or place["mapping"] != digest else place["listing"]
+    digest = pairing.reading
+    listing = "all" if place is None or place["mapping"] != digest or ctx.anew else place["listing"]
     if listing in ("", "emptied") and ctx.full:
         listing = "compare"
     generation = place["generation"] if place else 0
@@ -56,7 +60,7 @@ def feed_items(ctx: Context) -> None:
 
 def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
     pairing, seen = ctx.pairing, 0
-    for page in ctx.pairing.replica.changes(cursor):
+    for page in ctx.items.changes(cursor):
         if not listing and not page.changes and page.cursor == cursor:
             continue  # nothing happened: nothing is written
         with ctx.store.transaction() as tx:
@@ -77,12 +81,13 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                 tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
                     missing = tx.unseen(pairing.id, generation)
+                    ctx.missing.update(missing)
                     tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
                     done = "emptied" if missing and not seen else ""
             elif listing == "emptied" and any(not c.gone for c in page.changes):
                 done = ""
             values = {"cursor": page.cursor, "generation": generation, "listing": done}
-            tx.set_feed(name, **values, mapping=pairing.lens.digest)
+            tx.set_feed(name, **values, mapping=pairing.reading)
 
 
 def _parked_refs(tx: Transaction, pairing: str) -> frozenset[str]:
@@ -105,6 +110,8 @@ def feed_crm(ctx: Context) -> None:
     with ctx.store.reading() as tx:
         place = tx.feed(name)
         unseeded = [] if _seeded(tx, pairing) else _all_unseeded(tx, _sharers(ctx))
+    if ctx.anew and pairing not in unseeded:
+        unseeded = [*unseeded, pairing]
     generation = place["generation"] if place else 0
     listing = "all" if place is None else place["listing"]
     if not listing and ctx.full:
@@ -128,6 +135,20 @@ def feed_crm(ctx: Context) -> None:
             if attempt == 2 or cursor == "":
                 raise
             listing, generation, cursor = "compare", generation + 1, ""
+
+
+def feed_people(ctx: Context) -> None:
+    """Wakes what a condition left out that asks whom the CRM knows, when the CRM knows others now."""
+    crm = ctx.pairing.crm
+    if not isinstance(crm, Knowing) or not needs_people(ctx.pairing.lens.mapping):
+        return
+    now, name = crm.people_version(), f"people {ctx.pairing.id}"
+    with ctx.store.reading() as tx:
+        known = tx.setting(name)
+    if known != now:
+        with ctx.store.transaction() as tx:
+            tx.wake(ctx.pairing.id, PEOPLE)
+            tx.set_setting(name, now)
 
 
 def _sharers(ctx: Context) -> list[Pairing]:
@@ -184,15 +205,15 @@ def _route(ctx: Context, tx: Transaction, page: Page, to: Sequence[Pairing], *, 
 
 def _seeded(tx: Transaction, pairing: Pairing) -> bool:
     place = tx.feed(seed_feed(pairing.crm_name, pairing.id))
-    return place is not None and place["mapping"] == pairing.lens.digest
+    return place is not None and place["mapping"] == pairing.reading
 
 
 def _all_unseeded(tx: Transaction, pairings: Sequence[Pairing]) -> list[Pairing]:
     """Those that have not seen all of the CRM yet, or not under their present mapping."""
     crm = pairings[0].crm_name
     seen = tx.feed_mappings(seed_feed(crm, ""))
-    return [p for p in pairings if seen.get(seed_feed(crm, p.id)) != p.lens.digest]
+    return [p for p in pairings if seen.get(seed_feed(crm, p.id)) != p.reading]
 
 
 def _mark_seeded(tx: Transaction, pairings: Sequence[Pairing]) -> None:
-    tx.set_feeds([{"name": seed_feed(p.crm_name, p.id), "mapping": p.lens.digest} for p in pairings])
+    tx.set_feeds([{"name": seed_feed(p.crm_name, p.id), "mapping": p.reading} for p in pairings])

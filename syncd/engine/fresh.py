@@ -8,12 +8,14 @@ twin in the CRM, a series that the CRM does not hold, a claim lost to another pa
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from syncd.engine.context import Context
-from syncd.engine.join import as_activity, makes_nothing, meeting_digest, new_row, note_thread, outside
+from syncd.engine.digest import uid_digest
+from syncd.engine.join import Marks, as_activity, makes_nothing, marks_of, message_mark, new_row, note_thread, outside
 from syncd.engine.look import Look, crm_view, item_view, look
 from syncd.engine.marks import wanted
 from syncd.engine.parts import Unit
@@ -26,7 +28,7 @@ from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Create, PortError, Written
-from syncd.privacy import Admission, admit
+from syncd.privacy import Admission
 from syncd.store import Intent, Link, Pending, Row, Transaction
 from syncd.store.journal import note_crossings, unpark_all
 
@@ -38,7 +40,7 @@ class _New:
     unit: Unit
     admission: Admission
     record: Record
-    digest: str | None
+    marks: Marks
     view: Fields
     row: Row | None = None
     look: Look | None = None
@@ -51,7 +53,7 @@ class _New:
         return self.look.link
 
 
-def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]) -> list[Unit]:
+def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Admission | PortError]) -> list[Unit]:
     """Settles the units that are plainly new, or plainly none of our business; returns the others.
 
     Raises Transient and AuthFailed; the intents stay then, for `recover`. Whatever else it raises
@@ -78,26 +80,21 @@ def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record
 
 
 def _admitted(
-    ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]
+    ctx: Context, units: Sequence[Unit], items: Mapping[str, Admission | PortError]
 ) -> tuple[list[_New], list[Unit], list[tuple[Pending, str]]]:
     """What may be new; what is for others to settle; and announcements of what does not cross."""
     mapping = ctx.pairing.lens.mapping
     maybe: list[tuple[Unit, Admission, Record]] = []
     left: list[Unit] = []
     closed: list[tuple[Pending, str]] = []
-    withheld: list[tuple[Unit, Record]] = []
+    withheld: list[tuple[Unit, Admission]] = []
     for unit in units:
-        record = items.get(unit.ref or "")
-        if unit.links or not isinstance(record, Record):
+        admission = items.get(unit.ref or "")
+        if unit.links or not isinstance(admission, Admission):
             left.append(unit)
-            continue
-        admission = admit(record, mapping.privacy)
-        if admission.verdict == "withheld" and record.kind == "message":
-            withheld.append((unit, record))
         elif admission.verdict == "withheld":
-            ctx.report.withheld += 1
-            closed += [(entry, "") for entry in unit.entries]
-        elif admission.record is None or admission.read_only or _expanded(ctx, record):
+            withheld.append((unit, admission))
+        elif admission.record is None or admission.read_only or _expanded(ctx, admission.record):
             left.append(unit)
         else:
             maybe.append((unit, admission, admission.record))
@@ -113,17 +110,17 @@ def _admitted(
         if due is not None:
             closed += [(entry, due) for entry in unit.entries]
             continue
-        digest = meeting_digest(ctx, record, "")
-        made.append(_New(unit, admission, record, digest, view))
+        made.append(_New(unit, admission, record, marks_of(ctx, record, ""), view))
     return made, left, closed
 
 
-def _withheld(ctx: Context, several: Sequence[tuple[Unit, Record]], left: list[Unit]) -> list[tuple[Pending, str]]:
-    """Messages of which nothing crosses: those that were logged before (they were moved) are taken back by
+def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: list[Unit]) -> list[tuple[Pending, str]]:
+    """Items of which nothing crosses: those that were linked before (they were moved) are taken back by
     `unit.settle_unit`; of the others there is nothing to do."""
-    marks = {unit.ref: meeting_digest(ctx, record, "") for unit, record in several}
+    marks = {unit.ref: _mark(ctx, found) for unit, found in several}
+    wanted = [m for m in marks.values() if m]
     with ctx.store.reading() as tx:
-        rows = tx.rows_by_uid(ctx.pairing.crm_name, [m for m in marks.values() if m])
+        rows = {*tx.rows_by_claim(ctx.pairing.crm_name, wanted), *tx.rows_by_uid(ctx.pairing.crm_name, wanted)}
     closed: list[tuple[Pending, str]] = []
     for unit, _ in several:
         if marks[unit.ref] in rows:
@@ -134,6 +131,12 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Record]], left: list[U
     return closed
 
 
+def _mark(ctx: Context, found: Admission) -> str | None:
+    if not found.uid:
+        return None
+    return message_mark(ctx, found.uid) if found.kind == "message" else uid_digest(ctx.key, found.uid, "")
+
+
 def _expanded(ctx: Context, record: Record) -> bool:
     recurrence = record.fields.get("recurrence")
     return ctx.pairing.expands and recurrence is not None and not recurrence.empty
@@ -142,15 +145,17 @@ def _expanded(ctx: Context, record: Record) -> bool:
 def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New]:
     """Those whose UID nobody has, here or in the store, and that have no twin in the CRM."""
     mapping = ctx.pairing.lens.mapping
-    digests = [n.digest for n in maybe if n.digest]
+    claims = [n.marks.claim for n in maybe if n.marks.claim]
     uids = [n.record.uid for n in maybe if n.record.uid]
     with ctx.store.reading() as tx:
         keys = tx.rows_by_key(uids)
-        rows = tx.rows_by_uid(ctx.pairing.crm_name, digests)
+        rows = tx.rows_by_claim(ctx.pairing.crm_name, claims)
+        same = tx.rows_by_uid(ctx.pairing.crm_name, [n.marks.uid for n in maybe if n.marks.uid])
+    count = Counter(claims)
     plain: list[_New] = []
     for n in maybe:
-        known = n.record.uid in keys or n.digest in rows
-        twice = n.digest is not None and digests.count(n.digest) > 1
+        known = n.record.uid in keys or n.marks.claim in rows or n.marks.uid in same
+        twice = n.marks.claim is not None and count[n.marks.claim] > 1
         stays = mapping.direction == "to-groupware" or makes_nothing(ctx, n.record.fields)
         if known or twice or stays:
             left.append(n.unit)
@@ -166,7 +171,7 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
 
 def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
     """Rows, links, and an intent for each create that the table asks for."""
-    rows = tx.add_rows([new_row(ctx, n.record, "", n.digest) for n in new])
+    rows = tx.add_rows([new_row(ctx, n.record, "", n.marks) for n in new])
     links = tx.add_links(
         [
             {

@@ -8,7 +8,9 @@ in the store is the claim that keeps two pairings from making two activities.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,18 +18,22 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.feed import PEOPLE
 from syncd.engine.filing import digests
 from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
-from syncd.engine.roles import role_of
+from syncd.engine.roles import ABSENT, role_of
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.mapping.conditions import needs_people, taken
 from syncd.model.fields import Fields
+from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError, Rejected
+from syncd.privacy import Admission
 from syncd.store import Link, Row, Transaction
+from syncd.store.journal import decisions, note_decision
 
 
 def known_people(ctx: Context, fields: Fields) -> dict[str, str]:
@@ -44,7 +50,9 @@ def outside(ctx: Context, fields: Fields, view: Fields, known: Mapping[str, str]
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, ctx.pairing.employee.zone)
         return day_text(day) if day else ""
-    return None if taken(lens.mapping, fields, known) else ""
+    if taken(lens.mapping, fields, known):
+        return None
+    return PEOPLE if needs_people(lens.mapping) else ""
 
 
 def as_activity(ctx: Context, record: Record, view: Fields) -> Record:
@@ -53,25 +61,47 @@ def as_activity(ctx: Context, record: Record, view: Fields) -> Record:
     return Record(record.ref, "", ctx.pairing.lens.mapping.activity, view, record.uid)
 
 
-def new_row(ctx: Context, record: Record, occurrence: str, digest: str | None) -> dict[str, Any]:
+def new_row(ctx: Context, record: Record, occurrence: str, marks: Marks) -> dict[str, Any]:
     """The row of an activity that an item brings."""
     return {
         "crm": ctx.pairing.crm_name,
         "kind": ctx.pairing.lens.mapping.activity,
         "key": new_key(ctx, f"item {ctx.pairing.id} {record.ref} {record.uid} {occurrence}"),
-        "uid_digest": digest,
-        "scheduled": bool(record.fields.get("attendees")),
+        "claim": marks.claim,
+        "uid_digest": marks.uid,
+        "scheduled": bool(record.fields.get("attendees") or record.guests),
         "origin": "groupware",
     }
 
 
-def meeting_digest(ctx: Context, record: Record, occurrence: str) -> str | None:
-    """By which the store knows an item that others hold too; a task made of a flagged message is its
-    employee's alone."""
+@dataclass(frozen=True)
+class Marks:
+    """By which the store knows an item again, without its UID."""
+
+    #: The same for two items exactly when they are the same meeting.
+    claim: str | None
+    #: The same for all items of one UID, strangers too.
+    uid: str | None
+
+
+def marks_of(ctx: Context, record: Record, occurrence: str) -> Marks:
+    """The marks of an item. One UID is one meeting for all who were invited by the same organiser, and for one
+    employee; what two people have imported from one file is two things. A message is known by its identity, but
+    a task made of a flagged one is its employee's alone."""
     if not record.uid:
-        return None
-    mine = f"{record.uid}\0{ctx.pairing.id}" if ctx.pairing.lens.mapping.activity == "task" else record.uid
-    return uid_digest(ctx.key, mine if record.kind == "message" else record.uid, occurrence)
+        return Marks(None, None)
+    uid = uid_digest(ctx.key, record.uid, occurrence)
+    if record.kind == "message":
+        return Marks(message_mark(ctx, record.uid), uid)
+    meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
+    scope = record.owner if meeting else f"\0{ctx.pairing.employee.id}"
+    return Marks(uid_digest(ctx.key, f"{record.uid}\0{scope}", occurrence), uid)
+
+
+def message_mark(ctx: Context, uid: str) -> str:
+    """By which a message is known that others hold too."""
+    alone = ctx.pairing.lens.mapping.activity == "task"
+    return uid_digest(ctx.key, f"{uid}\0{ctx.pairing.id}" if alone else uid, "")
 
 
 def makes_nothing(ctx: Context, fields: Fields) -> bool:
@@ -92,67 +122,182 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
         return None, due
-    digest = meeting_digest(ctx, record, occurrence)
+    marks = marks_of(ctx, record, occurrence)
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
-        if row is None and digest:
-            row = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest)
+        if row is None and marks.claim:
+            row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
+    row = row or _by_uid(ctx, record, occurrence, view, marks)
     if row is not None:
-        return _known(ctx, record, occurrence, row), ""
-    row = _adopted(ctx, record, view)
+        return _known(ctx, record, occurrence, row, marks), ""
+    row = _adopted(ctx, record, occurrence, view)
     if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
         return None, ""
     try:
         with ctx.store.transaction() as tx:
             if row is None:
-                row = tx.add_row(**new_row(ctx, record, occurrence, digest))
-            elif digest and row.uid_digest is None:
-                tx.set_row(row.id, uid_digest=digest)
+                row = tx.add_row(**new_row(ctx, record, occurrence, marks))
+            else:
+                _mark_row(tx, row, marks)
+                for link in tx.links_of_rows(ctx.pairing.id, [row.id]):
+                    if link.occurrence == occurrence:  # its item went with the server that gave it another UID
+                        return _moved(ctx, tx, link, record), ""
             return _add(ctx, tx, row, record, occurrence, ours=False), ""
     except IntegrityError:
         raise Wait from None
 
 
-def _known(ctx: Context, record: Record, occurrence: str, row: Row) -> Link | None:
-    """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
-    that has moved to another place in this replica."""
+def _mark_row(tx: Transaction, row: Row, marks: Marks) -> None:
+    if marks.claim is not None and row.claim in (None, row.uid_digest):
+        tx.set_row(row.id, claim=marks.claim, uid_digest=marks.uid)
+
+
+def _moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
+    """The link's item is under another ref now, of this pairing."""
+    ctx.moved.add(link.id)
+    rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
+    made = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+    note_mark(ctx, tx, made)
+    return made
+
+
+#: How long after an item has gone the same UID in a colleague's calendar is that item, moved there.
+JUST = timedelta(days=2)
+
+
+def _by_uid(ctx: Context, record: Record, occurrence: str, view: Fields, marks: Marks) -> Row | None:
+    """The row of the same meeting under another claim: the employee's own from before its organiser was known, a
+    meeting of one of ours who organises it, or an item that has just moved here. Raises Wait while that has to
+    be asked of its old calendar."""
+    if marks.uid is None or record.kind == "message":
+        return None
+    meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
     with ctx.store.reading() as tx:
-        mine = [k for k in tx.links_of_rows(ctx.pairing.id, [row.id]) if k.occurrence == occurrence]
-    link = mine[0] if mine else None
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
+        links = {row.id: [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence] for row in rows}
+    mine = {ctx.pairing.id, *ctx.siblings}
+    organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
+    for row in rows:
+        if any(k.pairing in mine for k in links[row.id]) or any(k.pairing in organiser for k in links[row.id]):
+            return row
+    if meeting:
+        return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
+    for row in rows:
+        if _has_left(ctx, row, links[row.id]):
+            return row
+    for row in rows:
+        if _may_have_left(ctx, record, view, row, links[row.id]):
+            raise Wait
+    return None
+
+
+def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+    """True when the item was in a colleague's calendar until a short while ago, and is in none now."""
+    own = [k for k in links if not k.ours and k.role == "own"]
+    if not own or any(k.rest not in ("item-gone", "declined") for k in own):
+        return False
+    since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with ctx.store.reading() as tx:
+        return any(d["link"] in {k.id for k in own} and d["at"] >= since for d in decisions(tx, row.id)[:5])
+
+
+def moving(row: Row) -> str:
+    """The setting that says since when a calendar shows an item that another may just have lost."""
+    return f"moving {row.id}"
+
+
+def just_asked(ctx: Context, at: str | None) -> bool:
+    """True for an hour after that."""
+    return at is not None and at >= (ctx.moment.now - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _may_have_left(ctx: Context, record: Record, view: Fields, row: Row, links: Sequence[Link]) -> bool:
+    """True while a colleague's calendar has still to be asked whether the item, which is just like this one, is
+    there. It is asked once, and for a while only: two people may have imported one file."""
+    others = [k for k in links if not k.ours and k.role == "own" and k.rest == "" and k.item_ref is not None]
+    if not others or row.crm_ref is None:
+        return False
+    found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
+    if not isinstance(found, Record) or not equal_meeting(ctx, view, found):
+        return False
+    asked = moving(row)
+    with ctx.store.transaction() as tx:
+        at = tx.setting(asked)
+        if at is None:
+            tx.set_setting(asked, ctx.moment.text)
+            for link in others:
+                tx.announce(link.pairing, "item", [link.item_ref or ""])
+        elif not just_asked(ctx, at):
+            return False
+        waiting = at is None or any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
+    if waiting:
+        ctx.report.again |= {ctx.pairing.id, *(k.pairing for k in others)}
+    return waiting
+
+
+def _known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks) -> Link | None:
+    """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
+    that has moved to another place, in this replica or from another one."""
+    with ctx.store.reading() as tx:
+        links = [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence]
+        open_ = {i.link for k in links for i in tx.intents(k.pairing)}
+    link = next((k for k in links if k.pairing == ctx.pairing.id), None)
     if link is not None and link.item_ref not in (None, record.ref):
-        there = ctx.pairing.replica.fetch([link.item_ref or ""]).get(link.item_ref or "")
-        if isinstance(there, Record) and record.kind == "message":
-            if "filed" not in record.traits or "filed" in there.traits:
+        there = ctx.items.one(link.item_ref or "")
+        if isinstance(there, Admission) and record.kind == "message":
+            if "filed" not in record.traits or there.record is None or "filed" in there.record.traits:
                 return None  # another copy of it in the same mailbox
-        elif isinstance(there, Record):
+        elif isinstance(there, Admission):
             same = "has the same UID" if there.uid == record.uid else "is the same meeting"
             raise Rejected(f"another entry of this calendar {same}: {link.item_ref}: delete one of the two")
         if isinstance(there, PortError) and not isinstance(there, Gone):
             raise there
+    left = [k for k in links if k.pairing != ctx.pairing.id and k.rest in ("item-gone", "declined")]
+    left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or row.scheduled)]
+    if link is None and left and any(k.id in open_ for k in left):
+        raise Wait
     with ctx.store.transaction() as tx:
-        if link is None:
+        _mark_row(tx, row, marks)
+        if link is not None:
+            return _moved(ctx, tx, link, record)
+        if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
             return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
-        ctx.moved.add(link.id)
-        rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
-        moved = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
-        note_mark(ctx, tx, moved)
-        return moved
+        if marks.claim is not None and not row.scheduled:
+            tx.set_row(row.id, claim=marks.claim)
+        ctx.moved.add(left[0].id)
+        made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest="")
+        note_decision(
+            tx,
+            at=ctx.moment.text,
+            pairing=ctx.pairing.id,
+            link=made.id,
+            row=row.id,
+            rule="moved here from another calendar",
+            detail={"from": left[0].pairing},
+        )
+        note_mark(ctx, tx, made)
+        return made
 
 
-def moved_here(ctx: Context, record: Record) -> list[Link]:
-    """The link of a message that was logged, and that was moved to where nothing of it may cross."""
-    digest = meeting_digest(ctx, record, "") if record.kind == "message" else None
-    if digest is None:
+def moved_here(ctx: Context, found: Admission) -> list[Link]:
+    """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
+    withheld now: what it brought is to be taken back."""
+    if not found.uid:
         return []
     with ctx.store.reading() as tx:
-        row = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest)
-        mine = tx.links_of_rows(ctx.pairing.id, [row.id]) if row else []
+        if found.kind == "message":
+            digest = message_mark(ctx, found.uid)
+            rows = [r for r in (tx.rows_by_claim(ctx.pairing.crm_name, [digest]).get(digest),) if r is not None]
+        else:
+            digest = uid_digest(ctx.key, found.uid, "")
+            rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
+        mine = tx.links_of_rows(ctx.pairing.id, [r.id for r in rows])
     for link in mine:
-        there = ctx.pairing.replica.fetch([link.item_ref]).get(link.item_ref) if link.item_ref else Gone("not there")
+        there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
         if isinstance(there, Gone):
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)
-                return [tx.set_link(link.id, item_ref=record.ref, item_version="", rest="")]
+                return [tx.set_link(link.id, item_ref=found.ref, item_version="", rest="")]
     return []
 
 
@@ -161,6 +306,9 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
     role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
+    for other in others:  # a copy beside it is one too many
+        if other.ours and other.pairing in ctx.siblings and other.item_ref is not None:
+            tx.announce(other.pairing, "item", [other.item_ref])
     made = tx.add_link(
         pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
     )
@@ -179,20 +327,48 @@ def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -
         tx.note_threads(ctx.pairing.crm_name, found)
 
 
-def _adopted(ctx: Context, record: Record, view: Fields) -> Row | None:
-    """The row of the one activity that is this item, typed by hand on both sides."""
+def _adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> Row | None:
+    """The row of the one activity that is this item, typed by hand on both sides, or known from a calendar that
+    has been replaced by this one."""
     owner = ctx.pairing.employee.addresses[0]
     (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
-    same_uid = [c for c in found if record.uid and c.uid == record.uid]
+    same_uid = [c for c in found if record.uid and c.uid == record.uid and _under_one_organiser(ctx, record, c)]
     alike = [] if record.kind == "message" else [c for c in found if equal_meeting(ctx, view, c)]
     likely = same_uid or alike  # two messages of one second may have one subject
-    with ctx.store.transaction() as tx:
+    with ctx.store.reading() as tx:
         rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
-        free = [c for c in likely if c.ref not in rows or not tx.links_of_rows(ctx.pairing.id, [rows[c.ref].id])]
-        if len(free) != 1:
-            return None
-        activity = free[0]
-        return rows.get(activity.ref) or _row_of(ctx, tx, activity)
+        links = {row.id: tx.links_of_row(row.id) for row in rows.values()}
+    free = [c for c in likely if c.ref not in rows or _is_free(ctx, links[rows[c.ref].id], occurrence)]
+    if len(free) != 1:
+        return None
+    with ctx.store.transaction() as tx:
+        return rows.get(free[0].ref) or _row_of(ctx, tx, free[0])
+
+
+def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool:
+    """Whether an activity that carries the item's UID is that item: the employee's own, or a meeting whose
+    organiser has it, or takes part in it."""
+    if record.kind == "message" or activity.owner in ctx.pairing.employee.addresses:
+        return True
+    people = activity.fields.get("participants") or People()
+    return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
+
+
+def _is_free(ctx: Context, links: Sequence[Link], occurrence: str) -> bool:
+    """True when the employee has no item of the activity, or had one in a calendar in which it is no more."""
+    for link in links:
+        if link.pairing in ctx.siblings and link.rest not in ABSENT:
+            return False
+        if link.pairing == ctx.pairing.id:
+            if link.occurrence != occurrence or not _is_missing(ctx, link):
+                return False
+    return True
+
+
+def _is_missing(ctx: Context, link: Link) -> bool:
+    if link.item_ref is None or link.rest in ("taken-back", "private"):
+        return False
+    return link.item_ref in ctx.missing or isinstance(ctx.items.one(link.item_ref), Gone)
 
 
 def _row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
@@ -224,7 +400,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     pairing, lens = ctx.pairing, ctx.pairing.lens
     if lens.mapping.direction == "to-crm" or not in_scope(ctx, activity, ours=True):
         return None, ""
-    if not pairing.replica.capabilities.writable:
+    if not (ctx.items.capabilities.writable and pairing.default):
         return None, ""
     if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
         return None, ""
@@ -238,6 +414,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
         if row is not None and row.scheduled:
             return None, ""  # their own invitation is their copy
+        if row is not None and any(k.pairing in ctx.siblings for k in tx.links_of_row(row.id)):
+            return None, ""  # the employee has it, or had it, in another calendar
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         row = row or _row_of(ctx, tx, activity)

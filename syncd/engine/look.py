@@ -9,15 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from syncd.engine.allowed import Allowed, allowed, has_guests
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.merge import Sides, image
 from syncd.engine.plan import Activity, Item, Situation
-from syncd.engine.roles import directions, only
 from syncd.engine.window import inside, over
 from syncd.mapping.conditions import taken
 from syncd.model.fields import Fields, kind_of, normal_text, same
+from syncd.model.people import People
 from syncd.model.record import Record
+from syncd.ports import Telling
 from syncd.privacy import Admission
 from syncd.store import Link
 
@@ -81,9 +83,10 @@ def look(
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
-    read_only = bool(admission and admission.read_only)
     item = item_view(ctx, fields, link.role) if fields is not None else {}
     crm = crm_view(ctx, activity) if activity is not None else {}
+    may = _may(ctx, link, admission, item)
+    past = _past(ctx, item or crm)
     sides = Sides(
         item=item,
         crm=crm,
@@ -93,28 +96,54 @@ def look(
         lens=lens,
         caps=(pairing.replica.capabilities, pairing.crm.capabilities),
         digester=ctx.digester(link.id),
-        directions=directions(lens, link.role, read_only=read_only),
-        only=only(link.role, pairing.employee, item, crm),
+        may=may,
         item_modified=record.modified if record else None,
         crm_modified=activity.modified if activity else None,
         organizer=bool(record and record.owner and record.owner in pairing.employee.addresses),
         decided=decided,
         local={k.removeprefix("local-"): frozenset(v) for k, v in link.unconfirmed.items() if k.startswith("local-")},
     )
-    sides = _accept_shaping(sides, link)
+    sides = _accept_shaping(ctx, sides, link, record, activity)
     situation = Situation(
-        item=_item_state(ctx, sides, admission, fields, crm, known),
+        item=_item_state(ctx, link, sides, admission, fields, crm, known),
         activity=_activity_state(ctx, sides, link, activity),
         role=link.role,
         rest=link.rest,
-        past=_past(ctx, item or crm),
-        responsible=activity is None or activity.owner in pairing.employee.addresses,
+        past=past,
+        responsible=activity is None or _responsible(ctx, link, activity),
         ours=link.ours,
         left=_left(ctx, admission, fields),
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
+        may=may,
     )
     return Look(link, situation, sides, activity, fields)
+
+
+def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields) -> Allowed:
+    """What this link may write. The server is asked what it tells only where there is anybody to be told."""
+    record = admission.record if admission is not None else None
+    masked = admission is not None and admission.read_only
+    guests = record is not None and has_guests(record, ctx.pairing.employee)
+    return allowed(
+        ctx.pairing.lens,
+        ctx.pairing.employee,
+        "block" if masked else link.role,
+        writable=ctx.items.capabilities.writable,
+        admission=admission,
+        occurrence=link.occurrence,
+        guests=guests and link.role in ("own", "copy"),
+        telling=ctx.items.telling() if guests and link.role in ("own", "copy") and not masked else Telling.NOBODY,
+        view=view,
+    )
+
+
+def _responsible(ctx: Context, link: Link, activity: Record) -> bool:
+    """True for the employee responsible, and for one in whose calendar alone it stands and who does not merely
+    take part in it (it was moved there)."""
+    employee = ctx.pairing.employee
+    people = activity.fields.get("participants") or People()
+    return activity.owner in employee.addresses or (link.role == "own" and not link.ours and not employee.among(people))
 
 
 def _past(ctx: Context, view: Fields) -> bool:
@@ -127,8 +156,14 @@ def within(ctx: Context, *views: Fields) -> bool:
     return any(inside(view, bounds, ctx.pairing.employee.zone) for view in views if view)
 
 
+def showed(link: Link) -> bool:
+    """True for a link that has brought, or agreed on, more than a block of time shows."""
+    return bool(link.brought or link.item_base)
+
+
 def _item_state(
     ctx: Context,
+    link: Link,
     sides: Sides,
     admission: Admission | None,
     fields: Fields | None,
@@ -141,6 +176,8 @@ def _item_state(
         return Item.PRIVATE
     if fields is None:
         return Item.GONE
+    if admission.read_only and link.role != "block" and (link.ours or showed(link)):
+        return Item.PRIVATE
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):
         return Item.OUT
     return Item.CHANGED if changed(sides.digester, sides.item_base, sides.item) else Item.SAME
@@ -171,12 +208,17 @@ def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:
     )
 
 
-def _accept_shaping(sides: Sides, link: Link) -> Sides:
+def _accept_shaping(ctx: Context, sides: Sides, link: Link, record: Record | None, activity: Record | None) -> Sides:
     """A field that we wrote and that differs now is the server's shaping, not an edit, when it is
-    an image of what we sent and the sender's side still holds what it sent (fine print 3)."""
+    an image of what we sent and the sender's side still holds what it sent (fine print 3): under the version
+    of our own write, or at the first look after a write that gave none. A later version is an edit."""
     bases = {"item": dict(sides.item_base), "crm": dict(sides.crm_base)}
+    versions = {
+        "item": (link.item_version, record.version if record is not None else None),
+        "crm": (link.crm_version, activity.version if activity is not None else None),
+    }
     for side, names in link.unconfirmed.items():
-        if side not in bases:
+        if side not in bases or versions[side][0] not in ("", versions[side][1]):
             continue
         here, there = (sides.item, sides.crm) if side == "item" else (sides.crm, sides.item)
         other = bases["crm" if side == "item" else "item"]

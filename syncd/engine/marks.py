@@ -9,7 +9,7 @@ from __future__ import annotations
 from syncd.engine.context import Context
 from syncd.engine.plan import HOLDERS
 from syncd.logs import logger
-from syncd.ports import Marking, Rejected
+from syncd.ports import Rejected
 from syncd.store import Link, Transaction
 
 #: Messages at a time.
@@ -21,14 +21,14 @@ def wanted(ctx: Context) -> bool:
     mapping = ctx.pairing.lens.mapping
     back = mapping.mail.write_back
     asked = bool(back.keyword or back.copy_ or back.move)
-    return mapping.item == "message" and asked and ctx.pairing.replica.capabilities.writable
+    return mapping.item == "message" and asked and ctx.items.capabilities.writable
 
 
 def show_marks(ctx: Context) -> None:
     """Raises Transient and AuthFailed; the marks stay noted then. A mailbox that takes no such mark is
     said so in the log, once a pass."""
-    real = getattr(ctx.pairing.replica, "real", None)
-    if not isinstance(real, Marking) or not wanted(ctx):
+    real = ctx.items.marking()
+    if real is None or not wanted(ctx):
         return
     after = ""
     while True:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from syncd.engine.allowed import Allowed, May
 from syncd.engine.digest import Digester
 from syncd.engine.text import merge_text
 from syncd.mapping.lens import Lens, Rule
@@ -34,16 +35,14 @@ class Sides:
     lens: Lens
     caps: tuple[Capabilities, Capabilities]
     digester: Digester
-    #: field -> both | to-crm | to-groupware | none, after the role.
-    directions: Mapping[str, str]
-    #: For keyed fields: the only elements that may cross (an attendee's own answer).
-    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    #: What may be written.
+    may: Allowed
     item_modified: datetime | None = None
     crm_modified: datetime | None = None
     organizer: bool = False
     #: field -> "crm" | "groupware": a person's word on a conflict.
     decided: Mapping[str, str] = field(default_factory=dict)
-    #: Fields whose value on that side never crossed, as their direction forbids it.
+    #: Fields, and elements as "field element's digest", whose value on that side never crossed, as it may not.
     local: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
@@ -65,12 +64,15 @@ class Merge:
     texts: dict[str, str] = field(default_factory=dict)
     #: Fields that stay on the side where they are: (side, name).
     stays: set[tuple[str, str]] = field(default_factory=set)
+    #: Fields whose value in the CRM waits until somebody makes the change in the calendar.
+    waits: set[str] = field(default_factory=set)
 
 
 def merge(sides: Sides) -> Merge:
     """The merge of all fields that either side shows."""
     made = Merge()
-    for name in sorted(sides.item.keys() | sides.crm.keys()):
+    names = sides.item.keys() | sides.crm.keys()
+    for name in sorted(names, key=lambda n: (n != "time", n)):  # a series' dates go only with its time
         if kind_of(name).keyed:
             _by_element(sides, made, name)
         else:
@@ -85,7 +87,7 @@ def second_copy(sides: Sides) -> Merge:
     for name in sorted(sides.item.keys() | sides.crm.keys()):
         empty = kind_of(name).empty
         here, there = sides.item.get(name, empty), sides.crm.get(name, empty)
-        up = sides.directions[name] in ("both", "to-crm") and name in sides.item
+        up = sides.may.up(name) and name in sides.item
         if up and same(name, there, empty) and not same(name, here, empty):
             _to_crm(sides, made, name, here)
             continue
@@ -106,23 +108,25 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     if name in sides.item and name in sides.crm and sides.lens.agree(name, item, crm, sides.caps):
         _agreed(sides, made, name)
         return
-    if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(item, crm):
+    if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(sides, item, crm):
         _agreed(sides, made, name)  # linked anew: a text that a server has cut is no other text
         return
-    up = sides.directions[name] in ("both", "to-crm")
-    down = sides.directions[name] in ("both", "to-groupware") and name in sides.crm
-    down = down and sides.lens.on_item(name, crm, sides.caps[0]) is not None
-    if item_changed and crm_changed and up and down:
-        _conflict(sides, made, rule, item, crm)
+    up, down = sides.may.up(name), sides.may.down(name) if name in sides.crm else May.NO
+    if down is not May.NO and sides.lens.on_item(name, crm, sides.caps[0]) is None:
+        down = May.NO
+    if item_changed and crm_changed and up and down is not May.NO:
+        _conflict(sides, made, rule, item, crm, down)
     elif item_changed and up:
         if crm_changed or name in sides.local.get("crm", ()):
             _lost(made, name, crm)
         _to_crm(sides, made, name, item)
-    elif crm_changed and down:
+    elif crm_changed and down is May.YES:
         if item_changed or name in sides.local.get("item", ()):
             _lost(made, name, item)
         _to_item(sides, made, name, crm)
-    else:  # the direction forbids it: it stays where it was made and only its base moves
+    elif crm_changed and down is May.WAITS:
+        made.waits.add(name)
+    else:  # it may not: it stays where it was made and only its base moves
         _stay(sides, made, name, item_changed, crm_changed)
 
 
@@ -134,8 +138,9 @@ def _changed(sides: Sides, base: Mapping[str, Any], name: str, value: Value) -> 
     return not sides.digester.holds(base, name, value)
 
 
-def _one_is_cut(item: Value, crm: Value) -> bool:
-    return image(crm, item) or image(item, crm)
+def _one_is_cut(sides: Sides, item: Value, crm: Value) -> bool:
+    """Only a side that may shape what it is given without saying so has cut anything."""
+    return (not sides.caps[1].exact and image(crm, item)) or (not sides.caps[0].exact and image(item, crm))
 
 
 def image(held: Value, sent: Value) -> bool:
@@ -183,9 +188,9 @@ def _to_item(sides: Sides, made: Merge, name: str, value: Value) -> None:
         made.texts[name] = str(value or "")
 
 
-def _conflict(sides: Sides, made: Merge, rule: Rule, item: Value, crm: Value) -> None:
+def _conflict(sides: Sides, made: Merge, rule: Rule, item: Value, crm: Value, down: May) -> None:
     name = rule.activity
-    if rule.merge == "text" and name in sides.texts and name not in sides.decided:
+    if rule.merge == "text" and name in sides.texts and name not in sides.decided and down is May.YES:
         merged = merge_text(sides.texts[name], str(item or ""), str(crm or ""))
         if merged is not None:
             _both(sides, made, name, merged)
@@ -196,6 +201,8 @@ def _conflict(sides: Sides, made: Merge, rule: Rule, item: Value, crm: Value) ->
     elif winner == "item":
         _lost(made, name, crm)
         _to_crm(sides, made, name, item)
+    elif down is May.WAITS:
+        made.waits.add(name)
     else:
         _lost(made, name, item)
         _to_item(sides, made, name, crm)
@@ -242,62 +249,117 @@ def _winner(sides: Sides, rule: Rule) -> str:
 
 
 def _by_element(sides: Sides, made: Merge, name: str) -> None:
-    """Merges a set element by element; only elements that `only` names may cross."""
+    """Merges a set element by element."""
     kind, digester = kind_of(name), sides.digester
     item, crm = sides.item.get(name), sides.crm.get(name)
-    mine, theirs = kind.elements(item), kind.elements(crm)
-    item_base = sides.item_base.get(name) or {}
-    crm_base = sides.crm_base.get(name) or {}
-    up = sides.directions[name] in ("both", "to-crm") and name in sides.item
-    down = sides.directions[name] in ("both", "to-groupware") and name in sides.crm
-    new_item: dict[str, Value] = dict.fromkeys(mine, item)
-    new_crm: dict[str, Value] = dict.fromkeys(theirs, crm)
-    allowed = sides.only.get(name)
+    found = _elements(sides, name)
+    downs = {each.key: _down(sides, made, name, each) for each in found}
+    if name == "recurrence" and May.WAITS in downs.values():  # its dates mean something only together
+        downs = dict.fromkeys(downs, May.WAITS)
+    new_item: dict[str, Value] = dict.fromkeys(kind.elements(item), item)
+    new_crm: dict[str, Value] = dict.fromkeys(kind.elements(crm), crm)
     lost: dict[str, Value] = {}
     changed_item = changed_crm = False
-    for key in sorted(mine.keys() | theirs.keys()):
-        if allowed is not None and key not in allowed:
+    for each in found:
+        key, element = each.key, digester.element(name, each.key)
+        up, down = sides.may.up(name, key) and name in sides.item, downs[key]
+        wins = ""
+        if each.here == each.there:
+            made.now[0].setdefault(name, {})[element] = each.here
+            made.now[1].setdefault(name, {})[element] = each.there
             continue
-        element = digester.element(name, key)
-        here = digester.content(name, key, mine[key]) if key in mine else None
-        there = digester.content(name, key, theirs[key]) if key in theirs else None
-        item_changed = name in sides.item and here != item_base.get(element)
-        crm_changed = name in sides.crm and there != crm_base.get(element)
-        if not item_changed and not crm_changed:
-            continue
-        if here == there:
-            made.now[0].setdefault(name, {})[element] = here
-            made.now[1].setdefault(name, {})[element] = there
-            continue
-        if item_changed and crm_changed and up and down:
-            item_wins = _element_winner(sides, name, here, there) == "item"
-        else:
-            item_wins = item_changed and up
-        if item_wins:
-            if crm_changed and key in theirs:
+        if each.item_changed and each.crm_changed and up and down is not May.NO:
+            wins = _element_winner(sides, name, each.here, each.there)
+        elif each.item_changed and up:
+            wins = "item"
+        elif each.crm_changed and down is not May.NO:
+            wins = "crm"
+        if wins == "item":
+            if each.there is not None and (each.crm_changed or f"{name} {element}" in sides.local.get("crm", ())):
                 lost[key] = crm
-            _move(new_crm, key, item if key in mine else None)
-            made.with_crm[0].setdefault(name, {})[element] = here
-            made.with_crm[1].setdefault(name, {})[element] = here
+            _move(new_crm, key, item if each.here is not None else None)
+            made.with_crm[0].setdefault(name, {})[element] = each.here
+            made.with_crm[1].setdefault(name, {})[element] = each.here
             changed_crm = True
-        elif crm_changed and down:
-            if item_changed and key in mine:
+        elif wins == "crm" and down is May.WAITS:
+            made.waits.add(name)
+        elif wins == "crm":
+            if each.here is not None and (each.item_changed or f"{name} {element}" in sides.local.get("item", ())):
                 lost[key] = item
-            _move(new_item, key, crm if key in theirs else None)
-            made.with_item[0].setdefault(name, {})[element] = there
-            made.with_item[1].setdefault(name, {})[element] = there
+            _move(new_item, key, crm if each.there is not None else None)
+            made.with_item[0].setdefault(name, {})[element] = each.there
+            made.with_item[1].setdefault(name, {})[element] = each.there
             changed_item = True
         else:
-            if item_changed:
-                made.now[0].setdefault(name, {})[element] = here
-            if crm_changed:
-                made.now[1].setdefault(name, {})[element] = there
+            if each.item_changed:
+                made.now[0].setdefault(name, {})[element] = each.here
+                if down is not May.NO:
+                    made.stays.add(("item", f"{name} {element}"))
+            if each.crm_changed:
+                made.now[1].setdefault(name, {})[element] = each.there
+                if up:
+                    made.stays.add(("crm", f"{name} {element}"))
+    for element in _gone_from_both(sides, name):
+        made.now[0].setdefault(name, {})[element] = None
+        made.now[1].setdefault(name, {})[element] = None
     if changed_crm:
         made.to_crm[name] = kind.rebuild(new_crm)
     if changed_item:
         made.to_item[name] = kind.rebuild(new_item)
     if lost:
         made.losers[name] = kind.rebuild(lost)
+
+
+@dataclass(frozen=True)
+class _Element:
+    """One element that has changed on a side, with its digest on each (None where it is not)."""
+
+    key: str
+    here: str | None
+    there: str | None
+    item_changed: bool
+    crm_changed: bool
+
+
+def _elements(sides: Sides, name: str) -> list[_Element]:
+    """The elements of a keyed field that have changed on either side since both agreed."""
+    kind, digester = kind_of(name), sides.digester
+    mine, theirs = kind.elements(sides.item.get(name)), kind.elements(sides.crm.get(name))
+    item_base, crm_base = sides.item_base.get(name) or {}, sides.crm_base.get(name) or {}
+    found = []
+    for key in sorted(mine.keys() | theirs.keys()):
+        element = digester.element(name, key)
+        here = digester.content(name, key, mine[key]) if key in mine else None
+        there = digester.content(name, key, theirs[key]) if key in theirs else None
+        item_changed = name in sides.item and here != item_base.get(element)
+        crm_changed = name in sides.crm and there != crm_base.get(element)
+        if item_changed or crm_changed:
+            found.append(_Element(key, here, there, item_changed, crm_changed))
+    return found
+
+
+def _gone_from_both(sides: Sides, name: str) -> set[str]:
+    """Elements of the bases that neither side has any more."""
+    if name not in sides.item or name not in sides.crm:
+        return set()
+    kind, digester = kind_of(name), sides.digester
+    there = {*kind.elements(sides.item[name]), *kind.elements(sides.crm[name])}
+    bases = {*(sides.item_base.get(name) or {}), *(sides.crm_base.get(name) or {})}
+    return bases - {digester.element(name, key) for key in there} if bases else set()
+
+
+def _down(sides: Sides, made: Merge, name: str, each: _Element) -> May:
+    """Whether the element may go to the item. The dates of a series go only where its time goes, or they would
+    stand for other occurrences there."""
+    if name not in sides.crm:
+        return May.NO
+    answer = sides.may.down(name, each.key)
+    if name == "recurrence" and answer is May.YES:
+        if "time" in made.waits:
+            return May.WAITS
+        if ("crm", "time") in made.stays or "time" in made.asks:
+            return May.NO
+    return answer
 
 
 def _element_winner(sides: Sides, name: str, here: str | None, there: str | None) -> str:

@@ -11,6 +11,9 @@ from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.ports import Crm, Replica
 
+#: How records are read and compared; a store whose feeds were read in an older way is healed by its next pass.
+WAY = "2"
+
 
 @dataclass(frozen=True)
 class Employee:
@@ -50,6 +53,8 @@ class Pairing:
     lens: Lens = field(repr=False)
     #: What the employee excludes of a mailbox, beside the mapping.
     own: OwnMail = OwnMail()
+    #: Of an employee's several calendars the one that takes what comes from the CRM.
+    default: bool = True
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -60,6 +65,12 @@ class Pairing:
             for name, rule in self.lens.rules.items()
             if (mine is None or rule.item in mine) and (theirs is None or name in theirs)
         )
+
+    @property
+    def reading(self) -> str:
+        """Changes with the meaning of what was read: another mapping, or another way of ours to look at it. Then
+        everything is looked at anew."""
+        return f"{WAY} {self.lens.digest}"
 
     @property
     def expands(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from syncd.engine.look import Look
 from syncd.engine.merge import Merge
-from syncd.engine.plan import Decision
+from syncd.engine.plan import Decision, Rule
 from syncd.store import Link, Pending, Row
 
 
@@ -44,3 +44,15 @@ class Part:
     link: Link | None = None
     #: A value lost, so the CRM was written before the item.
     kept_first: bool = False
+    #: An occurrence that crossed is private now: its words go from the CRM's history too.
+    exposed: bool = False
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """What waits until somebody makes the change in the calendar, where guests are told."""
+        return ("deletion",) if self.decision.rule is Rule.WAIT else tuple(sorted(self.merge.waits))
+
+    @property
+    def counted(self) -> bool:
+        """True while that can still be done: what is over rests."""
+        return bool(self.waits) and not self.look.situation.past

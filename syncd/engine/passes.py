@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, timedelta
+
 from syncd.engine.context import Context, Report
-from syncd.engine.feed import feed_crm, feed_items
+from syncd.engine.feed import feed_crm, feed_items, feed_people
 from syncd.engine.mailroom import for_mail
 from syncd.engine.marks import show_marks
 from syncd.engine.recover import recover
 from syncd.engine.settle import settle
 from syncd.ports import AuthFailed, PortError, Transient
-from syncd.store.journal import approve, approved, conflicts, end_run, parked
+from syncd.store.journal import approve, approved, conflicts, end_run, parked, runs
+
+#: A clock that was set back by less has changed nothing.
+CLOCKS = timedelta(hours=1)
 
 
 def run_pass(ctx: Context) -> Report:
@@ -22,11 +27,13 @@ def run_pass(ctx: Context) -> Report:
     pairing = ctx.pairing.id
     with ctx.store.reading() as tx:
         ctx.approved = approved(tx, pairing)
+        ctx.anew = _clock_went_back(ctx, runs(tx, pairing).get(pairing, {}).get("started", ""))
     outcome = "failed"
     try:
         recover(ctx)
         feed_items(ctx)
         feed_crm(ctx)
+        feed_people(ctx)
         settle(ctx)
         show_marks(ctx)
         outcome = "held" if ctx.report.held else "ok"
@@ -45,10 +52,16 @@ def run_pass(ctx: Context) -> Report:
     return ctx.report
 
 
+def _clock_went_back(ctx: Context, last: str) -> bool:
+    """True when the last pass was later than now: what it took for past, or for far ahead, is looked at anew."""
+    return bool(last) and last > (ctx.moment.now + CLOCKS).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _end(ctx: Context, outcome: str) -> None:
     with ctx.store.transaction() as tx:
         ctx.report.parked = len(parked(tx, ctx.pairing.id))
         ctx.report.conflicts = len(conflicts(tx, ctx.pairing.id))
+        ctx.report.waiting = len(tx.waiting(ctx.pairing.id))
         if ctx.report.parked and outcome == "ok":
             outcome = "parked"
         if ctx.approved and outcome in ("ok", "parked"):

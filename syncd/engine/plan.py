@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
+from syncd.engine.allowed import Allowed, May
 from syncd.mapping.schema import Deletions
 
 
@@ -54,6 +55,7 @@ class Rule(Enum):
     TAKE_BACK = "take back the item that syncd made"
     UNFILE = "take back what the folder had filed"
     REST = "rest"
+    WAIT = "wait: the guests must be told"
     DROP = "drop the link"
 
 
@@ -71,6 +73,9 @@ TABLE = {(item, act): rule for item, line in _GRID.items() for act, rule in zip(
 
 #: Rules that a guard counts: each is a deletion, or comes of one.
 GUARDED = frozenset({_R.DELETE_ITEM, _R.DELETE_CRM, _R.CANCEL, _R.DECLINE, _R.TAKE_BACK, _R.UNFILE})
+
+#: Rules under which both sides are there and speak to each other.
+SPEAKING = frozenset({_R.NOTHING, _R.TO_ITEM, _R.TO_CRM, _R.MERGE})
 
 #: Roles of messages: "holder" has a copy of it; "filed" has one that is the CRM's business only because
 #: it was put into a drop folder.
@@ -100,6 +105,16 @@ class Situation:
     fresh: bool = False
     #: Its activity was there, and somebody deleted it.
     deleted: bool = False
+    #: What may be written.
+    may: Allowed | None = None
+    #: Somebody's calendar shows the activity as its own: that the item is not here is not its end.
+    elsewhere: bool = False
+    #: The employee has it in another calendar: that it is not here is no answer.
+    twice: bool = False
+    #: And there it is the employee's own: a copy of it here is one too many.
+    doubled: bool = False
+    #: It is, or was, a meeting with guests whom the employee invited.
+    scheduled: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +126,30 @@ class Decision:
 
 
 def decide(at: Situation, deletions: Deletions) -> Decision:
-    """The decision for one link."""
+    """The decision for one link, as far as it may be carried out."""
+    return _permitted(at, _decided(at, deletions))
+
+
+def _permitted(at: Situation, made: Decision) -> Decision:
+    """The decision, or rest where what it asks for may not be done."""
+    if at.may is None:
+        return made
+    if made.rule in (_R.DELETE_ITEM, _R.TAKE_BACK) and at.may.ends_item is not May.YES:
+        if at.may.ends_item is May.WAITS and not at.past:
+            return Decision(_R.WAIT)
+        return Decision(_R.REST, "activity-gone" if at.activity is _A.GONE else "out")
+    if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or at.twice or not at.may.ends_activity):
+        return Decision(_R.REST, "item-gone")
+    if made.rule is _R.DECLINE and (at.twice or not at.may.ends_activity):
+        return Decision(_R.REST, "item-gone")
+    if made.rule is _R.CREATE_CRM and not at.may.makes_activity:
+        return Decision(_R.REST, "activity-gone")
+    if made.rule is _R.CREATE_ITEM and (at.twice or not at.may.makes_item):
+        return Decision(_R.REST, at.rest or "item-gone")
+    return made
+
+
+def _decided(at: Situation, deletions: Deletions) -> Decision:
     asleep = _asleep(at)
     if asleep is not None:
         return asleep
@@ -123,6 +161,12 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
         return _item_deleted(at, deletions, guest)
     if rule is _R.CREATE_ITEM and (guest or not at.responsible):
         return Decision(_R.DECLINE, "declined")
+    if rule is _R.CREATE_ITEM and (at.elsewhere or at.twice):
+        return Decision(_R.REST, "item-gone")
+    if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours)):
+        # of a block of time nothing could be made again; and guests have been told that their meeting is off
+        ended = _item_deleted(at, deletions, guest)
+        return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and at.rejected:
         return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_CRM and at.role == "attendee":
@@ -135,6 +179,8 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
         return Decision(rule, "private")
     if rule is _R.REST:
         return Decision(rule, _why(at))
+    if at.ours and at.doubled and at.item is _I.SAME:
+        return Decision(_R.TAKE_BACK, "taken-back")
     if _rejection_deletes(at, deletions, guest):
         return Decision(_R.TAKE_BACK, "taken-back")
     return Decision(rule)
@@ -188,7 +234,8 @@ def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
 def _rejection_deletes(at: Situation, deletions: Deletions, guest: bool) -> bool:
     """The mapping wants the item gone when the activity is rejected, and nobody edited the item."""
     unedited = at.item is _I.SAME and at.activity in (_A.SAME, _A.CHANGED)
-    return at.rejected and unedited and not guest and deletions.activity_rejected == "delete"
+    may = at.may is None or at.may.ends_item is May.YES
+    return at.rejected and unedited and not guest and may and deletions.activity_rejected == "delete"
 
 
 def _why(at: Situation) -> str:

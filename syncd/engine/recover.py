@@ -6,18 +6,19 @@ print 4 and 5). It did not: drop the intent. Either way both sides are looked at
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.look import crm_view, item_view
+from syncd.engine.occurrences import expand
 from syncd.engine.redact import forget_agreement, not_there
-from syncd.engine.writes import finish, shaped_moves
+from syncd.engine.writes import find_made, finish, seen, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
 from syncd.ports import AuthFailed, Gone, PortError, Rejected, Transient, Written
-from syncd.privacy import admit
+from syncd.privacy import Admission
 from syncd.store import Intent, Link, Row, Transaction
 
 
@@ -44,29 +45,30 @@ def recover(ctx: Context) -> int:
 
 def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
     crm = intent.side == "crm"
-    found = (ctx.pairing.crm if crm else ctx.pairing.replica).find(intent.key, intent.uid)
+    found = find_made(ctx, intent)
     source = _source(ctx, intent, link, row) if found is not None else {}
     with ctx.store.transaction() as tx:
         if found is None:
             tx.close_intent(intent.id)
             _look_again(ctx, tx, link, row)
             return
+        ref, view = found
+        intent = _shaped(ctx, intent, link, view, source)
         if crm:
-            tx.set_row(row.id, crm_ref=found.ref, **({"maker": link.id} if row.maker is None else {}))
-            link = finish(ctx, tx, _shaped(ctx, intent, link, found, source), Written(found.ref, None))
+            tx.set_row(row.id, crm_ref=ref, **({"maker": link.id} if row.maker is None else {}))
+            link = finish(ctx, tx, intent, Written(ref, None))
             for other in tx.links_of_row(row.id):
-                tx.announce(other.pairing, "crm", [found.ref])
+                tx.announce(other.pairing, "crm", [ref])
         else:
-            intent = _shaped(ctx, intent, link, found, source)
-            link = finish(ctx, tx, intent, Written(found.ref, None), item_ref=found.ref)
-            tx.announce(link.pairing, "item", [found.ref])
+            link = finish(ctx, tx, intent, Written(ref, None), item_ref=ref)
+            tx.announce(link.pairing, "item", [ref])
         _look_again(ctx, tx, link, row)
 
 
 def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
     record = _fetch(ctx, intent.side, link, row)
     if record is not None and record.version != intent.expected:
-        intent = _shaped(ctx, intent, link, record, _source(ctx, intent, link, row))
+        intent = _shaped(ctx, intent, link, record.view, _source(ctx, intent, link, row))
     with ctx.store.transaction() as tx:
         if record is not None and record.version != intent.expected and _holds(ctx, intent, link, record):
             finish(ctx, tx, intent, Written(record.ref, None))
@@ -77,11 +79,11 @@ def _update(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
         _look_again(ctx, tx, link, row)
 
 
-def _partly(ctx: Context, tx: Transaction, intent: Intent, link: Link, record: Record) -> None:
+def _partly(ctx: Context, tx: Transaction, intent: Intent, link: Link, record: _Held) -> None:
     """The record does not hold all that was meant: somebody has edited since, or it never arrived.
     The fields and elements that it does hold are ours all the same, and must not count as that
     person's."""
-    digester, view = ctx.digester(link.id), _view(ctx, intent.side, link, record)
+    digester, view = ctx.digester(link.id), record.view
     bases = {"item": link.item_base, "crm": link.crm_base}
     ours: dict[str, dict[str, Any]] = {"item": {}, "crm": {}}
     for name, move in intent.moves.get(intent.side, {}).items():
@@ -124,12 +126,12 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
 _BY_OP = {"create": _create, "update": _update, "delete": _delete, "redact": _delete}
 
 
-def _redacted(ctx: Context, intent: Intent, link: Link, record: Record | None) -> bool:
+def _redacted(ctx: Context, intent: Intent, link: Link, record: _Held | None) -> bool:
     """True when the redaction has arrived: one of the fields that it takes back is as it was to be. One that
     takes back the history alone cannot be seen, and is made again."""
     if record is None or record.version == intent.expected:
         return record is None
-    view, digester = {**record.fields, **_view(ctx, "crm", link, record)}, ctx.digester(link.id)
+    view, digester = record.fields, ctx.digester(link.id)
     check = intent.moves.get("check", {})
     return any(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
 
@@ -142,57 +144,70 @@ def _source(ctx: Context, intent: Intent, link: Link, row: Row) -> Fields:
         return {}
     digester = ctx.digester(link.id)
     meant = intent.moves.get(side, {})
-    return {n: v for n, v in _view(ctx, side, link, record).items() if digester.of(n, v) == meant.get(n)}
+    return {n: v for n, v in record.view.items() if digester.of(n, v) == meant.get(n)}
 
 
-def _shaped(ctx: Context, intent: Intent, link: Link, record: Record, source: Fields) -> Intent:
+def _shaped(ctx: Context, intent: Intent, link: Link, view: Fields, source: Fields) -> Intent:
     """The intent with the bases of what the server cut: an image of what was sent arrived too."""
     before = link.crm_base if intent.side == "crm" else link.item_base
-    view = _view(ctx, intent.side, link, record)
-    moves, _ = shaped_moves(ctx, intent, intent.side, view, source, before=None if intent.op == "create" else before)
+    exact = (ctx.pairing.crm if intent.side == "crm" else ctx.items).capabilities.exact
+    moves, _ = shaped_moves(
+        ctx, intent, intent.side, view, source, shaping=not exact, before=None if intent.op == "create" else before
+    )
     check = {n: moves.get(intent.side, {}).get(n, d) for n, d in moves.get("check", {}).items() if isinstance(d, str)}
-    return replace(intent, moves={**moves, "check": {**moves.get("check", {}), **check}})
+    return seen(replace(intent, moves={**moves, "check": {**moves.get("check", {}), **check}}))
 
 
-def _view(ctx: Context, side: str, link: Link, record: Record) -> Fields:
-    if side == "crm":
-        return crm_view(ctx, record)
-    seen = admit(record, ctx.pairing.lens.mapping.privacy, ours=link.private_copy).record
-    return item_view(ctx, seen.fields, link.role) if seen is not None else {}
+@dataclass(frozen=True)
+class _Held:
+    """What a side shows of a record now."""
+
+    ref: str
+    version: str
+    #: In the activity's terms; {} for what may not be seen.
+    view: Fields
+    #: The view, with the fields of an activity that are not mapped.
+    fields: Fields
+    #: The item as admitted.
+    item: Record | None = None
 
 
-def _fetch(ctx: Context, side: str, link: Link, row: Row) -> Record | None:
+def _fetch(ctx: Context, side: str, link: Link, row: Row) -> _Held | None:
     ref = row.crm_ref if side == "crm" else link.item_ref
     if ref is None:
         return None
-    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
-    found: Record | PortError = replica.fetch([ref]).get(ref, Gone("not there"))
+    found: Record | Admission | PortError
+    if side == "crm":
+        found = ctx.pairing.crm.fetch([ref]).get(ref, Gone("not there"))
+    else:
+        found = ctx.items.one(ref, ours=link.private_copy)
     if isinstance(found, Gone | Rejected):
         return None
     if isinstance(found, PortError):
         raise found
-    return found
+    if isinstance(found, Record):
+        view = crm_view(ctx, found)
+        return _Held(ref, found.version, view, {**found.fields, **view})
+    shown = found.record
+    view = item_view(ctx, shown.fields, link.role) if shown is not None else {}
+    return _Held(ref, found.version, view, view, shown)
 
 
-def _holds(ctx: Context, intent: Intent, link: Link, record: Record) -> bool:
+def _holds(ctx: Context, intent: Intent, link: Link, record: _Held) -> bool:
     """True when the record holds every value that the write meant."""
     check = intent.moves.get("check", {})
     if link.occurrence and intent.side == "item":
-        return _occurrence_holds(ctx, link, record, check)
-    view = _view(ctx, intent.side, link, record)
-    if intent.side == "crm":
-        view = {**record.fields, **view}
+        return _occurrence_holds(ctx, link, record.item, check)
     digester = ctx.digester(link.id)
-    return bool(check) and all(digester.of(n, view.get(n, kind_of(n).empty)) == meant for n, meant in check.items())
+    return bool(check) and all(
+        digester.of(n, record.fields.get(n, kind_of(n).empty)) == meant for n, meant in check.items()
+    )
 
 
-def _occurrence_holds(ctx: Context, link: Link, record: Record, check: dict[str, object]) -> bool:
-    from syncd.engine.occurrences import expand
-
-    seen = admit(record, ctx.pairing.lens.mapping.privacy).record
-    if seen is None or seen.fields.get("recurrence") is None:
+def _occurrence_holds(ctx: Context, link: Link, shown: Record | None, check: dict[str, object]) -> bool:
+    if shown is None or shown.fields.get("recurrence") is None:
         return False
-    fields = expand(seen.fields, ctx.moment.bounds(ctx.pairing.lens)).get(link.occurrence)
+    fields = expand(shown.fields, ctx.moment.bounds(ctx.pairing.lens)).get(link.occurrence)
     if fields is None:
         return not check or "status" in check
     view = item_view(ctx, fields, link.role)

@@ -7,28 +7,31 @@ colleague's copy also shows stays theirs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from syncd.engine.context import Context
 from syncd.engine.look import Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
+from syncd.engine.roles import ABSENT
 from syncd.engine.writes import HISTORY, attempt, journal
 from syncd.mapping import blocks
+from syncd.mapping.lens import Lens
 from syncd.model.fields import Fields, Value, kind_of, normal_text, same
+from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
 
 _TIMES = frozenset({"time", "recurrence", "due"})
-_ABSENT = ("item-gone", "declined", "taken-back", "private")
 
 
 def redact(ctx: Context, at: Look, row: Row) -> None:
     """Takes the item's content back from the CRM, its history too, and empties the link."""
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
-        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in _ABSENT]
+        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
     shared = bool(speaking)
-    becomes_block = at.item_fields is not None and link.role not in HOLDERS
+    becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
     intent, kept = None, None
     if activity is not None and not shared and (row.maker == link.id or link.brought):
         kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
@@ -52,6 +55,50 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
             ctx.touch(tx, link, row)
+
+
+#: Stands among the fields that a link brought while words of one of its occurrences, which is private now, may
+#: still be in the activity's history.
+ERASE = "erase"
+
+
+def exposes(at: Look, masked: Iterable[str], lens: Lens) -> bool:
+    """True when something crossed of an occurrence that is masked now and shows less than it did."""
+    base = at.link.item_base.get("recurrence")
+    if not isinstance(base, dict) or not masked:
+        return False
+    digester, kind = at.sides.digester, kind_of("recurrence")
+    shown = kind.elements(at.sides.item.get("recurrence"))
+    for key in masked:
+        for name in lens.rules:
+            element = f"over {key} {name}"
+            held = base.get(digester.element("recurrence", element))
+            now = digester.content("recurrence", element, shown[element]) if element in shown else None
+            if held is not None and held != now:
+                return True
+    return False
+
+
+def note_exposed(ctx: Context, link: Link) -> None:
+    """Before the occurrence is taken out of the activity: a crash in between must not leave its words behind."""
+    if ERASE not in link.brought:
+        with ctx.store.transaction() as tx:
+            tx.set_link(link.id, brought=link.brought | {ERASE})
+
+
+def erase_history(ctx: Context, link: Link, row: Row) -> None:
+    """What the activity's fields were is forgotten; what they are stays."""
+    found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref) if row.crm_ref is not None else None
+    if isinstance(found, Record):
+        ctx.pairing.crm.redact(found, {n: v for n, v in found.fields.items() if v is not None})
+        ctx.report.redacted += 1
+    with ctx.store.transaction() as tx:
+        held = tx.link(link.id)
+        if held is not None:
+            tx.set_link(link.id, brought=held.brought - {ERASE}, crm_version="")
+            ctx.crossed(tx, held, "taken-back", ["history"], "private")
+        if row.crm_ref is not None:
+            tx.announce(link.pairing, "crm", [row.crm_ref])
 
 
 #: Fields of a log that say nothing without the others.

@@ -21,7 +21,8 @@ from syncd.engine.unit import settle_unit
 from syncd.engine.writes import Wait
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
-from syncd.ports import AuthFailed, Expecting, Gone, PortError, Stale, Transient
+from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
+from syncd.privacy import Admission
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
 from syncd.store.journal import park
 
@@ -90,11 +91,10 @@ def _side(ctx: Context, side: str, deferred: list[tuple[Unit, int]]) -> None:
 
 def _expect(ctx: Context, side: str, after: int) -> None:
     """Lets the calendar's server work on the next batch while this one is settled."""
-    replica = ctx.pairing.replica
-    if side == "item" and isinstance(replica, Expecting):
+    if side == "item":
         with ctx.store.reading() as tx:
             refs = [entry.ref for entry in tx.pending(ctx.pairing.id, side, after, ctx.moment.today, BATCH)]
-        replica.expect(refs)
+        ctx.items.expect(refs)
 
 
 def _group(ctx: Context, side: str, batch: Sequence[Pending]) -> list[Unit]:
@@ -140,13 +140,13 @@ def _units(
                 row = tx.row(link.activity)
                 if row is not None and row.crm_ref is not None:
                     crm_refs.append(row.crm_ref)
-    items = ctx.pairing.replica.fetch(refs) if refs else {}
+    items = ctx.items.fetch(refs, {ref for ref, found in links.items() if any(k.private_copy for k in found)})
     meanwhile()
     activities = ctx.pairing.crm.fetch(list(dict.fromkeys(crm_refs))) if crm_refs else {}
     ctx.report.read += len(units)
     for unit in units:
         unit.links = links.get(unit.ref or "", [])
-    fresh = [u for u in units if u.ref is not None and not u.links and isinstance(items.get(u.ref), Record)]
+    fresh = [u for u in units if u.ref is not None and not u.links and isinstance(items.get(u.ref), Admission)]
     if len(fresh) > 1:
         left = {id(u) for u in _fresh(ctx, fresh, items)}
         dealt = {id(u) for u in fresh} - left
@@ -157,7 +157,7 @@ def _units(
             note(unit, outcome)
 
 
-def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | PortError]) -> Sequence[Unit]:
+def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Admission | PortError]) -> Sequence[Unit]:
     """The units that are left for one at a time: all of them, when one spoils the batch."""
     try:
         return settle_fresh(ctx, units, items)
@@ -175,7 +175,7 @@ def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Record | Por
 def _one(
     ctx: Context,
     unit: Unit,
-    items: Mapping[str, Record | PortError],
+    items: Mapping[str, Admission | PortError],
     activities: Mapping[str, Record | PortError],
     *,
     deletions: bool,
@@ -213,9 +213,11 @@ def _links(ctx: Context, unit: Unit) -> list[Link]:
         return tx.links_by_item(ctx.pairing.id, [unit.ref]) if unit.ref is not None else []
 
 
-def _again(ctx: Context, unit: Unit) -> Mapping[str, Record | PortError]:
+def _again(ctx: Context, unit: Unit) -> Mapping[str, Admission | PortError]:
     unit.links = _links(ctx, unit)
-    return ctx.pairing.replica.fetch([unit.ref]) if unit.ref is not None else {}
+    if unit.ref is None:
+        return {}
+    return {unit.ref: ctx.items.one(unit.ref, ours=any(k.private_copy for k in unit.links))}
 
 
 def _activity_unit(

@@ -7,35 +7,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
-from syncd.engine.join import join_item, known_people, moved_here
-from syncd.engine.look import Look, look
+from syncd.engine.digest import uid_digest
+from syncd.engine.feed import PEOPLE
+from syncd.engine.join import join_item, just_asked, known_people, moved_here, moving
+from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import GUARDED, HOLDERS, Decision, Item, Rule, decide
-from syncd.engine.roles import role_of
-from syncd.engine.window import enters, wakes
+from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
+from syncd.engine.redact import ERASE, exposes
+from syncd.engine.roles import ABSENT, role_of
+from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.writes import Wait
+from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
+from syncd.model.recurrence import BadRule
 from syncd.model.span import moment_key
 from syncd.ports import Gone, PortError
-from syncd.privacy import Admission, admit
-from syncd.store import Link
+from syncd.privacy import Admission
+from syncd.store import Link, Row
 from syncd.store.journal import conflicts
+
+_T = TypeVar("_T")
 
 
 def settle_unit(
     ctx: Context,
     unit: Unit,
-    result: Record | PortError | None,
+    result: Admission | PortError | None,
     activities: Mapping[str, Record | PortError],
     *,
     deletions: bool,
@@ -47,19 +54,17 @@ def settle_unit(
     if any(link.id in ctx.unsure for link in unit.links):
         raise Wait
     outcome = Outcome()
-    record = _record(result)
+    admission = _there(result)
     links = unit.links
-    admission = None
-    if record is not None:
-        admission = admit(record, ctx.pairing.lens.mapping.privacy, ours=any(k.private_copy for k in links))
+    if admission is not None:
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1
         if not links and admission.verdict == "withheld":
-            links = unit.links = moved_here(ctx, record)
+            links = unit.links = moved_here(ctx, admission)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)
             return outcome
-    links, shown = _shown(ctx, record, admission, links, outcome)
+    links, shown = _shown(ctx, admission, links, outcome)
     parts: list[Part] = []
     for link in links:
         if link.occurrence not in shown:
@@ -70,22 +75,40 @@ def settle_unit(
             outcome.deferred += 1
         if part.decision.rule is Rule.REST and part.look.situation.item is Item.OUT:
             _wake(ctx, part.look.sides.item, outcome)
+            _wake(ctx, part.look.sides.crm, outcome)
+            if not outcome.due and needs_people(ctx.pairing.lens.mapping):
+                outcome.due = PEOPLE
+        if part.waits:
+            _wake_when_over(ctx, part, outcome)
     todo = [p for p in parts if deletions or p.decision.rule not in GUARDED]
     write_history_first(ctx, todo)
     if admission is not None and admission.record is not None:
         write_item(ctx, admission.record, todo)
     for part in todo:
         write_rest(ctx, part, admission)
-    close(ctx, unit, todo, record, outcome)
+    close(ctx, unit, todo, admission.version if admission is not None else None, outcome)
     return outcome
 
 
-def _record(result: Record | PortError | None) -> Record | None:
+def _there(result: _T | PortError | None) -> _T | None:
+    """What was read; None when it is gone. Raises why it could not be."""
     if isinstance(result, Gone) or result is None:
         return None
     if isinstance(result, PortError):
         raise result
     return result
+
+
+def _wake_when_over(ctx: Context, part: Part, outcome: Outcome) -> None:
+    """What waits for a word to the guests waits no longer than the meeting is ahead: it is looked at again on
+    the day after it."""
+    view = part.look.sides.item or part.look.sides.crm
+    try:
+        day = ends_on(view, ctx.moment.now, ctx.pairing.employee.zone)
+    except BadRule:
+        return
+    if day is not None and (not outcome.due or day_text(day) < outcome.due):
+        outcome.due = day_text(day)
 
 
 def _wake(ctx: Context, fields: Fields, outcome: Outcome) -> None:
@@ -97,11 +120,11 @@ def _wake(ctx: Context, fields: Fields, outcome: Outcome) -> None:
 
 
 def _shown(
-    ctx: Context, record: Record | None, admission: Admission | None, links: Sequence[Link], outcome: Outcome
+    ctx: Context, admission: Admission | None, links: Sequence[Link], outcome: Outcome
 ) -> tuple[list[Link], dict[str, Fields | None]]:
     """The links, new ones too, and for each occurrence what the item shows of it (None: gone)."""
     seen = admission.record if admission else None
-    if record is None or seen is None:
+    if seen is None:
         return list(links), {k.occurrence: None for k in links}
     recurrence = seen.fields.get("recurrence")
     present: dict[str, Fields | None]
@@ -179,36 +202,74 @@ def _part(
     if row is None or (row.crm_ref is None and any(k != link.id for k in creating)):
         raise Wait
     if seen is not None:
-        role = "block" if admission and admission.read_only else role_of(seen, ctx.pairing.employee, link, others)
+        masked = admission is not None and admission.read_only and not link.ours
+        role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
         if role != link.role:
             link = _new_role(ctx, link, role)
-        if row.scheduled != bool(seen.fields.get("attendees")) and role in ("own", "stand-in"):
+        scheduled = bool(seen.fields.get("attendees") or seen.guests)
+        if row.scheduled != scheduled and role in ("own", "stand-in"):
             with ctx.store.transaction() as tx:
-                tx.set_row(row.id, scheduled=bool(seen.fields.get("attendees")))
+                tx.set_row(row.id, scheduled=scheduled)
+    if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
+        with ctx.store.transaction() as tx:
+            tx.drop_link(link)
+        raise Wait
     activity = None
     if row.crm_ref is not None:
         found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-        activity = _record(found)
+        activity = _there(found)
     known = known_people(ctx, fields) if fields is not None else {}
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
+    awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
+    awake = [k for k in awake if k.occurrence == link.occurrence]
+    more: dict[str, Any] = {
+        "scheduled": row.scheduled and link.role == "own",
+        "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
+        "twice": any(k.pairing in ctx.siblings for k in awake),
+        "doubled": any(k.pairing in ctx.siblings and k.role == "own" and not k.ours for k in awake),
+    }
     if link.role in HOLDERS:
-        gone_there = row.crm_ref is not None and link.rest != "private"
-        seen_both = replace(seen_both, situation=replace(seen_both.situation, deleted=gone_there))
+        more["deleted"] = row.crm_ref is not None and link.rest != "private"
+    seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
-    if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in _AGREEING:
+    if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
+        hidden = admission.masked if admission is not None else frozenset[str]()
+        part.exposed = ERASE in link.brought or exposes(seen_both, hidden, ctx.pairing.lens)
+    if part.exposed and decision.rule is Rule.REST and activity is not None:  # privacy waits for no window
+        dates = {n: {k: v for k, v in side.items() if k == "recurrence"}
+                 for n, side in (("item", seen_both.sides.item), ("crm", seen_both.sides.crm))}  # fmt: skip
+        part.merge = merge(replace(seen_both.sides, item=dates["item"], crm=dates["crm"]))
+        part.merge.to_item.clear()
+        return part
+    if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in SPEAKING:
         part.merge = second_copy(seen_both.sides)
-    elif decision.rule in (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
+    elif decision.rule in SPEAKING:
         part.merge = merge(seen_both.sides)
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
 
 
-#: Rules under which both sides are there and speak to each other.
-_AGREEING = (Rule.NOTHING, Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE)
+def _is_moving(ctx: Context, row: Row) -> bool:
+    """True when another calendar has just shown the item: it has moved, nobody has deleted it."""
+    with ctx.store.reading() as tx:
+        return just_asked(ctx, tx.setting(moving(row)))
+
+
+def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Sequence[Link]) -> bool:
+    """True for an item that was once taken for another employee's, because it has the same UID, and that neither
+    of them organises: it is an appointment of its own."""
+    if link.ours or link.role != "own" or seen.owner or not seen.uid or row.uid_digest is None:
+        return False
+    if row.uid_digest != uid_digest(ctx.key, seen.uid, link.occurrence):
+        return False
+    mine = {ctx.pairing.id, *ctx.siblings}
+    known = {p.id for p in ctx.everyone}
+    before = [k for k in others if k.pairing in known - mine and k.id < link.id and k.occurrence == link.occurrence]
+    return any(not k.ours and k.role == "own" and k.rest == "" for k in before)
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:
@@ -217,7 +278,7 @@ def _new_role(ctx: Context, link: Link, role: str) -> Link:
     values: dict[str, Any] = {"role": role}
     if link.role == "attendee" and role in ("own", "stand-in"):
         values |= {"item_base": {}, "crm_base": {}}
-    if role == "block" and link.role != "block":
+    if role == "block" and showed(link):
         values.pop("role")
     with ctx.store.transaction() as tx:
         return tx.set_link(link.id, **values)

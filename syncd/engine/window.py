@@ -45,6 +45,23 @@ def enters(start: datetime, bounds: tuple[datetime, datetime], now: datetime) ->
     return now.astimezone(UTC).date() + timedelta(days=(start - bounds[1]).days + 1)
 
 
+def ends_on(fields: Fields, now: datetime, zone: tzinfo) -> date | None:
+    """The day after the one on which an appointment ends (a series: its last occurrence); None for one that is
+    over, or has no end that can be seen."""
+    span: Span | None = fields.get("time")
+    if span is None:
+        return None
+    recurrence: Recurrence = fields.get("recurrence") or Recurrence()
+    end = as_instant(span.end, zone)
+    if not recurrence.empty:
+        horizon = now + timedelta(days=800)
+        ahead = list(starts(span, recurrence, now - span.length, horizon))
+        if not ahead:
+            return None
+        end = as_instant(ahead[-1], zone) + span.length
+    return end.astimezone(UTC).date() + timedelta(days=1) if end > now else None
+
+
 def over(fields: Fields, now: datetime, zone: tzinfo) -> bool:
     """True when an appointment has ended (a series: its last occurrence), or a task is done."""
     span: Span | None = fields.get("time")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
@@ -57,7 +58,7 @@ class Meant:
 def meant_for_crm(ctx: Context, look: Look) -> Meant:
     """What a new activity of this link is to hold."""
     view = look.sides.item
-    up = {n: v for n, v in view.items() if look.sides.directions[n] in ("both", "to-crm")}
+    up = {n: v for n, v in view.items() if look.sides.may.up(n)}
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
@@ -70,6 +71,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted(fields),
         "unconfirmed": ["crm", sorted(fields)],
+        "local": ["item", sorted(n for n in view.keys() - up.keys() if look.sides.may.down(n) is not May.NO)],
     }
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
@@ -171,10 +173,15 @@ def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes:
         ctx.pairing.crm.remember(record.ref, lines, look.sides.digester.text(token))
         return
     before = str(changes.get("notes", record.fields.get("notes")) or "")
-    held = str(record.fields.get("notes") or "")
-    old = held[held.find(blocks.MARK) :].split("\n")[1:] if blocks.has(held) else []
-    new = [f"Replaced {name}: {text}" for name, text in lines.items()]
-    changes["notes"] = blocks.attach(before, [*old, *(n for n in new if n not in old)])
+    old = blocks.lines_of(before)
+    new = "\n".join(f"Replaced {name}: {_indented(text)}" for name, text in lines.items()).split("\n")
+    if "\n".join(new) not in "\n".join(old):
+        changes["notes"] = blocks.attach(before, [*old, *new])
+
+
+def _indented(text: str) -> str:
+    """A value in the block: its further lines show that they belong to it."""
+    return f"\n{blocks.MORE}".join(line for line in text.split("\n") if line.strip())
 
 
 def describe(value: Any) -> str:

@@ -6,11 +6,12 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID, uuid5
 
+from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
 from syncd.engine.merge import Merge
 from syncd.engine.pairing import participants_lines
-from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of
+from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of, seen
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -29,11 +30,9 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     """Makes the copy of an activity in the employee's calendar."""
     link, record, lens = look.link, look.activity, ctx.pairing.lens
     assert record is not None
-    caps = ctx.pairing.replica.capabilities
+    caps = ctx.items.capabilities
     view = look.sides.crm
-    down = {
-        n: v for n, v in view.items() if lens.rules[n].direction in ("both", "to-groupware") and n != "participants"
-    }
+    down = {n: v for n, v in view.items() if look.sides.may.down(n) is May.YES and n != "participants"}
     fields = lens.to_item(down)
     digester = look.sides.digester
     item_base: dict[str, Any] = {}
@@ -51,6 +50,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
         "unconfirmed": ["item", sorted(down)],
+        "local": ["crm", sorted(n for n in view.keys() - down.keys() if look.sides.may.up(n))],
     }
     lens.dress_item(fields, participants_lines(record.fields), caps)
     if "description" not in fields and participants_lines(record.fields):
@@ -59,9 +59,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     kind = lens.mapping.item
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "create", down, key=key, uid=uid, moves=moves)
-    intent, written = created(
-        ctx, intent, down, lambda: ctx.pairing.replica.create(fields, key, kind=kind, uid=uid, owner="")
-    )
+    intent, written = created(ctx, intent, down, lambda: ctx.items.create(fields, key, kind=kind, uid=uid))
     intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)
@@ -82,9 +80,7 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
     with ctx.store.transaction() as tx:
         for look, merge, after in parts:
             names = sorted(merge.to_item)
-            images = {
-                n: ctx.pairing.lens.on_item(n, v, ctx.pairing.replica.capabilities) for n, v in merge.to_item.items()
-            }
+            images = {n: ctx.pairing.lens.on_item(n, v, ctx.items.capabilities) for n, v in merge.to_item.items()}
             check = {n: look.sides.digester.of(n, image) for n, image in images.items()}
             more: Moves = {"check": check, "unconfirmed": ["item", names]}
             if "private" in merge.to_item:
@@ -93,12 +89,15 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             intents.append(
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
             )
-    written: Written = attempt(ctx, intents, lambda: ctx.pairing.replica.update(record, changes))
+    tell = parts[0][0].sides.may.tell
+    written: Written = attempt(ctx, intents, lambda: ctx.items.update(record, changes, tell=tell))
     if len(parts) == 1 and not parts[0][0].link.occurrence:
         sent, role = parts[0][1].to_item, parts[0][0].link.role
         intents[0], written = confirm(
             ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields, role)
         )
+    elif written.version is not None and ctx.items.capabilities.exact:
+        intents = [seen(intent) for intent in intents]
     links = []
     with ctx.store.transaction() as tx:
         for intent, (_look, merge, _) in zip(intents, parts, strict=True):
@@ -112,11 +111,12 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
     return links
 
 
-def delete_item(ctx: Context, link: Link, record: Record, after: str) -> Link:
-    """Removes the item."""
+def delete_item(ctx: Context, look: Look, record: Record, after: str) -> Link:
+    """Removes the item, at the version that was looked at."""
+    link, tell = look.link, look.sides.may.tell
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "delete", expected=record.version, after=after)
-    attempt(ctx, [intent], lambda: ctx.pairing.replica.delete(record))
+    attempt(ctx, [intent], lambda: ctx.items.delete(record, tell=tell))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, None)
     ctx.report.deleted_groupware += 1

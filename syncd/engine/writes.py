@@ -7,7 +7,7 @@ intent that `recover` can ask about: (1) the intent, with the digests of the val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
 from syncd.ports import (
     AuthFailed,
+    Capabilities,
     Exists,
     Gone,
     Rejected,
@@ -26,6 +27,7 @@ from syncd.ports import (
     Unsupported,
     Written,
 )
+from syncd.privacy import Admission
 from syncd.store import Intent, Link, Transaction
 
 Moves = dict[str, Any]
@@ -55,12 +57,34 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         values["brought"] = link.brought | frozenset(moves["brought"])
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
-    if moves.get("unconfirmed"):
-        side, names = moves["unconfirmed"]
-        values["unconfirmed"] = {**link.unconfirmed, side: sorted({*link.unconfirmed.get(side, []), *names})}
-        local = set(link.unconfirmed.get(f"local-{side}", [])) - set(names)
-        values["unconfirmed"][f"local-{side}"] = sorted(local)
+    values |= _alone(link, moves)
     return values
+
+
+def _alone(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
+    """What was written and not seen yet, and what stands on one side alone as it may not cross: whatever
+    replaces that later keeps it."""
+    values: dict[str, Any] = {}
+    local_side, local_names = moves.get("local") or ("", [])
+    if local_names:
+        alone = f"local-{local_side}"
+        values["unconfirmed"] = {**link.unconfirmed, alone: sorted({*link.unconfirmed.get(alone, []), *local_names})}
+        link = replace(link, unconfirmed=values["unconfirmed"])
+    if moves.get("unconfirmed") or moves.get("crossed"):
+        side, names = moves.get("unconfirmed") or moves["crossed"]
+        alone = f"local-{side}"
+        held = {k: v for k, v in link.unconfirmed.items() if k not in (side, alone)}
+        if moves.get("unconfirmed"):
+            held[side] = sorted({*link.unconfirmed.get(side, []), *names})
+        local = [n for n in link.unconfirmed.get(alone, []) if not _has_crossed(n, names, moves.get(side, {}))]
+        values["unconfirmed"] = {**held, alone: local} if local else held
+    return values
+
+
+def _has_crossed(local: str, names: Sequence[str], moves: Mapping[str, Any]) -> bool:
+    """True when what stood on a side alone (a field, or one element of it) has been written there."""
+    name, _, element = local.partition(" ")
+    return local in names or (bool(element) and element in (moves.get(name) or {}))
 
 
 #: Stands among the fields that a link brought when values of its item were put into the activity's history.
@@ -75,8 +99,7 @@ def intent_of(
     ctx: Context, link: Link, side: str, op: str, sent: Fields | None = None, **values: Any
 ) -> dict[str, Any]:
     """The first beat's columns."""
-    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
-    if sent and not replica.capabilities.exact:
+    if sent and not _caps(ctx, side).exact:
         digester = ctx.digester(link.id)
         texts = {n: one_line(v)[:_IMAGES] for n, v in sent.items() if isinstance(v, str)}
         images = {n: [digester.text(t[:k]) for k in range(1, len(t) + 1)] for n, t in texts.items()}
@@ -100,21 +123,48 @@ def confirm(
     what we sent, or if nobody can have written since; otherwise it is an edit: the base stays as
     meant, and the version stays unknown, so that the edit is looked at.
     """
-    replica = ctx.pairing.crm if side == "crm" else ctx.pairing.replica
-    if written.version is not None and replica.capabilities.exact:
-        return intent, written
-    found = replica.fetch([written.ref]).get(written.ref)
-    if not isinstance(found, Record):
+    if written.version is not None and _caps(ctx, side).exact:
+        return seen(intent), written
+    found = read_back(ctx, side, written.ref, private=_private_copy(ctx, intent))
+    if found is None:
         return intent, Written(written.ref, None)
     ours = written.version is not None and found.version == written.version
     held = view(found)
-    moves, edited = shaped_moves(ctx, intent, side, held, sent, ours=ours)
+    moves, edited = shaped_moves(ctx, intent, side, held, sent, ours=ours, shaping=True)
     with ctx.store.reading() as tx:
         link = tx.link(intent.link)
     old = (link.item_base if side == "item" else link.crm_base) if link is not None else {}
     base, digester = apply_moves(old, moves.get(side, {})), ctx.digester(intent.link)
     edited = edited or any(not digester.holds(base, n, v) for n, v in held.items())
-    return replace(intent, moves=moves), Written(written.ref, None if edited else found.version)
+    return seen(replace(intent, moves=moves)), Written(written.ref, None if edited else found.version)
+
+
+def _caps(ctx: Context, side: str) -> Capabilities:
+    return ctx.pairing.crm.capabilities if side == "crm" else ctx.items.capabilities
+
+
+def seen(intent: Intent) -> Intent:
+    """The write needs no later look: what differs from now on is an edit."""
+    return replace(intent, moves={k: v for k, v in intent.moves.items() if k != "unconfirmed"} | _named(intent))
+
+
+def _named(intent: Intent) -> Moves:
+    """The fields that were written, by which what never crossed before is forgotten."""
+    return {"crossed": intent.moves["unconfirmed"]} if intent.moves.get("unconfirmed") else {}
+
+
+def _private_copy(ctx: Context, intent: Intent) -> bool:
+    with ctx.store.reading() as tx:
+        link = tx.link(intent.link)
+    return bool(intent.moves.get("private_copy", link is not None and link.private_copy))
+
+
+def read_back(ctx: Context, side: str, ref: str, *, private: bool) -> Record | None:
+    """What a side shows of a record now; None when it is not there, cannot be read, or may not be seen."""
+    found = ctx.pairing.crm.fetch([ref]).get(ref) if side == "crm" else ctx.items.one(ref, ours=private)
+    if isinstance(found, Admission):
+        return found.record if not found.read_only else None
+    return found if isinstance(found, Record) else None
 
 
 def shaped_moves(
@@ -125,11 +175,14 @@ def shaped_moves(
     sent: Fields,
     *,
     ours: bool = False,
+    shaping: bool = False,
     before: Mapping[str, Any] | None = None,
 ) -> tuple[Mapping[str, Any], bool]:
     """The intent's moves with the bases of what the server shaped; and whether somebody edited.
 
     Args:
+        ours: nobody can have written since.
+        shaping: the side gave no version, or may shape what it is given: an image of what we sent is no edit.
         before: the base before the write, when it may never have arrived: what is as it was then is
             no beginning of what was sent, but what was there.
     """
@@ -145,7 +198,7 @@ def shaped_moves(
         if before is not None and digester.of(name, held[name]) == before.get(name):
             continue
         known = digester.text(one_line(held[name])) in images.get(name, ())
-        if ours or known or image(held[name], sent.get(name)):
+        if ours or known or (shaping and image(held[name], sent.get(name))):
             base[name] = digester.of(name, held[name])
         else:
             edited = True
@@ -203,18 +256,31 @@ def arrived(ctx: Context, intent: Intent, sent: Fields) -> tuple[Intent, Written
     what was meant then is forgotten (a deleted copy came out of the trash, a store out of a backup).
     Of a field that differs from what is meant now, nobody knows who changed it: its bases stay as they
     were, so that the two are merged, and the one that loses is kept."""
-    crm = intent.side == "crm"
-    found = (ctx.pairing.crm if crm else ctx.pairing.replica).find(intent.key, intent.uid)
+    found = find_made(ctx, intent)
     if found is None:
         return None
-    digester, held = ctx.digester(intent.link), crm_view(ctx, found) if crm else item_view(ctx, found.fields, "copy")
+    ref, held = found
+    digester, exact = ctx.digester(intent.link), _caps(ctx, intent.side).exact
     differ = {
         n
         for n, meant in intent.moves.get(intent.side, {}).items()
-        if n in held and digester.of(n, held[n]) != meant and not image(held[n], sent.get(n))
+        if n in held and digester.of(n, held[n]) != meant and (exact or not image(held[n], sent.get(n)))
     }
     agreed = {
         part: {n: v for n, v in intent.moves.get(part, {}).items() if n not in differ}
         for part in ("item", "crm", "texts")
     }
-    return replace(intent, moves={**intent.moves, **agreed}), Written(found.ref, None)
+    return seen(replace(intent, moves={**intent.moves, **agreed})), Written(ref, None)
+
+
+def find_made(ctx: Context, intent: Intent) -> tuple[str, Fields] | None:
+    """What became of a create: where its record is, and what it shows of it in the activity's terms ({} where
+    it may not be seen); None when it did not arrive."""
+    if intent.side == "crm":
+        record = ctx.pairing.crm.find(intent.key, intent.uid)
+        return (record.ref, crm_view(ctx, record)) if record is not None else None
+    admission = ctx.items.find(intent.key, intent.uid, ours=bool(intent.moves.get("private_copy")))
+    if admission is None:
+        return None
+    shown = admission.record if admission.record is not None and not admission.read_only else None
+    return admission.ref, item_view(ctx, shown.fields, "copy") if shown is not None else {}

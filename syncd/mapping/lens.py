@@ -21,6 +21,8 @@ from syncd.ports import Capabilities
 
 #: Text fields that may end in a marked block of ours.
 _LONG = frozenset({"description", "notes"})
+#: Begins the line that keeps a subject that is too long for the CRM.
+_LINE = "Subject: "
 
 
 @dataclass(frozen=True)
@@ -179,21 +181,35 @@ class Lens:
         return changes
 
     def dress_crm(self, changes: dict[str, Any], current: Fields, side: Capabilities) -> dict[str, Any]:
-        """Activity fields with the line that keeps a subject too long for the CRM."""
+        """Activity fields with the line that keeps a subject too long for the CRM; it follows the subject, or
+        goes."""
         rule = self.rules.get("subject")
-        if rule is None or rule.overflow != "note-line" or ("subject" not in changes and "notes" not in changes):
+        if rule is None or rule.overflow != "note-line":
             return changes
+        before = str(current.get("notes") or "")
+        lines = blocks.lines_of(before)
         room = side.limit("subject").length
         subject = changes.get("subject")
-        lines: list[str] = []
-        if subject is not None and room is not None and len(subject) > room:
-            lines = [f"Subject: {subject}"]
-        before = str(current.get("notes") or "")
-        if subject is None and blocks.has(before):  # the notes change: the line that stands there stays
-            lines = before[before.find(blocks.MARK) :].split("\n")[1:]
-        if lines or (subject is not None and blocks.has(before)):
+        if subject is not None:
+            lines = [line for line in lines if not line.startswith(_LINE)]
+            lines += [_LINE + subject] if room is not None and len(subject) > room else []
+        elif self.is_stale(current, side):
+            lines = [line for line in lines if not line.startswith(_LINE)]
+        if "notes" in changes or lines != blocks.lines_of(before):
             changes["notes"] = blocks.attach(str(changes.get("notes", before) or ""), lines, side.limit("notes").length)
         return changes
+
+    def is_stale(self, current: Fields, side: Capabilities) -> bool:
+        """True when the notes keep a long subject that is no longer this activity's."""
+        rule = self.rules.get("subject")
+        if rule is None or rule.overflow != "note-line":
+            return False
+        kept = [line.removeprefix(_LINE) for line in blocks.lines_of(str(current.get("notes") or ""))
+                if line.startswith(_LINE)]  # fmt: skip
+        held = current.get("subject") or ""
+        return not all(
+            same("subject", line, held) or same("subject", self.on_crm("subject", line, side), held) for line in kept
+        )
 
 
 def _cut_text(name: str, value: Value) -> Value:

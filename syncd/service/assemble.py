@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -134,7 +134,22 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             own = OwnMail(tuple(account.mail.exclude_keywords), tuple(account.mail.block), account.mail.content)
             house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens, own))
             house.chosen += house.pairings[-1:] if chosen else []
+    defaults = _defaults(house)
+    house.pairings = [replace(p, default=p.id in defaults) for p in house.pairings]
+    asked = {p.id for p in house.chosen}
+    house.chosen = [p for p in house.pairings if p.id in asked]
     return house
+
+
+def _defaults(house: House) -> frozenset[str]:
+    """The pairings that take what comes from the CRM: of each employee one for each kind of item, the one that
+    says so, else the first."""
+    found: dict[tuple[str, str], str] = {}
+    for pairing in house.pairings:
+        place = (pairing.employee.id, pairing.lens.mapping.item)
+        if place not in found or (house.accounts[pairing.id].default and not house.accounts[found[place]].default):
+            found[place] = pairing.id
+    return frozenset(found.values())
 
 
 class Shut:
@@ -181,7 +196,7 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens, emp
     profile = configuration.settings.profiles[account.profile]
     options: dict[str, Any] = {
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
-        **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail"}),
+        **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail", "default"}),
         "kind": lens.mapping.item,
         "fields": [rule.item for rule in lens.rules.values() if rule.direction != "to-crm"],
         "address": employee.addresses[0],

@@ -221,6 +221,8 @@ class Daemon:
         if not fresh and not result.failed:
             self._crm_read = began
         self.health.ended(result, ended - began)
+        for other in result.report.again:  # one has asked another whether an item is still there
+            self.schedule.wake(other, ended)
         self._account_for(pairing, result, ended)
 
     def _account_for(self, pairing: Pairing, result: Result, ended: float) -> None:

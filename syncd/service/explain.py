@@ -10,7 +10,7 @@ from syncd.engine.mailroom import for_mail
 from syncd.engine.pairing import Moment, Pairing
 from syncd.model.record import Record
 from syncd.ports import PortError, Rejected
-from syncd.privacy import admit
+from syncd.privacy import Admission
 from syncd.service.assemble import House
 from syncd.service.rehearsal import rehearsed
 from syncd.store.journal import crossings, decisions
@@ -73,6 +73,9 @@ def explain(house: House, name: str) -> dict[str, Any] | None:
 
 def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], activity: Record | None) -> str:
     mine = next((k for k in links if k.pairing == pairing.id), None)
+    if mine is not None and mine.waits:
+        fields = mine.waits.replace(",", ", ")
+        return f"{_ROLES.get(mine.role, mine.role)}; {fields} waits: the guests must be told; change it in the calendar"
     if mine is not None:
         return _RESTS[mine.rest] if mine.rest in _RESTS else _ROLES.get(mine.role, mine.role)
     if activity is None:
@@ -106,16 +109,16 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
         ctx = Context(looking, house.store, Moment(datetime.now(UTC)), house.key, house.pairings)
         for_mail(ctx)
         try:
-            found = ctx.pairing.replica.fetch([name]).get(name)
+            found = ctx.items.one(name)
         except PortError:
             continue
         if isinstance(found, Rejected):
             why = f"parked: {found}"
-        elif not isinstance(found, Record):
+        elif not isinstance(found, Admission):
             continue
-        elif admit(found, pairing.lens.mapping.privacy).verdict == "withheld":
+        elif found.record is None:
             why = "private: nothing of it crosses"
-        elif kinds := sorted(found.traits & set(pairing.lens.mapping.mail.never)):
+        elif kinds := sorted(found.record.traits & set(pairing.lens.mapping.mail.never)):
             why = f"not the CRM's business, as the mapping says: {', '.join(kinds)}"
         else:
             why = "not taken: outside the window, or the mapping's conditions leave it out"

@@ -20,11 +20,14 @@ from syncd.ports import (
     Crm,
     Filing,
     Gone,
+    Knowing,
     Page,
     Partial,
     PortError,
     Replica,
+    Telling,
     Written,
+    telling_of,
 )
 
 
@@ -79,6 +82,10 @@ class RehearsedReplica:
                 found[ref] = self._made[ref] or Gone("not there")
         return found
 
+    def telling(self) -> Telling:
+        """As the server does."""
+        return telling_of(self.real)
+
     def complete(self, records: Sequence[Record], wanted: frozenset[str]) -> Sequence[Fields | PortError]:
         """Reads for real, where there is something to be read."""
         return self.real.complete(records, wanted) if isinstance(self.real, Partial) else [{} for _ in records]
@@ -129,6 +136,10 @@ class RehearsedCrm(RehearsedReplica):
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         return self.real.known(addresses)
+
+    def people_version(self) -> str:
+        """As the CRM says; one that says nothing never changes."""
+        return self.real.people_version() if isinstance(self.real, Knowing) else ""
 
     def statuses(self) -> Mapping[str, str]:
         return self.real.statuses()

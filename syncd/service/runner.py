@@ -53,6 +53,7 @@ class Result:
             "parked": n["parked"],
             "conflicts": n["conflicts"],
             "held": n["held"],
+            "waiting": n["waiting"],
             "requests": {"groupware": self.requests[0], "crm": self.requests[1]},
         }
 
@@ -141,19 +142,30 @@ def run_all(
 ) -> list[Result]:
     """One pass over each pairing, one after the other."""
     everyone = list(pairings)
-    results = []
+    found: dict[str, Result] = {}
     for pairing in everyone:
 
         def note(done: int, pairing: Pairing = pairing) -> None:
             progress(pairing.id, done)
 
-        results.append(run_one(pairing, everyone, store, key, now(), full=full, progress=note))
-    return results
+        found[pairing.id] = run_one(pairing, everyone, store, key, now(), full=full, progress=note)
+    return list(found.values())
+
+
+def once_more(results: Iterable[Result], chosen: Iterable[Pairing]) -> list[Pairing]:
+    """The pairings that are to make another pass at once, as one has asked another a question (is an item that
+    is new here still there?): first those that were asked, then those that asked."""
+    asked = [(r.pairing, r.report.again) for r in results if r.report.again]
+    who = {pairing for pairing, _ in asked}
+    every = who.union(*(again for _, again in asked))
+    return sorted((p for p in chosen if p.id in every), key=lambda p: p.id in who)
 
 
 def exit_status(results: Iterable[Result]) -> int:
-    """0 done, 1 some links parked, held or in conflict, 3 a server or sign-in failed."""
+    """0 done, 1 something waits for a person (parked, held, in conflict, guests to be told), 3 a server or
+    sign-in failed."""
     found = list(results)
     if any(r.failed for r in found):
         return 3
-    return 1 if any(r.report.parked or r.report.held or r.report.conflicts for r in found) else 0
+    waits = (n for r in found for n in (r.report.parked, r.report.held, r.report.conflicts, r.report.waiting))
+    return 1 if any(waits) else 0

@@ -137,7 +137,7 @@ def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mappin
     values: dict[str, Any] = {"started": at, "ended": at, "outcome": outcome}
     values["counts"] = json.dumps(counts, sort_keys=True)
     before = runs(tx, pairing).get(pairing, {}).get("totals", {})
-    states = ("parked", "conflicts", "held", "resting")
+    states = ("parked", "conflicts", "held", "resting", "waiting")
     totals = {n: before.get(n, 0) + counts.get(n, 0) for n in {*before, *counts} - set(states)}
     values["totals"] = json.dumps({n: v for n, v in totals.items() if v}, sort_keys=True)
     if outcome == "ok":

@@ -21,6 +21,9 @@ class Row:
     key: str
     #: Where it lives; None while its create is open, or after it was deleted.
     crm_ref: str | None
+    #: A digest by which pairings that meet the same meeting make one activity of it.
+    claim: str | None
+    #: A digest of the UID alone.
     uid_digest: str | None
     #: True for a meeting with invited people: their own invitation is their copy.
     scheduled: bool
@@ -57,6 +60,8 @@ class Link:
     ours: bool = False
     #: True when the item is the copy of an activity that is itself private.
     private_copy: bool = False
+    #: What waits until guests have been told: fields or "deletion", by comma.
+    waits: str = ""
 
 
 @dataclass(frozen=True)

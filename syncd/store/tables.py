@@ -43,13 +43,16 @@ row = Table(
     Column("kind", String, nullable=False),
     Column("key", String, nullable=False, unique=True),
     Column("crm_ref", String),
-    Column("uid_digest", String),
+    #: A digest by which pairings that meet the same meeting make one activity of it.
+    Column("claim", String),
+    #: A digest of the UID alone, by which an item that moved to somebody else's calendar is known again.
+    Column("uid_digest", String, index=True),
     Column("scheduled", Boolean, nullable=False, default=False),
     Column("origin", String, nullable=False),
     Column("maker", Integer),
     Column("seen", Integer, nullable=False, default=0),
     UniqueConstraint("crm", "crm_ref"),
-    UniqueConstraint("crm", "uid_digest"),
+    UniqueConstraint("crm", "claim"),
 )
 
 #: This item and this activity are the same thing, and what each side held when they last agreed.
@@ -72,6 +75,8 @@ link = Table(
     Column("brought", Text, nullable=False, default="[]"),
     Column("ours", Boolean, nullable=False, default=False),
     Column("private_copy", Boolean, nullable=False, default=False),
+    #: What waits until guests have been told, fields or "deletion", by comma; "" for nothing.
+    Column("waits", String, nullable=False, default="", server_default=""),
     Column("seen", Integer, nullable=False, default=0),
     UniqueConstraint("pairing", "item_ref", "occurrence"),
     Index("link_activity", "activity"),

@@ -68,8 +68,13 @@ _ROWS_BY_ID = select(*_ROW).where(t.row.c.id.in_(bindparam("ids", expanding=True
 _ROWS_BY_REF = select(*_ROW).where(
     t.row.c.crm == bindparam("crm"), t.row.c.crm_ref.in_(bindparam("refs", expanding=True))
 )
-_ROWS_BY_UID = select(*_ROW).where(
-    t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True))
+_ROWS_BY_CLAIM = select(*_ROW).where(
+    t.row.c.crm == bindparam("crm"), t.row.c.claim.in_(bindparam("claims", expanding=True))
+)
+_ROWS_BY_UID = (
+    select(*_ROW)
+    .where(t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True)))
+    .order_by(t.row.c.id)
 )
 _ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True)))
 _ADD_ROWS = insert(t.row)
@@ -207,7 +212,8 @@ class Transaction:
             self.connection.execute(_CLEAR, exactly)
 
     def postpone(self, pairing: str, entry: Pending, due: str) -> None:
-        """Look at it again on that day (``2026-11-24``), unless a newer announcement came."""
+        """Look at it again on that day (``2026-11-24``), or when that reason ends (``~people``, see `wake`),
+        unless a newer announcement came."""
         self.connection.execute(_CHANGE_PENDING, {**_exactly(pairing, entry), "due": due})
 
     def hold(self, pairing: str, entries: Iterable[Pending]) -> None:
@@ -238,12 +244,22 @@ class Transaction:
         found = [Row(*f) for f in self.connection.execute(_ROWS_BY_REF, {"crm": crm, "refs": refs})]
         return {row.crm_ref: row for row in found if row.crm_ref is not None}
 
-    def rows_by_uid(self, crm: str, digests: Sequence[str]) -> dict[str, Row]:
-        """UID's digest -> the row of the meeting."""
+    def rows_by_claim(self, crm: str, claims: Sequence[str]) -> dict[str, Row]:
+        """Claim -> the row of the meeting."""
+        if not claims:
+            return {}
+        found = [Row(*f) for f in self.connection.execute(_ROWS_BY_CLAIM, {"crm": crm, "claims": claims})]
+        return {row.claim: row for row in found if row.claim is not None}
+
+    def rows_by_uid(self, crm: str, digests: Sequence[str]) -> dict[str, list[Row]]:
+        """UID's digest -> the rows of all that carry it: strangers may have the same."""
         if not digests:
             return {}
-        found = [Row(*f) for f in self.connection.execute(_ROWS_BY_UID, {"crm": crm, "uids": digests})]
-        return {row.uid_digest: row for row in found if row.uid_digest is not None}
+        made: dict[str, list[Row]] = {}
+        for found in self.connection.execute(_ROWS_BY_UID, {"crm": crm, "uids": digests}):
+            row = Row(*found)
+            made.setdefault(row.uid_digest or "", []).append(row)
+        return made
 
     def rows_by_key(self, keys: Sequence[str]) -> dict[str, Row]:
         """Key -> the row whose creates carry it."""
@@ -296,6 +312,26 @@ class Transaction:
         if not rows:
             return []
         return [_link(f) for f in self.connection.execute(_LINKS_ELSEWHERE, {"pairing": pairing, "rows": rows})]
+
+    def waiting(self, pairing: str) -> list[Link]:
+        """Links of which something waits until guests have been told."""
+        statement = select(*_LINK).where(t.link.c.pairing == pairing, t.link.c.waits != "").order_by(t.link.c.id)
+        return [_link(f) for f in self.connection.execute(statement)]
+
+    def has_news(self, pairing: str, side: str, ref: str) -> bool:
+        """True when an announcement of this ref has still to be settled."""
+        where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side, t.pending.c.ref == ref)
+        return self.connection.execute(select(t.pending.c.seq).where(where)).first() is not None
+
+    def wake(self, pairing: str, reason: str) -> None:
+        """What was put off until this reason ends is due."""
+        where = and_(t.pending.c.pairing == pairing, t.pending.c.due == reason)
+        self.connection.execute(update(t.pending).where(where).values(due=""))
+
+    def hand_over(self, link: Link, pairing: str, **values: Any) -> Link:
+        """The link goes over to another pairing, with its conflicts."""
+        self.connection.execute(update(t.conflict).where(t.conflict.c.link == link.id).values(pairing=pairing))
+        return self.set_link(link.id, pairing=pairing, **values)
 
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""

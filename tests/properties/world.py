@@ -17,6 +17,7 @@ from typing import Any
 from syncd.engine.context import Context, Report
 from syncd.engine.pairing import Employee, Moment, Pairing
 from syncd.engine.passes import run_pass
+from syncd.engine.write_item import copy_key
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import digest_of
 from syncd.mapping.schema import MappingFile
@@ -88,6 +89,7 @@ def lens_of(choices: Choices) -> Lens:
             "item": "event",
             "activity": "appointment",
             "window": {"past": "30d", "future": "60d"},
+            "guests": "quiet",
             "exclude": [{"category": ["Skip"]}],
             "fields": {
                 "subject": "summary",
@@ -350,6 +352,9 @@ class World:
             for pairing in self.pairings:
                 rows += [r for k in tx.links_by_item(pairing.id, [record.ref]) if (r := tx.row(k.activity))]
             self.ended |= {f"row {r.id}" for r in rows} | {r.key for r in rows} | {r.crm_ref or "-" for r in rows}
+            # every copy of it, whose link may be gone, and whose words may be old, when it is deleted
+            self.ended |= {f"{p.id}/{copy_key(r, p.id)}" for r in rows for p in self.pairings}
+            self.ended |= {k.item_ref for r in rows for k in tx.links_of_row(r.id) if k.item_ref is not None}
 
     def delete_event(self) -> None:
         if self.rng.random() < 0.5:

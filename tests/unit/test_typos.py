@@ -48,6 +48,7 @@ employees:
         username: ann
         password: keyring:ann
         calendar: /calendars/ann/work/
+        default: true
         read-only: false
 service:
   interval: 60
@@ -66,6 +67,7 @@ version: 1
 item: event
 activity: appointment
 direction: both
+guests: wait
 window:
   past: 30d
   future: 365d

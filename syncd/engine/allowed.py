@@ -1,0 +1,181 @@
+"""What may be written for one link: one answer for each field, each element of it, and each deletion. Pure.
+
+Everything that limits a write meets here: the mapping's directions, the link's role, an account that is read
+only, what privacy shows less of than there is, and guests who would hear of it or not. Nothing is written,
+made or deleted that has not asked here, and `plan` asks the same question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from syncd.engine.pairing import Employee
+from syncd.engine.roles import GUESTS
+from syncd.mapping.lens import Lens
+from syncd.mapping.schema import Guests
+from syncd.model.fields import Fields
+from syncd.model.people import People
+from syncd.model.record import Record
+from syncd.ports import Telling
+from syncd.privacy import Admission
+
+
+class May(Enum):
+    """The answer."""
+
+    YES = "yes"
+    #: It stays where it was made.
+    NO = "no"
+    #: The guests must be told first: somebody changes it in the calendar.
+    WAITS = "waits"
+
+
+#: What guests act on, in the item's terms.
+ACTED_ON = frozenset({"time", "location", "recurrence", "status"})
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What one link may write."""
+
+    lens: Lens
+    role: str
+    #: The account takes writes.
+    writable: bool = True
+    #: All of the item is seen.
+    whole: bool = True
+    #: Original starts of the occurrences that are not seen, or only as less than they are.
+    masked: frozenset[str] = frozenset()
+    #: The occurrence that the link is about, "" for the item as a whole.
+    occurrence: str = ""
+    #: Somebody besides the employee, who organises it, is invited.
+    guests: bool = False
+    telling: Telling = Telling.TELLS
+    #: The address under which the employee answers, for an attendee's copy.
+    me: str = ""
+
+    # -- fields ----------------------------------------------------------------------------------------------
+
+    def up(self, name: str, element: str = "") -> bool:
+        """True when the field (or this element of it) may go to the activity."""
+        if self.lens.rules[name].direction not in ("both", "to-crm"):
+            return False
+        if self.role == "attendee":
+            return name == "participants" and (not element or element == self.me)
+        return not (self.role == "copy" and name == "participants")
+
+    def down(self, name: str, element: str = "") -> May:
+        """Whether the field (or this element of it) may go to the item."""
+        if self.lens.rules[name].direction not in ("both", "to-groupware") or not self._item_is_open:
+            return May.NO
+        if self.role == "copy" and name == "participants":
+            return May.NO
+        if self.masked and self._touches_masked(name, element):
+            return May.NO
+        if self.guests:
+            return self._with_guests(acted_on=self._acted_on(name, element))
+        return May.YES
+
+    @property
+    def _item_is_open(self) -> bool:
+        return self.writable and self.role not in (*GUESTS, "block") and self.occurrence not in self.masked
+
+    def _touches_masked(self, name: str, element: str) -> bool:
+        """The time of the series moves each of its occurrences, its rule may end them; an element of a
+        recurrence is about one."""
+        item = self.lens.rules[name].item
+        if item == "time":
+            return True
+        if item != "recurrence":
+            return False
+        what, _, rest = element.partition(" ")
+        return what in ("", "rule", "rdate") or rest.partition(" ")[0] in self.masked
+
+    def _acted_on(self, name: str, element: str) -> bool:
+        item = self.lens.rules[name].item
+        if item == "recurrence" and element.startswith("over "):
+            inner = self.lens.rules.get(element.split(" ")[2])
+            item = inner.item if inner is not None else item
+        return item in ACTED_ON
+
+    def _with_guests(self, *, acted_on: bool) -> May:
+        policy: Guests = self.lens.mapping.guests
+        if policy == "tell":
+            return May.YES
+        if policy == "wait" and acted_on:
+            return May.WAITS
+        return May.WAITS if self.telling is Telling.TELLS else May.YES
+
+    # -- whole records ---------------------------------------------------------------------------------------
+
+    @property
+    def ends_item(self) -> May:
+        """Whether the item (or the occurrence) may be deleted."""
+        if self.lens.mapping.direction == "to-crm" or not self._item_is_open:
+            return May.NO
+        if not self.whole and (not self.occurrence or self.occurrence in self.masked):
+            return May.NO
+        return self._with_guests(acted_on=True) if self.guests else May.YES
+
+    @property
+    def makes_item(self) -> bool:
+        """True when a copy may be made, or made again."""
+        return self.writable and self.lens.mapping.direction != "to-crm"
+
+    @property
+    def ends_activity(self) -> bool:
+        """True when the item's end may be an end, or an answer, in the CRM."""
+        return self.lens.mapping.direction != "to-groupware"
+
+    @property
+    def makes_activity(self) -> bool:
+        """True when the item may make an activity."""
+        return self.lens.mapping.direction != "to-groupware"
+
+    @property
+    def tell(self) -> bool:
+        """True when the administrator wants the server to tell the guests."""
+        return self.lens.mapping.guests == "tell"
+
+
+def has_guests(record: Record, employee: Employee) -> bool:
+    """True when somebody besides the employee is invited, to the item or to one of its occurrences."""
+    invited: set[str] = set(record.guests)
+    invited.update(record.fields.get("attendees") or People())
+    recurrence = record.fields.get("recurrence")
+    if recurrence is not None:
+        for changed in recurrence.overrides.values():
+            invited.update(changed.get("attendees") or People())
+    return bool(invited - set(employee.addresses))
+
+
+def allowed(
+    lens: Lens,
+    employee: Employee,
+    role: str,
+    *,
+    writable: bool,
+    admission: Admission | None,
+    occurrence: str,
+    guests: bool,
+    telling: Telling,
+    view: Fields,
+) -> Allowed:
+    """What a link with this role may write, given what is seen of its item; `view` is the item in the
+    activity's terms."""
+    people = view.get("participants")
+    return Allowed(
+        lens,
+        role,
+        writable=writable,
+        whole=admission is None or admission.whole,
+        masked=admission.masked if admission is not None else frozenset(),
+        occurrence=occurrence,
+        guests=guests,
+        telling=telling,
+        me=employee.among(people) if isinstance(people, People) else "",
+    )
+
+
+__all__ = ["ACTED_ON", "Allowed", "May", "allowed", "has_guests"]

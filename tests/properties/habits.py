@@ -1,0 +1,865 @@
+"""A second world for the engine: fewer faults than `world`, more habits of people and systems.
+
+Values that resemble each other, edits while a link rests, conditions that turn, clocks that jump, UIDs that strangers
+share, employees with two calendars, items that move, private occurrences and blocks, text around our block, accounts
+that are read only, directions, and guests on servers of all three kinds. Each thing carries a mark ("T17") in its
+subject; the oracles know the rules of the house in words of their own and ask the engine nothing but its links.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+
+from syncd.engine.context import Context, Report
+from syncd.engine.pairing import Employee, Moment, Pairing
+from syncd.engine.passes import run_pass
+from syncd.mapping import blocks
+from syncd.mapping.lens import Lens
+from syncd.mapping.loader import digest_of
+from syncd.mapping.schema import MappingFile
+from syncd.model.fields import Fields, kind_of, normal_text, same
+from syncd.model.people import Participant, People
+from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence, starts
+from syncd.model.span import Span, moment_key
+from syncd.ports import Capabilities, PortError, Telling, Transient
+from syncd.store.journal import approve, parked
+from tests.memory import MemoryCrm, MemoryReplica, Write
+from tests.properties.world import Broken
+from tests.stores import new_store
+
+START = datetime(2026, 11, 24, 12, tzinfo=UTC)
+MARK = re.compile(r"T\d+")
+#: Activity field -> item field, of the plain fields that are followed one by one.
+PLAIN = {"subject": "summary", "location": "location", "notes": "description", "time": "time", "status": "status"}
+#: What guests act on.
+ACTED_ON = ("time", "location", "status")
+PRIVATE_WORD = "SECRET"
+DORA = "dora@cust.example"
+STATUS = {"confirmed": "open", "tentative": "open", "cancelled": "rejected"}
+
+
+@dataclass(frozen=True)
+class Habits:
+    """What kind of world it is."""
+
+    direction: str
+    fields: Mapping[str, str]
+    guests: str
+    servers: tuple[Telling, ...]
+    read_only: tuple[bool, ...]
+    private: str
+    excludes_contacts: bool
+    merge_notes: bool
+    series: bool
+    word: str
+    item_gone: str
+    activity_gone: str
+    rejected: str
+    faults: float
+
+    @classmethod
+    def any(cls, rng: Random) -> Habits:
+        return cls(
+            direction=rng.choice(["both", "both", "both", "to-crm", "to-groupware"]),
+            fields={n: rng.choice(["both", "both", "to-crm", "to-groupware"]) for n in ("location", "notes")},
+            guests=rng.choice(["wait", "wait", "quiet", "tell"]),
+            servers=tuple(rng.choice(list(Telling)) for _ in range(3)),
+            read_only=tuple(rng.random() < 0.12 for _ in range(3)),
+            private=rng.choice(["withhold", "withhold", "busy-only", "full"]),
+            excludes_contacts=rng.random() < 0.4,
+            merge_notes=rng.random() < 0.5,
+            series=rng.random() < 0.75,
+            word=rng.choice(["newest", "crm", "groupware"]),
+            item_gone=rng.choice(["cancel", "cancel", "delete", "keep"]),
+            activity_gone=rng.choice(["delete", "delete", "keep"]),
+            rejected=rng.choice(["cancel", "delete"]),
+            faults=rng.choice([0.0, 0.0, 0.02]),
+        )
+
+
+def lens_of(habits: Habits, *, wide: bool = False) -> Lens:
+    """The mapping; `wide`: with everything woken that a window or a filter had sent to sleep."""
+
+    def allowed(name: str) -> str:
+        own = habits.fields.get(name, "both")
+        return own if habits.direction == "both" else habits.direction if own == "both" else own
+
+    exclude: list[dict[str, Any]] = [] if wide else [{"category": ["Skip"]}]
+    if habits.excludes_contacts and not wide:
+        exclude.append({"attendee": "known-contact"})
+    notes = {"from": "description", "direction": allowed("notes"), "merge": "text" if habits.merge_notes else "value"}
+    mapping = MappingFile.model_validate(
+        {
+            "version": 1, "item": "event", "activity": "appointment", "direction": habits.direction,
+            "window": {"past": "3000d" if wide else "30d", "future": "3000d" if wide else "60d"},
+            "exclude": exclude, "privacy": {"private": habits.private}, "guests": habits.guests,
+            "fields": {
+                "subject": "summary", "time": "time", "recurrence": "recurrence", "notes": notes,
+                "location": {"from": "location", "direction": allowed("location")},
+                "categories": "categories",
+                "status": {"from": "status", "values": STATUS, "back": {"open": "confirmed", "rejected": "cancelled"}},
+                "private": {"from": "sensitivity", "values": {"public": "false", "private": "true"}},
+                "participants": {"from": "attendees", "direction": "to-crm"},
+            },
+            "conflicts": {"default": habits.word, "status": "crm"},
+            "deletions": {
+                "item-gone": habits.item_gone, "activity-gone": habits.activity_gone,
+                "activity-rejected": habits.rejected,
+            },
+        }
+    )  # fmt: skip
+    return Lens(mapping, digest_of(mapping))
+
+
+@dataclass
+class Typed:
+    """What a person typed into one field of one record, and whether the other side has ever held it."""
+
+    value: Any
+    delivered: bool = False
+
+
+@dataclass
+class HabitWorld:
+    """Ann with two calendars, Bob with one, a CRM, a store, and what people did."""
+
+    rng: Random
+    habits: Habits
+    now: datetime = START
+    number: int = 0
+    trail: list[str] = field(default_factory=list)
+    #: (side or calendar, ref, activity field) -> what was typed there last.
+    typed: dict[tuple[str, str, str], Typed] = field(default_factory=dict)
+    #: Marks of things that a person ended in the CRM, in a calendar, or hid; of those hidden ones words may go.
+    ended_crm: set[str] = field(default_factory=set)
+    ended_item: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
+    #: Marks that a person put into another calendar.
+    went: set[str] = field(default_factory=set)
+    #: Marks of bookings under a UID that somebody else's event has too.
+    booked: set[str] = field(default_factory=set)
+    #: UIDs that Bob has had.
+    bobs: set[str] = field(default_factory=set)
+    checked: dict[str, int] = field(default_factory=dict)
+    armed: bool = False
+
+    def __post_init__(self) -> None:
+        caps = Capabilities(frozenset({"appointment"}), series="series" if self.habits.series else "none", history=True)
+        self.crm = MemoryCrm("crm", caps, lambda: self.now, page=7)
+        self.crm.gate = self._gate
+        self.store = new_store()
+        self.calendars: dict[str, MemoryReplica] = {}
+        self.pairings: list[Pairing] = []
+        lens = lens_of(self.habits)
+        for at, (name, who) in enumerate((("ann", "ann"), ("home", "ann"), ("bob", "bob"))):
+            caps = Capabilities(frozenset({"event"}), writable=not self.habits.read_only[at])
+            replica = MemoryReplica(name, caps, lambda: self.now, page=7, server=self.habits.servers[at])
+            replica.gate = self._gate
+            self.calendars[name] = replica
+            employee = Employee(who, (f"{who}@us.example",))
+            default = name != "home"
+            self.pairings.append(Pairing(name, employee, replica, self.crm, "crm", lens, default=default))
+
+    def _gate(self, when: str, call: str) -> None:
+        if self.armed and when == "before" and self.rng.random() < self.habits.faults:
+            raise Transient("later")
+
+    def say(self, text: str) -> None:
+        self.trail.append(text)
+
+    # -- what people do ------------------------------------------------------------------------------------------
+
+    def edit(self) -> None:
+        actions: list[Callable[[], None]] = [
+            self.new_event, self.new_event, self.new_activity, self.edit_item, self.edit_item, self.edit_item,
+            self.edit_activity, self.edit_activity, self.edit_activity, self.delete_item, self.delete_activity,
+            self.reject, self.hide, self.filter, self.know, self.pass_time, self.move, self.strangers_uid,
+            self.below_the_block, self.occurrence, self.occurrence_in_crm, self.invite,
+        ]  # fmt: skip
+        self.rng.choice(actions)()
+
+    def _mark(self) -> str:
+        self.number += 1
+        return f"T{self.number}"
+
+    def _span(self) -> Span:
+        start = self.now.replace(minute=0, second=0, microsecond=0)
+        start += timedelta(days=self.rng.randint(-8, 80), hours=self.rng.randint(0, 20), minutes=self.number % 59)
+        return Span(start, start + timedelta(hours=1), "UTC")
+
+    def _like(self, old: str, mark: str = "") -> str:
+        """A value that resembles the old one."""
+        words = old.removeprefix(mark).strip()
+        made = self.rng.choice(
+            [
+                words[: max(1, len(words) // 2)], f"{words} and more", words.upper(), words.replace(" ", "  "), "",
+                words.swapcase(), "review", "review with Borealis", words, f"{words} {self.rng.randint(1, 3)}",
+            ]
+        )  # fmt: skip
+        return f"{mark} {made}".strip() if mark else made.strip()
+
+    def _own(self, name: str) -> list[Record]:
+        me = self._me(name)
+        return [r for r in self.calendars[name].records.values() if r.owner in ("", me)]
+
+    def _me(self, name: str) -> str:
+        return "bob@us.example" if name == "bob" else "ann@us.example"
+
+    def _typed(self, side: str, ref: str, changes: Fields, before: Fields | None = None) -> None:
+        """Somebody typed this; the same once more is nothing new."""
+        names = {item: name for name, item in PLAIN.items()} if side != "crm" else {n: n for n in PLAIN}
+        for each, value in changes.items():
+            if each not in names:
+                continue
+            held = before.get(each) if before is not None else None
+            held = blocks.cut(str(held or "")) if each in ("notes", "description") else held
+            old = self.typed.get((side, ref, names[each]))
+            if before is not None and same(names[each], held, value) and (old is None or old.delivered):
+                continue
+            self.typed[side, ref, names[each]] = Typed(value)
+
+    def _put(self, name: str, ref: str, fields: dict[str, Any], **more: Any) -> None:
+        self.calendars[name].put(ref, "event", fields, **more)
+        self._typed(name, ref, fields)
+
+    def new_event(self) -> None:
+        name, mark = self.rng.choice(list(self.calendars)), self._mark()
+        private = self.rng.random() < 0.15
+        word = PRIVATE_WORD if private and self.habits.private != "full" else "review with Borealis"
+        fields: dict[str, Any] = {
+            "summary": f"{mark} {word}", "location": self.rng.choice(["", "Room 7", word]), "description": word,
+            "time": self._span(), "status": "confirmed", "sensitivity": "private" if private else "public",
+            "categories": frozenset(),
+        }  # fmt: skip
+        if self.rng.random() < 0.25:
+            fields["recurrence"] = Recurrence("FREQ=WEEKLY;COUNT=4")
+        owner = ""
+        if self.rng.random() < 0.3:
+            owner = self._me(name)
+            fields["attendees"] = People([Participant(DORA), Participant(owner, answer="accepted")])
+        if private:
+            self.hidden.add(mark)
+        self.say(f"{name} makes {mark}{' private' if private else ''}{' with guests' if owner else ''}"
+                 f"{' weekly' if 'recurrence' in fields else ''}")  # fmt: skip
+        self._put(name, f"{name}/{mark}", fields, uid=f"uid-{mark}", owner=owner)
+
+    def new_activity(self) -> None:
+        owner, mark = self.rng.choice(["ann", "bob"]), self._mark()
+        other = "bob" if owner == "ann" else "ann"
+        with_other = self.rng.random() < 0.4
+        fields = {
+            "subject": f"{mark} visit", "location": "", "notes": "agenda", "time": self._span(), "status": "open",
+            "private": False, "categories": frozenset[str](), "recurrence": Recurrence(),
+            "participants": People([Participant(f"{other}@us.example")] if with_other else []),
+        }  # fmt: skip
+        self.say(f"crm makes {mark} for {owner}{' and the other' if with_other else ''}")
+        self.crm.put(mark, "appointment", fields, owner=f"{owner}@us.example")
+        self._typed("crm", mark, fields)
+
+    def edit_item(self) -> None:
+        name = self.rng.choice(list(self.calendars))
+        mine = self._own(name)
+        if not mine:
+            return
+        record = self.rng.choice(mine)
+        mark = mark_of(record)
+        if record.fields.get("sensitivity", "public") != "public" and self.habits.private != "full":
+            return  # what is typed into what is hidden is nobody's question; non-interference asks it
+        which = self.rng.choice(["summary", "summary", "location", "description", "time"])
+        value: Any
+        if which == "time":
+            value = self._span()
+        elif which == "summary":
+            value = self._like(str(record.fields["summary"]), mark)
+        elif which == "description":
+            held = str(record.fields.get("description") or "")
+            value = blocks.attach(self._like(blocks.cut(held)), blocks.lines_of(held))
+        else:
+            value = self._like(str(record.fields.get(which) or ""))
+        self.say(f"{name} edits {which} of {mark}")
+        self.calendars[name].edit(record.ref, **{which: value})
+        self._typed(name, record.ref, {which: blocks.cut(value) if which == "description" else value}, record.fields)
+
+    def edit_activity(self) -> None:
+        if not self.crm.records:
+            return
+        record = self.rng.choice(list(self.crm.records.values()))
+        mark = mark_of(record)
+        which = self.rng.choice(["subject", "subject", "location", "notes", "time", "private"])
+        if which == "private":
+            if record.owner == "" or not record.key:
+                return
+            which = "location"
+        value: Any = self._span() if which == "time" else self._like(
+            str(record.fields.get(which) or ""), mark if which == "subject" else ""
+        )  # fmt: skip
+        self.say(f"crm edits {which} of {mark} ({record.ref})")
+        self.crm.edit(record.ref, **{which: value})
+        self._typed("crm", record.ref, {which: value}, record.fields)
+
+    def delete_item(self) -> None:
+        name = self.rng.choice(list(self.calendars))
+        if self.calendars[name].records and self.rng.random() < 0.6:
+            record = self.rng.choice(list(self.calendars[name].records.values()))
+            self.say(f"{name} deletes {mark_of(record)}")
+            self.ended_item.add(mark_of(record))
+            self.calendars[name].remove(record.ref)
+
+    def delete_activity(self) -> None:
+        if self.crm.records and self.rng.random() < 0.6:
+            record = self.rng.choice(list(self.crm.records.values()))
+            self.say(f"crm deletes {mark_of(record)} ({record.ref})")
+            self.ended_crm.add(mark_of(record))
+            self.crm.remove(record.ref)
+
+    def reject(self) -> None:
+        if self.crm.records:
+            record = self.rng.choice(list(self.crm.records.values()))
+            status = "rejected" if record.fields.get("status", "open") == "open" else "open"
+            self.say(f"crm says {status} of {mark_of(record)} ({record.ref})")
+            self.ended_crm.add(mark_of(record))
+            self.crm.edit(record.ref, status=status)
+            self._typed("crm", record.ref, {"status": status}, record.fields)
+
+    def hide(self) -> None:
+        """Private, or public again with words that may be seen."""
+        name = self.rng.choice(list(self.calendars))
+        mine = [r for r in self._own(name) if not r.key]
+        if not mine:
+            return
+        record = self.rng.choice(mine)
+        mark = mark_of(record)
+        self.hidden.add(mark)
+        hidden = record.fields.get("sensitivity", "public") != "public"
+        words: dict[str, Any] = {"sensitivity": "public" if hidden else "private"}
+        if self.habits.private != "full":
+            new = "shown again" if hidden else PRIVATE_WORD
+            words |= {"summary": f"{mark} {new}", "location": new, "description": new}
+        self.say(f"{name} makes {mark} {words['sensitivity']}")
+        self.calendars[name].edit(record.ref, **words)
+        self._typed(name, record.ref, words, record.fields)
+
+    def filter(self) -> None:
+        name = self.rng.choice(list(self.calendars))
+        mine = self._own(name)
+        if mine:
+            record = self.rng.choice(mine)
+            self.say(f"{name} filters {mark_of(record)}")
+            self.calendars[name].edit(record.ref, categories=record.fields["categories"] ^ {"Skip"})
+
+    def know(self) -> None:
+        """The CRM learns, or forgets, a contact."""
+        self.say("the CRM knows Dora" if DORA not in self.crm.people else "the CRM forgets Dora")
+        if self.crm.people.pop(DORA, None) is None:
+            self.crm.people[DORA] = "contact"
+
+    def pass_time(self) -> None:
+        self.now += timedelta(days=self.rng.choice([0, 0, 1, 9]), minutes=self.rng.randint(1, 300))
+
+    def move(self) -> None:
+        """Into another calendar: of the same person, or of a colleague."""
+        name = self.rng.choice(list(self.calendars))
+        to = self.rng.choice([n for n in self.calendars if n != name])
+        mine = [r for r in self._own(name) if not r.key and not r.guests and mark_of(r) not in self.booked]
+        if not mine:
+            return
+        record = self.rng.choice(mine)
+        mark = mark_of(record)
+        theirs = ["bob"] if to == "bob" else ["ann", "home"]
+        if any(r.uid == record.uid for n in theirs if n != name for r in self.calendars[n].records.values()):
+            return  # one person's two things under one UID are one thing
+        self.went.add(mark)
+        if to == "bob":
+            self.bobs.add(record.uid)
+        ref = f"{to}/{mark}-{self.number}-{len(self.trail)}"
+        self.say(f"{mark} moves from {name} to {to}")
+        self.calendars[to].put(ref, "event", record.fields, uid=record.uid, owner=record.owner)
+        self.calendars[name].remove(record.ref)
+        for each in PLAIN:
+            found = self.typed.pop((name, record.ref, each), None)
+            if found is not None:
+                self.typed[to, ref, each] = found
+
+    def strangers_uid(self) -> None:
+        """Bob's booking system gives its bookings the numbers that Ann's gives hers."""
+        anns = [r for n in ("ann", "home") for r in self._own(n) if not r.key and not r.guests]
+        if not anns:
+            return
+        uid, mark = self.rng.choice(anns).uid, self._mark()
+        if uid in self.bobs:  # one person's two things under one UID are one thing
+            return
+        self.bobs.add(uid)
+        fields = {
+            "summary": f"{mark} booking", "location": "", "description": "", "time": self._span(),
+            "status": "confirmed", "sensitivity": "public", "categories": frozenset[str](),
+        }  # fmt: skip
+        self.booked.add(mark)
+        self.say(f"bob books {mark} under {uid}")
+        self._put("bob", f"bob/{mark}", fields, uid=uid, owner="")
+
+    def below_the_block(self) -> None:
+        copies = [(n, r) for n, c in self.calendars.items() for r in c.records.values() if r.key]
+        copies = [(n, r) for n, r in copies if blocks.has(str(r.fields.get("description") or ""))]
+        if copies:
+            name, record = self.rng.choice(copies)
+            self.number += 1
+            text = f"{record.fields['description']}\nbelow {self.number}"
+            self.say(f"{name} types below the block of {mark_of(record)}")
+            self.calendars[name].edit(record.ref, description=text)
+            self._typed(name, record.ref, {"description": blocks.cut(text)}, record.fields)
+
+    def _series(self) -> list[tuple[str, Record]]:
+        return [
+            (n, r) for n in self.calendars for r in self._own(n)
+            if not (r.fields.get("recurrence") or Recurrence()).empty and r.fields.get("sensitivity") == "public"
+        ]  # fmt: skip
+
+    def _key(self, record: Record) -> str:
+        far = (self.now - timedelta(days=800), self.now + timedelta(days=800))
+        found = [moment_key(s) for s in starts(record.fields["time"], record.fields["recurrence"], *far)]
+        return self.rng.choice(found) if found else ""
+
+    def occurrence(self) -> None:
+        """One occurrence is renamed, or becomes private, in the calendar."""
+        found = self._series()
+        key = ""
+        if found:
+            name, record = self.rng.choice(found)
+            key = self._key(record)
+        if not key:
+            return
+        series: Recurrence = record.fields["recurrence"]
+        held = dict(series.overrides.get(key, {}))
+        if self.rng.random() < 0.5 and self.habits.private != "full":
+            held |= {"sensitivity": "private", "summary": PRIVATE_WORD, "description": PRIVATE_WORD}
+        else:
+            held |= {"summary": f"{mark_of(record)} otherwise"}
+            if held.get("sensitivity") == "private":
+                return
+        self.say(f"{name} edits an occurrence of {mark_of(record)}: {held.get('sensitivity', 'public')}")
+        if held.get("sensitivity") == "private":
+            self.hidden.add(mark_of(record))
+        self.calendars[name].edit(record.ref, recurrence=replace(series, overrides={**series.overrides, key: held}))
+
+    def occurrence_in_crm(self) -> None:
+        """One occurrence is renamed, left out, or the rule changed, in the CRM."""
+        found = [r for r in self.crm.records.values() if not (r.fields.get("recurrence") or Recurrence()).empty]
+        key = ""
+        if found:
+            record = self.rng.choice(found)
+            key = self._key(record)
+        if not key:
+            return
+        series: Recurrence = record.fields["recurrence"]
+        self.say(f"crm edits an occurrence of {mark_of(record)}")
+        if self.rng.random() < 0.5:
+            held = {**series.overrides.get(key, {}), "subject": f"{mark_of(record)} in the CRM"}
+            made = replace(series, overrides={**series.overrides, key: held})
+        else:
+            left = {k: v for k, v in series.overrides.items() if k != key}
+            made = replace(series, exdates=series.exdates | {key}, overrides=left)
+        self.crm.edit(record.ref, recurrence=made)
+
+    def invite(self) -> None:
+        """Guests come, or go."""
+        name = self.rng.choice(list(self.calendars))
+        mine = [r for r in self._own(name) if not r.key and r.owner]
+        if not mine:
+            return
+        record = self.rng.choice(mine)
+        me = self._me(name)
+        people = People() if record.guests else People([Participant(DORA), Participant(me, answer="accepted")])
+        self.say(f"{name}: guests {'come to' if people else 'leave'} {mark_of(record)}")
+        self.calendars[name].records[record.ref] = replace(record, guests=frozenset())
+        self.calendars[name].edit(record.ref, attendees=people)
+
+    # -- the engine ----------------------------------------------------------------------------------------------
+
+    def sync(self, pairing: Pairing, *, full: bool = False) -> Report | None:
+        self.now += timedelta(seconds=40)
+        marks = {n: len(r.log) for n, r in (("crm", self.crm), *self.calendars.items())}
+        context = Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings, full=full)
+        report: Report | None = None
+        try:
+            report = run_pass(context)
+        except PortError:
+            report = None
+        finally:
+            self.check_writes(marks)
+            self.note_delivered()
+        return report
+
+    def step(self) -> None:
+        roll = self.rng.random()
+        if roll < 0.62:
+            self.edit()
+            return
+        pairing = self.rng.choice(self.pairings)
+        right = self.now
+        ahead = roll > 0.97
+        if ahead:
+            self.now += timedelta(days=self.rng.choice([-90, 100, 400]))
+        if 0.955 < roll <= 0.97:
+            self.rng.choice([self.crm, *self.calendars.values()]).expire()
+        self.say(f"pass {pairing.id}{f' with the clock at {self.now:%Y-%m-%d}' if ahead else ''}")
+        self.armed = True
+        self.sync(pairing)
+        self.armed = False
+        if ahead:
+            self.now = right + timedelta(minutes=1)
+
+    # -- the oracles ---------------------------------------------------------------------------------------------
+
+    def note_delivered(self) -> None:
+        """What both sides show alike has been delivered."""
+        for pairing, item, activity in self._pairs():
+            mine, theirs = self._views(pairing.id, item, activity)
+            for name in PLAIN:
+                if name in mine and name in theirs and same(name, mine[name], theirs[name]):
+                    for key in ((pairing.id, item.ref, name), ("crm", activity.ref, name)):
+                        found = self.typed.get(key)
+                        if found is not None:
+                            found.delivered = True
+
+    def _pairs(self) -> list[tuple[Pairing, Record, Record]]:
+        found = []
+        with self.store.reading() as tx:
+            for pairing in self.pairings:
+                records = self.calendars[pairing.id].records
+                for link in tx.links_by_item(pairing.id, list(records)):
+                    row = tx.row(link.activity)
+                    activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
+                    if activity is not None and not link.occurrence:
+                        found.append((pairing, records[link.item_ref or ""], activity))
+        return found
+
+    def _views(self, name: str, item: Record, activity: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+        lens = self.pairings[0].lens
+        return lens.from_item(item.fields), lens.from_activity(activity.fields)
+
+    def check_writes(self, marks: Mapping[str, int]) -> None:
+        for write in self.crm.log[marks["crm"] :]:  # what has just reached the CRM is delivered
+            for (side, ref, name), found in self.typed.items():
+                if side != "crm" and mark_in(write.after) in self._marks(side, ref) and name in write.after:
+                    found.delivered |= same(name, write.after[name], found.value)
+        for name, replica in (("crm", self.crm), *self.calendars.items()):
+            for write in replica.log[marks[name] :]:
+                if name == "crm":
+                    self._check_crm(write)
+                else:
+                    self._check_item(name, write)
+        self._check_secrets()
+
+    def _check_secrets(self) -> None:
+        if self.habits.private == "full":
+            return
+        for record in self.crm.records.values():
+            if PRIVATE_WORD in repr({n: v for n, v in record.fields.items() if n != "recurrence"}):
+                raise Broken(f"{record.ref} shows what is private")
+            overrides = (record.fields.get("recurrence") or Recurrence()).overrides
+            if PRIVATE_WORD in repr({k: dict(v) for k, v in overrides.items()}):
+                raise Broken(f"an occurrence of {record.ref} shows what is private")
+        if any(PRIVATE_WORD in text for text in self.crm.remembered):
+            raise Broken("the history keeps what is private")
+
+    def _check_item(self, name: str, write: Write) -> None:
+        """An engine's write into a calendar: was it allowed, and was nothing lost?"""
+        replica, mark = self.calendars[name], mark_in(write.before) or mark_in(write.after)
+        if not replica.caps.writable:
+            raise Broken(f"{name}: {write.op} of {mark} although the account is read only")
+        if self.habits.direction == "to-crm":
+            raise Broken(f"{name}: {write.op} of {mark} against the mapping's direction")
+        if write.op == "create":
+            if name == "home":
+                raise Broken(f"{mark} is copied into the calendar that takes nothing from the CRM")
+            return
+        hidden = write.before.get("sensitivity") != "public" and "/T" in write.ref and self.habits.private != "full"
+        if hidden:
+            raise Broken(f"{name}: {write.op} of {mark}, which is private")
+        secret = private_keys(write.before) if self.habits.private != "full" else set()
+        guests = bool(set(write.before.get("attendees") or ()) - {self._me(name)})
+        tells = replica.server is Telling.TELLS
+        if guests and tells and self.habits.guests != "tell":
+            raise Broken(f"{name}: {write.op} of {mark} tells its guests")
+        if write.op == "delete":
+            self._check_deleted(name, write, mark, secret, guests)
+            return
+        changed = {n for n in PLAIN if not same(PLAIN[n], write.before.get(PLAIN[n]), write.after.get(PLAIN[n]))}
+        if guests and self.habits.guests == "wait" and changed & set(ACTED_ON):
+            raise Broken(f"{name}: {sorted(changed)} of {mark} changed although its guests must be told")
+        for each in changed:
+            if self._way(each) not in ("both", "to-groupware"):
+                raise Broken(f"{name}: {each} of {mark} went against its direction")
+            self._check_kept(name, write.ref, each, write.before.get(PLAIN[each]), write.after.get(PLAIN[each]))
+        was, now = (f.get("recurrence") or Recurrence() for f in (write.before, write.after))
+        for key in secret:
+            if dict(now.overrides.get(key, {})) != dict(was.overrides[key]) or key in now.exdates:
+                raise Broken(f"{name}: a private occurrence of {mark} was written")
+        if secret and (was.rule != now.rule or "time" in changed):
+            raise Broken(f"{name}: the series {mark} was moved with its private occurrence")
+
+    def _check_deleted(self, name: str, write: Write, mark: str, secret: set[str], guests: bool) -> None:
+        if secret:
+            raise Broken(f"{name}: {mark} was deleted with a private occurrence")
+        if guests and self.habits.guests == "wait":
+            raise Broken(f"{name}: {mark} was deleted although its guests must be told")
+        if mark not in self.ended_crm:
+            raise Broken(f"{name}: {mark} was deleted and nobody had ended it in the CRM")
+        for each in PLAIN:
+            found = self.typed.get((name, write.ref, each))
+            if found is not None and not found.delivered and self._way(each) in ("both", "to-crm") and found.value:
+                if each != "status" and not self._is_kept(found.value):
+                    raise Broken(f"{name}: {mark} was deleted with an edit of {each} that nobody has seen")
+
+    def _way(self, name: str) -> str:
+        own = self.habits.fields.get(name, "both")
+        if self.habits.direction == "both":
+            return own
+        return self.habits.direction if own in ("both", self.habits.direction) else "none"
+
+    def _check_kept(self, side: str, ref: str, name: str, before: Any, after: Any) -> None:
+        """A value that a person typed and that never reached the other side is not overwritten without a trace."""
+        found = self.typed.get((side, ref, name))
+        if found is None or found.delivered or name == "status" or not found.value:
+            return
+        if name == "notes":
+            before, after = blocks.cut(str(before or "")), blocks.cut(str(after or ""))
+        if not same(name, before, found.value) or self._is_kept(before):
+            return
+        lines = {x.strip() for x in normal_text(str(after or "")).split("\n")}
+        if name == "notes" and {x.strip() for x in normal_text(str(before)).split("\n")} <= lines:
+            return
+        if mark_in({"summary": after}) in self.hidden or self._hidden_ref(ref):
+            return
+        raise Broken(f"{side}: {name} of {ref} was overwritten and is nowhere kept")
+
+    def _marks(self, side: str, ref: str) -> set[str]:
+        record = self.calendars[side].records.get(ref)
+        gone = next((w.before for w in reversed(self.calendars[side].log) if w.ref == ref), {})
+        return {mark_of(record) if record is not None else mark_in(gone), *MARK.findall(ref)}
+
+    def _is_hidden(self, mark: str) -> bool:
+        """True for what is, or was, private, and for what is left of it in the CRM, which has no mark any more."""
+        return mark in self.hidden or (not mark and self.habits.private != "full")
+
+    def _hidden_ref(self, ref: str) -> bool:
+        for replica in (self.crm, *self.calendars.values()):
+            if ref in replica.records and mark_of(replica.records[ref]) in self.hidden:
+                return True
+        return bool(set(MARK.findall(ref)) & self.hidden)
+
+    def _is_kept(self, value: Any) -> bool:
+        if isinstance(value, Span):
+            text = f"{value.start.isoformat()} - {value.end.isoformat()}"
+            return text in self.crm.remembered
+        return any(normal_text(str(value)) == normal_text(x) for x in self.crm.remembered)
+
+    def _check_crm(self, write: Write) -> None:
+        mark = mark_in(write.before) or mark_in(write.after)
+        if self.habits.direction == "to-groupware" and write.op != "redact":
+            raise Broken(f"crm: {write.op} of {mark} against the mapping's direction")
+        if write.op in ("create", "redact"):
+            return
+        if write.op == "delete":
+            if mark not in self.ended_item | self.went and not self._is_hidden(mark):
+                raise Broken(f"crm: {mark} was deleted and nobody had deleted anything")
+            return
+        changed = {n for n in PLAIN if not same(n, write.before.get(n), write.after.get(n))}
+        for each in changed:
+            if each == "status":
+                continue
+            if self._way(each) not in ("both", "to-crm"):
+                raise Broken(f"crm: {each} of {mark} went against its direction")
+            self._check_kept("crm", write.ref, each, write.before.get(each), write.after.get(each))
+        if "status" in changed and write.after.get("status") == "rejected":
+            if mark not in self.ended_item | self.ended_crm | self.went:
+                raise Broken(f"crm: {mark} was cancelled and nobody had ended it")
+
+    # -- the end ---------------------------------------------------------------------------------------------------
+
+    def quiesce(self) -> None:
+        """Everything is woken; then nothing moves any more, and all is where it belongs."""
+        self.say("rest")
+        lens = lens_of(self.habits, wide=True)
+        self.pairings = [replace(p, lens=lens) for p in self.pairings]
+        for number in range(16):
+            reports = []
+            for pairing in self.pairings:
+                report = self.sync(pairing, full=number % 3 == 0)
+                assert report is not None, "a pass without faults ended early"
+                reports.append(report)
+                if report.held:
+                    with self.store.transaction() as tx:
+                        approve(tx, pairing.id, report.held)
+            if number and not any(r.writes or r.held or r.again for r in reports):
+                break
+        else:
+            raise Broken("it does not come to rest")
+        for pairing in self.pairings:
+            report = self.sync(pairing, full=True)
+            assert report is not None
+            if report.writes:
+                raise Broken(f"the next pass over {pairing.id} is not silent: {report.numbers()}")
+        self._check_doubles()
+        self._check_parked()
+        self._check_agreement()
+        self._check_typed()
+        self._check_still_there()
+        self._check_outbox()
+
+    def _check_outbox(self) -> None:
+        for name, replica in self.calendars.items():
+            if replica.outbox and self.habits.guests != "tell":
+                raise Broken(f"{name}: guests were told of {replica.outbox}")
+
+    def _check_doubles(self) -> None:
+        awake = [r for r in self.crm.records.values() if r.fields.get("status") != "rejected"]
+        if self.habits.series:
+            self._once("crm", [mark_of(r) for r in awake])
+        for who in (("ann", "home"), ("bob",)):
+            self._once(who[0], [mark_of(r) for n in who for r in self.calendars[n].records.values()])
+
+    def _once(self, where: str, marks: list[str]) -> None:
+        twice = {m for m in marks if m and marks.count(m) > 1}
+        if twice:
+            raise Broken(f"{where}: {sorted(twice)} stand there twice")
+
+    def _check_parked(self) -> None:
+        with self.store.reading() as tx:
+            odd = [p for p in parked(tx) if "another entry of this calendar" not in p.reason]
+        if odd and self.habits.series:
+            raise Broken(f"parked: {odd[0].ref}: {odd[0].reason}")
+
+    def _check_agreement(self) -> None:
+        with self.store.reading() as tx:
+            links = {(k.pairing, k.item_ref): k for p in self.pairings
+                     for k in tx.links_by_item(p.id, list(self.calendars[p.id].records))}  # fmt: skip
+        for pairing, item, activity in self._pairs():
+            link = links[pairing.id, item.ref]
+            if link.rest or link.role not in ("own", "copy"):
+                continue
+            mine, theirs = self._views(pairing.id, item, activity)
+            for name in PLAIN:
+                up, down = self._may(pairing, item, name)
+                if not (up and down) or same(name, mine.get(name), theirs.get(name)):
+                    continue
+                empty = kind_of(name).empty
+                if name == "status" or (same(name, mine.get(name, empty), theirs.get(name, empty))):
+                    continue
+                raise Broken(f"{pairing.id}: {item.ref} and {activity.ref} differ in {name}")
+            self.checked["agreement"] = self.checked.get("agreement", 0) + 1
+
+    def _may(self, pairing: Pairing, item: Record, name: str) -> tuple[bool, bool]:
+        """Whether the field may go up, and down."""
+        way = self._way(name)
+        up, down = way in ("both", "to-crm"), way in ("both", "to-groupware")
+        replica = self.calendars[pairing.id]
+        down = down and replica.caps.writable
+        if self.habits.private != "full":
+            if item.fields.get("sensitivity", "public") != "public" and not item.key:
+                return False, False
+            if private_keys(item.fields) and name == "time":
+                down = False
+        if set(item.guests) - {self._me(pairing.id)}:
+            if self.habits.guests == "wait" and name in ACTED_ON:
+                down = False
+            if replica.server is Telling.TELLS and self.habits.guests != "tell":
+                down = False
+        return up, down
+
+    def _check_typed(self) -> None:
+        """What was typed last stands where it was typed, or has reached the other side, or is kept."""
+        with self.store.reading() as tx:
+            waiting = {k.item_ref for p in self.pairings for k in tx.waiting(p.id)}
+        pairs = self._pairs()
+        for (side, ref, name), found in self.typed.items():
+            replica = self.crm if side == "crm" else self.calendars[side]
+            record = replica.records.get(ref)
+            if found.delivered or record is None or name == "status" or self._is_hidden(mark_of(record)):
+                continue
+            held = record.fields.get(name if side == "crm" else PLAIN[name])
+            held = blocks.cut(str(held or "")) if name == "notes" else held
+            if not same(name, held, found.value):
+                lines = {x.strip() for x in normal_text(str(held or "")).split("\n")}
+                if name == "notes" and {x.strip() for x in normal_text(str(found.value)).split("\n")} <= lines:
+                    continue
+                if found.value and not self._is_kept(found.value):
+                    raise Broken(f"{side}: {name} that was typed into {ref} is gone")
+                continue
+            if side == "crm" and self.habits.guests == "wait" and self.habits.series:
+                self._check_counted(ref, name, found, pairs, waiting)
+
+    def _check_counted(
+        self, ref: str, name: str, found: Typed, pairs: list[tuple[Pairing, Record, Record]], waiting: set[str | None]
+    ) -> None:
+        for pairing, item, activity in pairs:
+            if activity.ref != ref or name not in ACTED_ON or not set(item.guests) - {self._me(pairing.id)}:
+                continue
+            ahead = item.fields["time"].start > self.now + timedelta(days=1)
+            open_ = self._way(name) in ("both", "to-groupware") and self.calendars[pairing.id].caps.writable
+            masked = bool(private_keys(item.fields)) or item.fields.get("sensitivity", "public") != "public"
+            if ahead and open_ and not masked and item.ref not in waiting:
+                raise Broken(f"{name} of {ref} waits for its guests and is not counted")
+            self.checked["waiting"] = self.checked.get("waiting", 0) + 1
+
+    def _check_still_there(self) -> None:
+        """What stands in a calendar as one's own is in the CRM, and open there unless somebody ended it."""
+        if self.habits.direction == "to-groupware" or not self.habits.series:
+            return
+        with self.store.reading() as tx:
+            stuck = {p.ref for p in parked(tx)}
+            for pairing in self.pairings:
+                for record in self._own(pairing.id):
+                    mark = mark_of(record)
+                    hidden = record.fields.get("sensitivity", "public") != "public" and self.habits.private != "full"
+                    if hidden or record.key or record.ref in stuck or record.fields["status"] == "cancelled":
+                        continue
+                    links = tx.links_by_item(pairing.id, [record.ref])
+                    if not links:
+                        raise Broken(f"{pairing.id}: {record.ref} never crossed")
+                    row = tx.row(links[0].activity)
+                    activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
+                    if mark in self.ended_crm or activity is None:
+                        continue
+                    if activity.fields["status"] == "rejected":
+                        raise Broken(f"{mark} stands in {pairing.id} and is rejected in the CRM")
+                    self.checked["there"] = self.checked.get("there", 0) + 1
+
+
+def mark_of(record: Record) -> str:
+    """The thing's mark."""
+    return mark_in(record.fields)
+
+
+def mark_in(fields: Fields) -> str:
+    found = MARK.search(str(fields.get("summary") or fields.get("subject") or ""))
+    return found[0] if found else ""
+
+
+def private_keys(fields: Fields) -> set[str]:
+    """Original starts of the occurrences that are private."""
+    overrides = (fields.get("recurrence") or Recurrence()).overrides
+    return {k for k, changed in overrides.items() if changed.get("sensitivity") == "private"}
+
+
+def run_habits(seed: int, steps: int) -> HabitWorld:
+    """One history. Raises Broken."""
+    rng = Random(seed)
+    world = HabitWorld(rng, Habits.any(rng))
+    try:
+        for _ in range(steps):
+            world.step()
+        world.quiesce()
+    except BaseException as error:
+        tail = "\n  ".join(world.trail[-60:])
+        error.add_note(f"seed {seed}, {world.habits}\n  {tail}")
+        raise
+    finally:
+        world.store.close()
+    return world
