@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote, unquote, urlsplit
 
-from connectors.caldav.dav import Dav, InternalError
+from connectors.caldav.dav import Dav, InternalError, Resource
 from syncd.model.people import normal_address
-from syncd.ports import Gone, Rejected
+from syncd.ports import AuthFailed, Gone, Rejected
 
 _WHO = (
     '<?xml version="1.0" encoding="utf-8"?><D:propfind xmlns:D="DAV:"><D:prop><D:owner/><D:current-user-principal/>'
@@ -59,11 +59,11 @@ def owner_of(dav: Dav, path: str, employee: Collection[str]) -> Owner | None:
     the addresses count only where one of them is the employee's. Raises Transient, AuthFailed."""
     try:
         found, _ = dav.multistatus("PROPFIND", quote(path), _WHO, "0")
-        signed_in = [h for r in found for h in r.hrefs("D:current-user-principal")]
-        owners = [h for r in found for h in r.hrefs("D:owner")] or signed_in
+        signed_in = [urlsplit(h).path for r in found for h in r.hrefs("D:current-user-principal")]
+        owners = [urlsplit(h).path for r in found for h in r.hrefs("D:owner")] or signed_in
         addresses, boxes, homes = set[str](), False, list[str]()
         for principal in dict.fromkeys([*owners, *signed_in]):
-            described, _ = dav.multistatus("PROPFIND", principal, _PRINCIPAL, "0")
+            described = _described(dav, principal)
             if not described or any(r.refuses(name) for r in described for name in _BOXES):
                 return None
             boxes = boxes or any(r.has(name) for r in described for name in _BOXES)
@@ -76,6 +76,13 @@ def owner_of(dav: Dav, path: str, employee: Collection[str]) -> Owner | None:
         return Owner(frozenset(addresses), boxes, tuple(homes)) if owners else None
     except (Gone, Rejected, InternalError, ValueError):
         return None
+
+
+def _described(dav: Dav, principal: str) -> list[Resource]:
+    try:
+        return dav.multistatus("PROPFIND", principal, _PRINCIPAL, "0")[0]
+    except AuthFailed:  # the calendar itself was shown: it is this principal that is nobody else's business
+        return []
 
 
 def _names(hrefs: Iterable[str], url: str) -> set[str]:

@@ -87,15 +87,17 @@ def attendee_of(line: Line, whose: Whose) -> str:
 
 def people_of(component: Component, whose: Whose) -> People:
     """Attendees and, where there are any, the organiser."""
-    found: list[Participant] = []
     lines = component.lines("ATTENDEE")
+    if not lines:
+        return People()
+    found: list[Participant] = []
     for line in lines:
         answer = line.params.get("PARTSTAT", "").lower()
         answer = answer if answer in ANSWERS else "needs-action"
         found.append(Participant(attendee_of(line, whose), line.params.get("CN", ""), answer))
     organizer = component.line("ORGANIZER")
     address = organizer_of(organizer, whose)
-    if lines and organizer is not None and "@" in address and address not in {p.address for p in found}:
+    if organizer is not None and "@" in address and address not in {p.address for p in found}:
         found.append(Participant(address, organizer.params.get("CN", ""), "accepted"))
     return People(found)
 

@@ -23,6 +23,7 @@ _DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)
 COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
 #: Apple's property beside CLASS; RESTRICTED shows when, what and where, but not the notes.
 ACCESS = "X-CALENDARSERVER-ACCESS"
+_WORDS = ("CLASS", ACCESS)
 #: How strict a word is; one that is not known is handed on, and counts as private.
 _STRICT = {"public": 0, "confidential": 1, "private": 2}
 
@@ -63,21 +64,26 @@ def _read(text: str, whose: Whose) -> Entry:
     if len(uids) > 1:
         raise BadCalendar("the object holds entries with different UIDs")
     kind = COMPONENTS[entries[0].name]
-    if sum(c.line("RECURRENCE-ID") is None for c in entries) > 1:
+    overrides = [c for c in entries if c.line("RECURRENCE-ID") is not None]
+    if len(entries) - len(overrides) > 1:
         raise BadCalendar("the object holds several entries with one UID")
     head = head_of(root, entries)
     fields = fields_of(root, head, whose=whose)
     if kind == "event":
-        _series(root, head, [c for c in entries if c.line("RECURRENCE-ID") is not None], fields, whose)
-    organizers = [line for c in (head, *entries) for line in c.lines("ORGANIZER")]
-    owner = organizer_of(organizers[0] if organizers else None, whose)
+        _series(root, head, overrides, fields, whose)
+    organizer = head.line("ORGANIZER")
+    for component in entries if organizer is None and len(entries) > 1 else ():
+        organizer = organizer or component.line("ORGANIZER")
+    owner = organizer_of(organizer, whose)
     return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root, guests_of(entries, whose))
 
 
 def head_of(root: Component, entries: list[Component]) -> Component:
     """The master; without one the occurrence whose original start comes first. Raises BadCalendar."""
+    if len(entries) == 1:
+        return entries[0]
     masters = [c for c in entries if c.line("RECURRENCE-ID") is None]
-    if masters or len(entries) == 1 or entries[0].name != "VEVENT":
+    if masters or entries[0].name != "VEVENT":
         return (masters or entries)[0]
     span = span_of(root, entries[0])
     return min(entries, key=lambda c: original_start(root, c, span))
@@ -196,9 +202,12 @@ def fields_of(
 
 def own_words(component: Component) -> list[str]:
     """What a component says of its privacy itself, in lower case: CLASS, and Apple's word for it."""
-    words = [line.value.strip().lower() for line in component.lines("CLASS")]
-    access = [line.value.strip().lower() for line in component.lines(ACCESS)]
-    return [w for w in (*words, *("confidential" if w == "restricted" else w for w in access)) if w]
+    found = []
+    for part in component.parts:
+        if part.name in _WORDS and isinstance(part, Line):
+            word = part.value.strip().lower()
+            found.append("confidential" if word == "restricted" and part.name == ACCESS else word)
+    return [word for word in found if word]
 
 
 def _sensitivity(root: Component, component: Component, head: Component | None) -> str:
@@ -216,6 +225,8 @@ def _number(component: Component, name: str) -> int:
 
 def _series(root: Component, head: Component, overrides: list[Component], fields: dict[str, Any], whose: Whose) -> None:
     """Makes the fields those of a series, where it is one."""
+    if not overrides and not any(part.name in ("RRULE", "RDATE") for part in head.parts):
+        return
     alone = head.line("RECURRENCE-ID") is not None
     if alone and len(overrides) == 1:
         return  # an invitation to one occurrence is a single event

@@ -31,7 +31,7 @@ from urllib.parse import quote
 from connectors.caldav.dav import Dav, InternalError
 from connectors.caldav.owner import Owner
 from connectors.caldav.transport import listed
-from syncd.ports import CursorExpired, Gone, Rejected, Stale, Telling
+from syncd.ports import AuthFailed, CursorExpired, Gone, Rejected, Stale, Telling
 
 #: Header by which sabre/dav keeps quiet, and everything that is made of it.
 SABRE: Mapping[str, str] = MappingProxyType({"Schedule-Reply": "F"})
@@ -84,12 +84,12 @@ class Manner:
 
 
 def evidence_of(dav: Dav, path: str, owner: Owner | None) -> Evidence | None:
-    """What the server of a calendar says of itself; None when it cannot be asked. Raises Transient, AuthFailed."""
+    """What the server of a calendar says of itself; None when it cannot be asked. Raises Transient."""
     if owner is None:
         return None
     try:
         said = dav.request("OPTIONS", quote(path)).headers
-    except (Rejected, Gone, Stale, CursorExpired, InternalError):
+    except (AuthFailed, CursorExpired, Gone, InternalError, Rejected, Stale):
         return None
     classes = frozenset(word.lower() for word in listed(said.get("dav", "")))
     if "calendar-access" not in classes:  # RFC 4791 §5.1: whoever answers here is not the calendar server

@@ -254,17 +254,21 @@ def test_case_s2_a_server_that_does_not_say_who_it_is_is_written_nothing(meeting
         replica.close()
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 500])
 @pytest.mark.parametrize("refused", ["OPTIONS", "PROPFIND", "principal", "boxes", "no DAV header"])
-def test_case_s2_what_cannot_be_asked_tells(meeting: Meeting, refused: str) -> None:
+def test_case_s2_what_cannot_be_asked_tells(meeting: Meeting, refused: str, status: int) -> None:
     def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
         if method == refused or (refused == "principal" and "/principals/" in path):
-            return 403, {}, b""
+            return status, {}, b""
         if refused == "no DAV header" and method == "OPTIONS":
             return 204, {"Allow": "GET, PUT", "Server": "Cyrus-HTTP/3.6.1"}, b""
         if refused == "boxes" and "/principals/" in path:
-            status, sent, content = forward(meeting.server, method, path, headers, body)
-            return status, sent, content.replace(b"200 OK", b"403 Forbidden")
+            answer, sent, content = forward(meeting.server, method, path, headers, body)
+            return answer, sent, content.replace(b"200 OK", b"403 Forbidden")
         return None
+
+    if (refused, status) == ("PROPFIND", 401):
+        return  # then nobody is signed in at all
 
     with proxy(meeting.server, rule) as server:
         replica = meeting.replica(url=server.url)
