@@ -64,7 +64,7 @@ def owner_of(dav: Dav, path: str, employee: Collection[str]) -> Owner | None:
         addresses, boxes, homes = set[str](), False, list[str]()
         for principal in dict.fromkeys([*owners, *signed_in]):
             described = _described(dav, principal)
-            if not described or any(r.refuses(name) for r in described for name in _BOXES):
+            if not described or any(r.status != 200 or any(map(r.refuses, _BOXES)) for r in described):
                 return None
             boxes = boxes or any(r.has(name) for r in described for name in _BOXES)
             names = _names([principal, *(h for r in described for h in r.hrefs(_ADDRESSES))], dav.url)

@@ -255,13 +255,16 @@ def test_case_s2_a_server_that_does_not_say_who_it_is_is_written_nothing(meeting
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 500])
-@pytest.mark.parametrize("refused", ["OPTIONS", "PROPFIND", "principal", "boxes", "no DAV header"])
+@pytest.mark.parametrize("refused", ["OPTIONS", "PROPFIND", "principal", "in part", "boxes", "no DAV header"])
 def test_case_s2_what_cannot_be_asked_tells(meeting: Meeting, refused: str, status: int) -> None:
     def rule(method: str, path: str, headers: dict[str, str], body: bytes) -> Reply | None:
         if method == refused or (refused == "principal" and "/principals/" in path):
             return status, {}, b""
         if refused == "no DAV header" and method == "OPTIONS":
             return 204, {"Allow": "GET, PUT", "Server": "Cyrus-HTTP/3.6.1"}, b""
+        if refused == "in part" and "/principals/" in path:
+            inner = f"<D:response><D:href>{path}</D:href><D:status>HTTP/1.1 {status} No</D:status></D:response>"
+            return 207, {}, f'<D:multistatus xmlns:D="DAV:">{inner}</D:multistatus>'.encode()
         if refused == "boxes" and "/principals/" in path:
             answer, sent, content = forward(meeting.server, method, path, headers, body)
             return answer, sent, content.replace(b"200 OK", b"403 Forbidden")

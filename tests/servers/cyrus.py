@@ -305,4 +305,7 @@ def _mailboxes(port: int, users: Mapping[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    unpack()
+    try:
+        unpack()
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"Cyrus cannot be unpacked here ({type(error).__name__})")
