@@ -23,6 +23,7 @@ from syncd.engine.filing import digests
 from syncd.engine.look import crm_view, equal_meeting, in_scope, item_view, within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
+from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, role_of
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
@@ -127,7 +128,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
         if row is None and marks.claim:
             row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
-    row = row or _by_uid(ctx, record, occurrence, view, marks)
+    row = row or _by_uid(ctx, record, occurrence, marks)
     if row is not None:
         return _known(ctx, record, occurrence, row, marks), ""
     row = _adopted(ctx, record, occurrence, view)
@@ -165,7 +166,7 @@ def _moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
 JUST = timedelta(days=2)
 
 
-def _by_uid(ctx: Context, record: Record, occurrence: str, view: Fields, marks: Marks) -> Row | None:
+def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks) -> Row | None:
     """The row of the same meeting under another claim: the employee's own from before its organiser was known, a
     meeting of one of ours who organises it, or an item that has just moved here. Raises Wait while that has to
     be asked of its old calendar."""
@@ -186,19 +187,24 @@ def _by_uid(ctx: Context, record: Record, occurrence: str, view: Fields, marks: 
         if _has_left(ctx, row, links[row.id]):
             return row
     for row in rows:
-        if _may_have_left(ctx, record, view, row, links[row.id]):
+        if _may_have_left(ctx, row, links[row.id]):
             raise Wait
     return None
 
 
 def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
-    """True when the item was in a colleague's calendar until a short while ago, and is in none now."""
-    own = [k for k in links if not k.ours and k.role == "own"]
-    if not own or any(k.rest not in ("item-gone", "declined") for k in own):
+    """True when the item was in a colleague's calendar until a short while ago, and is in none now, or only as what
+    we made in its place, as somebody had edited it in the CRM."""
+    own = [k for k in links if k.role == "own" or (k.ours and row.origin == "groupware")]
+    if not own or any(k.rest not in ("item-gone", "declined") for k in own if not k.ours):
         return False
     since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with ctx.store.reading() as tx:
-        return any(d["link"] in {k.id for k in own} and d["at"] >= since for d in decisions(tx, row.id)[:5])
+        last = [d for d in decisions(tx, row.id)[:9] if d["at"] >= since]
+    gone = {k.id for k in own if not k.ours}
+    again = {k.id for k in own if k.ours}
+    made = Rule.CREATE_ITEM.value
+    return any(d["link"] in gone or (d["link"] in again and d["rule"] == made) for d in last)
 
 
 def moving(row: Row) -> str:
@@ -211,25 +217,23 @@ def just_asked(ctx: Context, at: str | None) -> bool:
     return at is not None and at >= (ctx.moment.now - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _may_have_left(ctx: Context, record: Record, view: Fields, row: Row, links: Sequence[Link]) -> bool:
-    """True while a colleague's calendar has still to be asked whether the item, which is just like this one, is
-    there. It is asked once, and for a while only: two people may have imported one file."""
+def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+    """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
+    once, and waited for an hour at most: two people may have imported one file."""
     others = [k for k in links if not k.ours and k.role == "own" and k.rest == "" and k.item_ref is not None]
-    if not others or row.crm_ref is None:
+    if not others:
         return False
-    found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-    if not isinstance(found, Record) or not equal_meeting(ctx, view, found):
-        return False
-    asked = moving(row)
     with ctx.store.transaction() as tx:
-        at = tx.setting(asked)
+        at = tx.setting(moving(row))
+        waiting = at is None or (
+            just_asked(ctx, at) and any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
+        )
         if at is None:
-            tx.set_setting(asked, ctx.moment.text)
+            tx.set_setting(moving(row), ctx.moment.text)
             for link in others:
                 tx.announce(link.pairing, "item", [link.item_ref or ""])
-        elif not just_asked(ctx, at):
-            return False
-        waiting = at is None or any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
+        elif not waiting:  # it is still there, or nobody looks: this one is another's
+            tx.drop_setting(moving(row))
     if waiting:
         ctx.report.again |= {ctx.pairing.id, *(k.pairing for k in others)}
     return waiting
@@ -291,13 +295,17 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
         else:
             digest = uid_digest(ctx.key, found.uid, "")
             rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
-        mine = tx.links_of_rows(ctx.pairing.id, [r.id for r in rows])
+        mine = [k for r in rows for k in tx.links_of_row(r.id)]
     for link in mine:
-        there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
-        if isinstance(there, Gone):
+        if link.pairing == ctx.pairing.id:
+            there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
+            left = isinstance(there, Gone)
+        else:  # in another calendar of the employee, which has said that it is gone
+            left = link.pairing in ctx.siblings and link.rest in ("item-gone", "declined")
+        if left:
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)
-                return [tx.set_link(link.id, item_ref=found.ref, item_version="", rest="")]
+                return [tx.hand_over(link, ctx.pairing.id, item_ref=found.ref, item_version="", rest="")]
     return []
 
 
@@ -395,6 +403,14 @@ def _written_here(ctx: Context, activity: Record) -> bool:
         return row is None or not tx.links_of_row(row.id)
 
 
+def _is_anothers(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
+    """True for an activity that the employee answers for and does not take part in, and that stands in somebody
+    else's calendar as that one's own."""
+    people = activity.fields.get("participants") or People()
+    held = any(k.role == "own" and not k.ours and k.rest not in ABSENT for k in links)
+    return held and not ctx.pairing.employee.among(people)
+
+
 def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     """As `join_item`, for an activity that has no item in this replica yet. Raises Wait."""
     pairing, lens = ctx.pairing, ctx.pairing.lens
@@ -416,6 +432,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # their own invitation is their copy
         if row is not None and any(k.pairing in ctx.siblings for k in tx.links_of_row(row.id)):
             return None, ""  # the employee has it, or had it, in another calendar
+        if row is not None and _is_anothers(ctx, activity, tx.links_of_row(row.id)):
+            return None, ""  # it went to a colleague's calendar
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         row = row or _row_of(ctx, tx, activity)

@@ -60,7 +60,7 @@ def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             for other in tx.links_of_row(row.id):
                 tx.announce(other.pairing, "crm", [ref])
         else:
-            link = finish(ctx, tx, intent, Written(ref, None), item_ref=ref)
+            link = finish(ctx, tx, intent, Written(ref, None), item_ref=ref, ours=True, role="copy")
             tx.announce(link.pairing, "item", [ref])
         _look_again(ctx, tx, link, row)
 

@@ -59,7 +59,7 @@ def settle_unit(
     if admission is not None:
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1
-        if not links and admission.verdict == "withheld":
+        if not links and not admission.whole:
             links = unit.links = moved_here(ctx, admission)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)

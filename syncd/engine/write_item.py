@@ -62,7 +62,9 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     intent, written = created(ctx, intent, down, lambda: ctx.items.create(fields, key, kind=kind, uid=uid))
     intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
-        link = finish(ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version)
+        link = finish(
+            ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version, ours=True, role="copy"
+        )
         ctx.crossed(tx, link, "to-groupware", sorted(down))
         if written.version is None:
             tx.announce(link.pairing, "item", [written.ref])

@@ -459,6 +459,10 @@ class Transaction:
         found = self.connection.execute(_SETTING, {"name": name}).first()
         return found[0] if found else None
 
+    def drop_setting(self, name: str) -> None:
+        """Forgets a named value."""
+        self.connection.execute(delete(t.setting).where(t.setting.c.name == name))
+
     def set_setting(self, name: str, value: str) -> None:
         """Keeps a named value."""
         self.upsert(t.setting, [{"name": name, "value": value}])

@@ -374,6 +374,8 @@ class HabitWorld:
         theirs = ["bob"] if to == "bob" else ["ann", "home"]
         if any(r.uid == record.uid for n in theirs if n != name for r in self.calendars[n].records.values()):
             return  # one person's two things under one UID are one thing
+        if to == "bob" and record.uid in self.bobs:
+            return
         self.went.add(mark)
         if to == "bob":
             self.bobs.add(record.uid)
@@ -576,7 +578,7 @@ class HabitWorld:
         if self.habits.direction == "to-crm":
             raise Broken(f"{name}: {write.op} of {mark} against the mapping's direction")
         if write.op == "create":
-            if name == "home":
+            if name == "home" and mark not in self.went | self.ended_item:  # or it was made again where it had been
                 raise Broken(f"{mark} is copied into the calendar that takes nothing from the CRM")
             return
         hidden = write.before.get("sensitivity") != "public" and "/T" in write.ref and self.habits.private != "full"
@@ -609,7 +611,8 @@ class HabitWorld:
             raise Broken(f"{name}: {mark} was deleted with a private occurrence")
         if guests and self.habits.guests == "wait":
             raise Broken(f"{name}: {mark} was deleted although its guests must be told")
-        if mark not in self.ended_crm:
+        moved = mark in self.went and "/T" not in write.ref  # a copy beside what was moved is one too many
+        if mark not in self.ended_crm and not moved:
             raise Broken(f"{name}: {mark} was deleted and nobody had ended it in the CRM")
         for each in PLAIN:
             found = self.typed.get((name, write.ref, each))
@@ -678,7 +681,7 @@ class HabitWorld:
                 raise Broken(f"crm: {each} of {mark} went against its direction")
             self._check_kept("crm", write.ref, each, write.before.get(each), write.after.get(each))
         if "status" in changed and write.after.get("status") == "rejected":
-            if mark not in self.ended_item | self.ended_crm | self.went:
+            if mark not in self.ended_item | self.ended_crm | self.went and not self._is_hidden(mark):
                 raise Broken(f"crm: {mark} was cancelled and nobody had ended it")
 
     # -- the end ---------------------------------------------------------------------------------------------------
@@ -726,7 +729,7 @@ class HabitWorld:
             self._once(who[0], [mark_of(r) for n in who for r in self.calendars[n].records.values()])
 
     def _once(self, where: str, marks: list[str]) -> None:
-        twice = {m for m in marks if m and marks.count(m) > 1}
+        twice = {m for m in marks if m and marks.count(m) > 1} - self.hidden
         if twice:
             raise Broken(f"{where}: {sorted(twice)} stand there twice")
 

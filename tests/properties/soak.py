@@ -1,4 +1,5 @@
-"""The engine's property test for as long as one likes: ``python -m tests.properties.soak``."""
+"""The engine's property tests for as long as one likes: ``python -m tests.properties.soak``. Even seeds are worlds of
+faults and crashes, odd ones worlds of habits."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import multiprocessing
 import sys
 import time
 
+from tests.properties.habits import run_habits
 from tests.properties.world import run_world
 
 STEPS = 50
@@ -15,7 +17,7 @@ STEPS = 50
 def one(seed: int) -> tuple[int, str]:
     """One world; "" when all its oracles held."""
     try:
-        run_world(seed, STEPS)
+        (run_habits if seed % 2 else run_world)(seed, STEPS)
     except BaseException as error:
         return seed, f"{type(error).__name__}: {error}"[:200]
     return seed, ""
