@@ -189,6 +189,30 @@ def telling_of(replica: object) -> Telling:
     return replica.telling() if isinstance(replica, Scheduling) else Telling.NOBODY
 
 
+@dataclass(frozen=True)
+class Probe:
+    """What was seen when a server was asked to keep quiet about a meeting (see `Probing`)."""
+
+    #: What the server says of itself; the result holds for no other.
+    identity: str
+    #: False: an ordinary invitation was not seen to arrive either, so nothing is known.
+    conclusive: bool
+    #: What the guest got to see of what should have been quiet, for people.
+    heard: Sequence[str] = ()
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A replica whose server can be tried out with a meeting of two people who know of it."""
+
+    def probe(self, guest: Replica, *, aloud: str, quiet: str, wait: float) -> Probe:
+        """Makes a meeting in this calendar, invites the owner of `guest` (a replica of the same kind), edits, moves
+        and deletes it with what is known to keep a server quiet, looks at everything that the guest has, and
+        clears up. News may be on its way for `wait` seconds. `aloud` and `quiet`: what a meeting is called
+        of which the guest may hear, and of which not. Raises Rejected where there is nothing to try,
+        Transient, AuthFailed, Gone."""
+
+
 @runtime_checkable
 class Expecting(Protocol):
     """A replica whose server can work while we do."""

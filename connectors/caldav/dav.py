@@ -60,6 +60,8 @@ class Resource:
     status: int
     #: {namespace}name -> element, of propstats with 200.
     props: Mapping[str, Any]
+    #: Names of those that it has and does not show: of propstats with neither 200 nor 404.
+    kept_back: frozenset[str] = frozenset()
 
     @property
     def collection(self) -> bool:
@@ -71,6 +73,20 @@ class Resource:
         """A property's text, e.g. ``D:getetag``."""
         found = self.props.get(_clark(name))
         return (found.text or "").strip() if found is not None else ""
+
+    def has(self, name: str) -> bool:
+        """True when the property is there, empty or not."""
+        return _clark(name) in self.props
+
+    def refuses(self, name: str) -> bool:
+        """True when the property may be there, and is not shown."""
+        return _clark(name) in self.kept_back
+
+    def hrefs(self, name: str) -> list[str]:
+        """The addresses in a property."""
+        found = self.props.get(_clark(name))
+        texts = (e.text or "" for e in found.iter(_HREF)) if isinstance(found, etree._Element) else ()
+        return [text.strip() for text in texts if text.strip()]
 
 
 @dataclass
@@ -296,11 +312,15 @@ def _resource(response: Any) -> Resource:
     href = unquote(urlsplit(response.findtext(_HREF, default="").strip()).path)
     status = _status(response.findtext(_STATUS, default=""))
     props: dict[str, Any] = {}
+    kept_back: list[str] = []
     for propstat in response.findall(_PROPSTAT):
-        if _status(propstat.findtext(_STATUS, default="HTTP/1.1 200")) == 200:
-            for prop in (p for part in propstat.findall(_PROP) for p in part):
+        of_all = _status(propstat.findtext(_STATUS, default="HTTP/1.1 200"))
+        for prop in (p for part in propstat.findall(_PROP) for p in part):
+            if of_all == 200:
                 props[prop.tag] = prop if len(prop) else _Text(prop.text)
-    return Resource(href, status or 200, props)
+            elif of_all != 404:
+                kept_back.append(prop.tag)
+    return Resource(href, status or 200, props, frozenset(kept_back))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from connectors.caldav.dav import NS, Dav
 from syncd.ports import Gone, PortError, Rejected
@@ -63,7 +63,7 @@ def _href(props: Any, name: str) -> str:
     prefix, _, local = name.partition(":")
     element = props.get(f"{{{NS[prefix]}}}{local}")
     text = element.findtext("D:href", default="", namespaces=NS) if element is not None else ""
-    return urlsplit(urljoin("/", text.strip())).path if text else ""
+    return unquote(urlsplit(urljoin("/", text.strip())).path) if text else ""
 
 
 def _collections(dav: Dav, home: str) -> list[Collection]:

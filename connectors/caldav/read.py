@@ -13,14 +13,19 @@ from types import MappingProxyType
 from typing import Any
 
 from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_list, unescape
+from connectors.caldav.people import NOBODYS, Whose, guests_of, organizer_of, people_of
 from connectors.caldav.zones import zone_of
 from syncd.model.fields import ITEM_WORDS, same
-from syncd.model.people import ANSWERS, Participant, People, normal_address
 from syncd.model.recurrence import BadRule, Recurrence, normal_rule, parsed_rule
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 
 _DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
+#: Apple's property beside CLASS; RESTRICTED shows when, what and where, but not the notes.
+ACCESS = "X-CALENDARSERVER-ACCESS"
+_WORDS = ("CLASS", ACCESS)
+#: How strict a word is; one that is not known is handed on, and counts as private.
+_STRICT = {"public": 0, "confidential": 1, "private": 2}
 
 
 class NoEntry(BadCalendar):
@@ -37,17 +42,18 @@ class Entry:
     fields: dict[str, Any]
     modified: datetime | None
     root: Component
+    guests: frozenset[str]
 
 
-def read(text: str) -> Entry:
-    """The item in the text. Raises BadCalendar."""
+def read(text: str, whose: Whose = NOBODYS) -> Entry:
+    """The item in the text, as it stands in somebody's calendar. Raises BadCalendar."""
     try:
-        return _read(text)
+        return _read(text, whose)
     except OverflowError:
         raise BadCalendar("a date lies beyond the years 1 to 9999") from None
 
 
-def _read(text: str) -> Entry:
+def _read(text: str, whose: Whose) -> Entry:
     if "\x00" in text:
         raise BadCalendar("the object holds NUL characters")
     root = parse(text)
@@ -58,17 +64,38 @@ def _read(text: str) -> Entry:
     if len(uids) > 1:
         raise BadCalendar("the object holds entries with different UIDs")
     kind = COMPONENTS[entries[0].name]
-    masters = [c for c in entries if c.line("RECURRENCE-ID") is None]
-    if len(masters) > 1:
-        raise BadCalendar("the object holds several entries with one UID")
     overrides = [c for c in entries if c.line("RECURRENCE-ID") is not None]
-    head = masters[0] if masters else overrides[0]
-    fields = _fields(root, head, kind)
+    if len(entries) - len(overrides) > 1:
+        raise BadCalendar("the object holds several entries with one UID")
+    head = head_of(root, entries)
+    fields = fields_of(root, head, whose=whose)
     if kind == "event":
-        _series(root, head if masters else None, overrides, fields)
+        _series(root, head, overrides, fields, whose)
     organizer = head.line("ORGANIZER")
-    owner = normal_address(organizer.value) if organizer is not None else ""
-    return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root)
+    for component in entries if organizer is None and len(entries) > 1 else ():
+        organizer = organizer or component.line("ORGANIZER")
+    owner = organizer_of(organizer, whose)
+    return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root, guests_of(entries, whose))
+
+
+def head_of(root: Component, entries: list[Component]) -> Component:
+    """The master; without one the occurrence whose original start comes first. Raises BadCalendar."""
+    if len(entries) == 1:
+        return entries[0]
+    masters = [c for c in entries if c.line("RECURRENCE-ID") is None]
+    if masters or entries[0].name != "VEVENT":
+        return (masters or entries)[0]
+    span = span_of(root, entries[0])
+    return min(entries, key=lambda c: original_start(root, c, span))
+
+
+def usual_span(root: Component, head: Component) -> Span:
+    """When the series begins: of several occurrences without their master, when the first of them would have
+    been; how long it would have taken only it can say. Raises BadCalendar."""
+    span = span_of(root, head)
+    if head.line("RECURRENCE-ID") is None:
+        return span
+    return span.moved_to(like(parse_moment(original_start(root, head, span)), span.start))
 
 
 def _value(component: Component, name: str) -> str:
@@ -143,11 +170,15 @@ def duration_of(text: str) -> timedelta:
     return -length if found[1] == "-" else length
 
 
-def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
+def fields_of(
+    root: Component, component: Component, head: Component | None = None, whose: Whose = NOBODYS
+) -> dict[str, Any]:
+    """The fields of an entry, or of an occurrence of the series that `head` stands for. Raises BadCalendar."""
+    kind = COMPONENTS[component.name]
     fields: dict[str, Any] = {
         "summary": unescape(_value(component, "SUMMARY")),
         "description": unescape(_value(component, "DESCRIPTION")),
-        "sensitivity": _value(component, "CLASS").lower() or "public",
+        "sensitivity": _sensitivity(root, component, head),
         "priority": _number(component, "PRIORITY"),
         "categories": frozenset(
             w.strip() for x in component.lines("CATEGORIES") for w in split_list(x.value) if w.strip()
@@ -164,9 +195,27 @@ def _fields(root: Component, component: Component, kind: str) -> dict[str, Any]:
     fields["location"] = unescape(_value(component, "LOCATION"))
     fields["show-as"] = "free" if _value(component, "TRANSP").upper() == "TRANSPARENT" else "busy"
     fields["time"] = span_of(root, component)
-    fields["attendees"] = _people(component)
+    fields["attendees"] = people_of(component, whose)
     fields["recurrence"] = Recurrence()
     return fields
+
+
+def own_words(component: Component) -> list[str]:
+    """What a component says of its privacy itself, in lower case: CLASS, and Apple's word for it."""
+    found = []
+    for part in component.parts:
+        if part.name in _WORDS and isinstance(part, Line):
+            word = part.value.strip().lower()
+            found.append("confidential" if word == "restricted" and part.name == ACCESS else word)
+    return [word for word in found if word]
+
+
+def _sensitivity(root: Component, component: Component, head: Component | None) -> str:
+    """The strictest of what is said: a component may say it twice, and the object once for all. An occurrence
+    that says nothing has its series' word: only an explicit PUBLIC opens it."""
+    own = own_words(component) or (own_words(head) if head is not None else [])
+    said = [*own, *own_words(root)]
+    return max(said, key=lambda w: (_STRICT.get(w, 3), w), default="public")
 
 
 def _number(component: Component, name: str) -> int:
@@ -174,26 +223,19 @@ def _number(component: Component, name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
-def _people(component: Component) -> People:
-    """Attendees and, where there are any, the organiser."""
-    found = []
-    for line in component.lines("ATTENDEE"):
-        answer = line.params.get("PARTSTAT", "").lower()
-        name = line.params.get("CN", "")
-        found.append(Participant(normal_address(line.value), name, answer if answer in ANSWERS else "needs-action"))
-    organizer = component.line("ORGANIZER")
-    if found and organizer is not None:
-        address = normal_address(organizer.value)
-        if address not in {p.address for p in found}:
-            found.append(Participant(address, organizer.params.get("CN", ""), "accepted"))
-    return People(found)
-
-
-def _series(root: Component, master: Component | None, overrides: list[Component], fields: dict[str, Any]) -> None:
+def _series(root: Component, head: Component, overrides: list[Component], fields: dict[str, Any], whose: Whose) -> None:
+    """Makes the fields those of a series, where it is one."""
+    if not overrides and not any(part.name in ("RRULE", "RDATE") for part in head.parts):
+        return
+    alone = head.line("RECURRENCE-ID") is not None
+    if alone and len(overrides) == 1:
+        return  # an invitation to one occurrence is a single event
+    if alone:
+        fields["time"] = usual_span(root, head)
     span: Span = fields["time"]
     rule, rdates, exdates = "", set(), set()
-    if master is not None:
-        rules = master.lines("RRULE")
+    if not alone:
+        rules = head.lines("RRULE")
         if len(rules) > 1:
             raise BadCalendar("an event has more than one RRULE")
         rule = normal_rule(rules[0].value) if rules else ""
@@ -202,21 +244,18 @@ def _series(root: Component, master: Component | None, overrides: list[Component
                 parsed_rule(span.start, rule)
             except BadRule as error:
                 raise BadCalendar(str(error)) from None
-        rdates = {moment_key(m) for m in moments_of(root, master, "RDATE", span)}
-        exdates = {moment_key(m) for m in moments_of(root, master, "EXDATE", span)}
-    if not rule and rdates:
-        rdates.add(moment_key(span.start))
+        rdates = {moment_key(m) for m in moments_of(root, head, "RDATE", span)}
+        exdates = {moment_key(m) for m in moments_of(root, head, "EXDATE", span)}
+        if not rule and rdates:
+            rdates.add(moment_key(span.start))
     changed: dict[str, MappingProxyType[str, Any]] = {}
     for component in overrides:
         key = original_start(root, component, span)
-        there = _fields(root, component, "event")
+        there = fields_of(root, component, head, whose)
         del there["recurrence"]
-        if master is None and key == moment_key(span.start) and component is overrides[0] and len(overrides) == 1:
-            continue  # an invitation to one occurrence is a single event
-        usual = span.moved_to(like(parse_moment(key), span.start)) if master is not None else None
-        base = {**fields, "time": usual}
+        base = {**fields, "time": span.moved_to(like(parse_moment(key), span.start))}
         changed[key] = MappingProxyType({n: v for n, v in there.items() if not same(n, v, base.get(n))})
-        if master is None:
+        if alone:
             rdates.add(key)
     if rule or rdates:
         known = {k: v for k, v in changed.items() if v and k not in exdates}
@@ -229,10 +268,11 @@ def original_start(root: Component, component: Component, span: Span) -> str:
     line = component.line("RECURRENCE-ID")
     if line is None:
         raise BadCalendar("an override has no RECURRENCE-ID")
-    return moment_key(_in_terms(moment_of(root, line)[0], span))
+    return moment_key(in_terms(moment_of(root, line)[0], span))
 
 
-def _in_terms(moment: Moment, span: Span) -> Moment:
+def in_terms(moment: Moment, span: Span) -> Moment:
+    """A moment as the series reckons: in days, in times of a zone, in times without one."""
     start = span.start
     if isinstance(start, datetime) and not isinstance(moment, datetime):
         return datetime.combine(moment, start.time(), tzinfo=start.tzinfo)
@@ -252,5 +292,5 @@ def moments_of(root: Component, component: Component, name: str, span: Span) -> 
     for line in component.lines(name):
         for part in line.value.split(","):
             if part.strip():
-                found.append(_in_terms(moment_of(root, line, part.strip().split("/")[0])[0], span))
+                found.append(in_terms(moment_of(root, line, part.strip().split("/")[0])[0], span))
     return found

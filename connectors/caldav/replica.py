@@ -8,7 +8,7 @@ so that a retry finds its own item.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -16,10 +16,15 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape as xml
 
 from connectors.caldav.dav import TIMEOUT, Dav, InternalError, Listing, Resource
-from connectors.caldav.lines import BadCalendar, parse, written
-from connectors.caldav.read import Entry, NoEntry, read
+from connectors.caldav.lines import BadCalendar, Component, parse, written
+from connectors.caldav.owner import Owner, calendar_user, owner_of
+from connectors.caldav.people import Whose, hears
+from connectors.caldav.probe import probe
+from connectors.caldav.read import COMPONENTS, Entry, NoEntry, read
+from connectors.caldav.scheduling import Manner, Probed, evidence_of, manner_of
 from connectors.caldav.write import apply, new_object
 from syncd.model.fields import Fields
+from syncd.model.people import normal_address
 from syncd.model.record import Record
 from syncd.ports import (
     Capabilities,
@@ -29,9 +34,13 @@ from syncd.ports import (
     Gone,
     Page,
     PortError,
+    Probe,
     Rejected,
+    Replica,
     Stale,
+    Telling,
     Transient,
+    Unsupported,
     Written,
 )
 
@@ -63,12 +72,28 @@ _BY_UID = (
 class CaldavReplica:
     """A calendar (events) or task list (to-dos)."""
 
-    def __init__(self, dav: Dav, path: str, *, kind: str = "event", read_only: bool = False) -> None:
+    def __init__(
+        self,
+        dav: Dav,
+        path: str,
+        *,
+        kind: str = "event",
+        read_only: bool = False,
+        addresses: Sequence[str] = (),
+        probed: Probed | None = None,
+        fields: Collection[str] | None = None,
+    ) -> None:
+        """`addresses`: the employee's, the first one the CRM's; `probed`: what a probe has found of the server;
+        `fields`: those that may be written (None: all)."""
         self.dav = dav
         self.path = unquote(urlsplit(path).path).rstrip("/") + "/"
         self.kind = kind
         self._capabilities = Capabilities(kinds=frozenset({kind}), writable=not read_only)
-        self._schedules: bool | None = None
+        self._whose = Whose(tuple(normal_address(a) for a in addresses), self._is_owner)
+        self._probed = probed
+        self._fields = frozenset(fields) if fields is not None else None
+        self._manner: Manner | None = None
+        self._owner: tuple[Owner | None] | None = None
         #: Stands in each cursor, so that another calendar's is never taken for this one's.
         self._here = hashlib.blake2b(urljoin(dav.url, self.path).encode(), digest_size=6).hexdigest()
 
@@ -87,6 +112,7 @@ class CaldavReplica:
     # -- following ---------------------------------------------------------------------------------------
 
     def changes(self, cursor: str) -> Iterator[Page]:
+        self._manner = None  # another pass, and the server may have been told to schedule meanwhile
         try:
             yield from self._changes(cursor)
         except Gone as error:
@@ -185,7 +211,7 @@ class CaldavReplica:
         if not data:
             return Rejected("the server shows no content")
         try:
-            entry = read(data)
+            entry = read(data, self._whose)
         except NoEntry:
             return Gone(f"no {self.kind}")
         except BadCalendar as error:
@@ -214,6 +240,7 @@ class CaldavReplica:
             key=stem,
             owner=entry.owner,
             modified=modified,
+            guests=entry.guests,
             native=data,
         )
 
@@ -253,9 +280,9 @@ class CaldavReplica:
 
     def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         root = parse(str(record.native))
-        apply(root, record.fields, changes, datetime.now(UTC))
-        self._keep_from_scheduling(root)
-        headers = self._expecting(record)
+        headers = {} if tell else self._quiet(root)
+        apply(root, record.fields, changes, datetime.now(UTC), fields=self._fields)
+        headers |= self._expecting(record)
         return Written(record.ref, self._put(record.ref, written(root), headers))
 
     def _put(self, ref: str, text: str, headers: Mapping[str, str]) -> str | None:
@@ -265,8 +292,9 @@ class CaldavReplica:
         return etag if _strong(etag) else None
 
     def delete(self, record: Record, *, tell: bool = False) -> None:
-        headers = self._expecting(record)
-        self.dav.request("DELETE", quote(record.ref), "", {**headers, "Schedule-Reply": "F"})
+        headers = {} if tell else self._quiet(parse(str(record.native)))
+        headers |= self._expecting(record)
+        self.dav.request("DELETE", quote(record.ref), "", headers)
 
     def _expecting(self, record: Record) -> dict[str, str]:
         """The condition of a write. A server without ETags, or with weak ones that no condition can
@@ -280,23 +308,42 @@ class CaldavReplica:
             raise Stale("changed meanwhile")
         return {}
 
-    def _keep_from_scheduling(self, root: Any) -> None:
-        """A server that schedules (RFC 6638) would mail the attendees of what we write: tell it that
-        the client takes care of that. Nobody is ever mailed because of us."""
-        people = [line for c in root.components() for line in c.lines("ATTENDEE")]
-        if not people or not self.schedules:
-            return
-        for line in people:
-            if line.params.get("SCHEDULE-AGENT") != "CLIENT":
-                line.params["SCHEDULE-AGENT"], line.raw = "CLIENT", ""
+    def _is_owner(self, value: str) -> bool:
+        """Whether the server says that this calendar user is the owner of the calendar; it is asked once."""
+        owner = self._owner[0] if self._owner is not None else self.owner()
+        return owner is not None and calendar_user(value, self.dav.url) in owner.addresses
 
-    @property
-    def schedules(self) -> bool:
-        """True when the server says that it sends invitations by itself."""
-        if self._schedules is None:
-            answer = self.dav.request("OPTIONS", quote(self.path))
-            self._schedules = "calendar-auto-schedule" in answer.headers.get("dav", "")
-        return self._schedules
+    # -- guests ------------------------------------------------------------------------------------------
+
+    def owner(self) -> Owner | None:
+        """Whose calendar it is, asked anew. Raises Transient, AuthFailed."""
+        self._owner = (owner_of(self.dav, self.path, self._whose.addresses),)
+        return self._owner[0]
+
+    def probe(self, guest: Replica, *, aloud: str, quiet: str, wait: float) -> Probe:
+        if not isinstance(guest, CaldavReplica) or urlsplit(guest.dav.url).netloc != urlsplit(self.dav.url).netloc:
+            raise Rejected("the two calendars are kept at different servers")
+        names = (self._whose.name, guest._whose.name)
+        evidence = evidence_of(self.dav, self.path, self.owner())
+        return probe(self, guest, evidence, aloud=aloud, quiet=quiet, wait=wait, prefer=names)
+
+    def telling(self) -> Telling:
+        return self._telling().telling
+
+    def _telling(self) -> Manner:
+        if self._manner is None:
+            self._manner = manner_of(evidence_of(self.dav, self.path, self.owner()), self._probed)
+        return self._manner
+
+    def _quiet(self, root: Component) -> dict[str, str]:
+        """The headers with which nobody hears of a write into the object. Raises Unsupported where the server
+        would tell its guests."""
+        if not hears(root.components(*COMPONENTS), self._whose):
+            return {}
+        manner = self._telling()
+        if manner.telling is Telling.TELLS:
+            raise Unsupported("the server would tell the guests")
+        return dict(manner.quiet)
 
 
 def _multiget(refs: Sequence[str]) -> str:
@@ -315,8 +362,9 @@ def _hashed(text: str) -> str:
 
 
 def connector(options: Mapping[str, Any]) -> CaldavReplica:
-    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca,
-    also, timeout."""
+    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca, also,
+    timeout; addresses: the employee's; fields: those that the mapping writes; probed: what a probe has found
+    of the server (`Probed`), or nothing."""
     url = str(options["url"])
     dav = Dav(
         url,
@@ -328,4 +376,13 @@ def connector(options: Mapping[str, Any]) -> CaldavReplica:
         timeout=float(options.get("timeout") or TIMEOUT),
     )
     path = str(options.get("calendar") or urlsplit(url).path)
-    return CaldavReplica(dav, path, kind=str(options.get("kind", "event")), read_only=bool(options.get("read-only")))
+    probed = options.get("probed")
+    return CaldavReplica(
+        dav,
+        path,
+        kind=str(options.get("kind", "event")),
+        read_only=bool(options.get("read-only")),
+        addresses=tuple(options.get("addresses") or filter(None, [options.get("address")])),
+        fields=options.get("fields"),
+        probed=Probed(str(probed["identity"]), bool(probed["quiet"])) if probed else None,
+    )

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import base64
 import http.client
+import re
 import select
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 from urllib.parse import quote, urlsplit
@@ -26,6 +27,9 @@ PIECE = 65536
 MOST_IDLE = 16
 #: What stands in an address as it is (RFC 3986 §2.2), and the sign of what is escaped already.
 _SAFE = "/?:@!$&'()*+,;=~%-._"
+#: Headers of one value, as far as they are read here; every other one is a list or may be read as one.
+_NO_LISTS = frozenset({"content-length", "content-type", "date", "etag", "last-modified", "location", "retry-after"})
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 #: scheme, host, port
 Origin = tuple[str, str, int | None]
 #: May be sent once more when a connection that was kept open turns out to be dead: they change nothing.
@@ -50,7 +54,7 @@ class Reply:
     """An answer whose body is still to be read."""
 
     status: int
-    #: Lower-case name -> value.
+    #: Lower-case name -> value, as `joined` makes them.
     headers: Mapping[str, str]
     #: The body in pieces. Raises NoAnswer.
     chunks: Iterator[bytes]
@@ -99,11 +103,26 @@ def _proxied(url: str) -> bool:
     return bool(proxies.get(parts.scheme) or proxies.get("all")) and not proxy_bypass(parts.hostname or "")
 
 
+def joined(lines: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Header lines by lower-case name. A list may come in several lines, which are one list in their order
+    (RFC 9110 §5.2); of what is no list the last line counts."""
+    found: dict[str, str] = {}
+    for name, value in ((n.lower(), v.strip()) for n, v in lines):
+        before = found.get(name) if name not in _NO_LISTS else None
+        found[name] = f"{before}, {value}" if before and value else before or value
+    return found
+
+
+def listed(value: str) -> list[str]:
+    """The elements of a list header, but for empty ones (RFC 9110 §5.6.1)."""
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
 def offered(challenge: str) -> set[str]:
     """The schemes of a WWW-Authenticate header, in lower case (RFC 9110 §11.6.1)."""
-    from caldav.lib.auth import extract_auth_types
-
-    return {str(name).lower() for name in extract_auth_types(challenge)}
+    elements = listed(_QUOTED.sub("", challenge))
+    first = [element.split()[0] for element in elements]
+    return {word.lower() for word in first if "=" not in word}
 
 
 # -- plain ------------------------------------------------------------------------------------------------
@@ -246,8 +265,7 @@ class _PlainAsked:
             self._once_more()
             with _faults(self._connection):
                 got = self._connection.getresponse()
-        headers = {name.lower(): value for name, value in got.getheaders()}
-        return Reply(got.status, headers, self._chunks(got))
+        return Reply(got.status, joined(got.getheaders()), self._chunks(got))
 
     def _chunks(self, got: http.client.HTTPResponse) -> Iterator[bytes]:
         try:
@@ -349,8 +367,8 @@ class _LibraryAsked:
             raise Untrusted from None
         except niquests.exceptions.RequestException as error:
             raise NoAnswer(type(error).__name__) from None
-        headers = {k.lower(): str(v) for k, v in self._found.headers.items()}
-        return Reply(int(self._found.status_code or 0), headers, self._chunks())
+        lines = ((str(k), str(v)) for k, v in self._found.raw.headers.items())  # its own headers join all of them
+        return Reply(int(self._found.status_code or 0), joined(lines), self._chunks())
 
     def _chunks(self) -> Iterator[bytes]:
         import niquests

@@ -24,6 +24,19 @@ def check(
     schema: Annotated[
         Path | None, typer.Option(help="Write the mappings' JSON Schema for editors to this file.")
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask every calendar server, too, what it tells the guests of a meeting.")
+    ] = False,
+    probe: Annotated[
+        tuple[str, str],
+        typer.Option(
+            "--probe-guests",
+            metavar="A B",
+            show_default=False,
+            help="With --live: A invites B, both your own, to see whether their server can be asked to keep quiet.",
+        ),
+    ] = ("", ""),
+    wait: Annotated[float, typer.Option(min=0, help="Seconds for which news may be on its way to B.")] = 30,
 ) -> None:
     """Check configuration and mappings, and sign in to every server."""
     from syncd.mapping.loader import json_schema, locate, warnings
@@ -33,6 +46,16 @@ def check(
 
         schema.write_text(json.dumps(json_schema(), indent=2) + "\n", encoding="utf-8")
         typer.echo(f"wrote {schema}")
+        return
+    if (live or any(probe)) and offline:
+        raise fail("--live asks servers, --offline none: choose one")
+    if any(probe):
+        from syncd.cli.probe import probe_guests
+
+        if not live:
+            raise fail("--probe-guests writes into A's calendar and invites B: say --live if that is meant")
+        with house(config) as opened:
+            probe_guests(opened, *probe, wait)
         return
     found = configuration(config)
     typer.echo(f"{found.path}: fine, {len(found.settings.employees)} employee(s)")
@@ -57,6 +80,10 @@ def check(
             except PortError as error:
                 bad += 1
                 typer.echo(f"{pairing.id}: {error}", err=True)
+        if live:
+            from syncd.cli.probe import say_telling
+
+            bad += say_telling(opened)
     if bad:
         raise typer.Exit(3)
 

@@ -18,6 +18,7 @@ from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
 from syncd.secrets import SecretFault, digest_key, resolve
+from syncd.service.probe import probed
 from syncd.settings import Account, Configuration, EmployeeEntry
 from syncd.store import Store
 
@@ -197,9 +198,12 @@ def open_replica(configuration: Configuration, account: Account, lens: Lens, emp
         **profile.model_dump(by_alias=True, exclude={"connector", "mapping"}),
         **account.model_dump(by_alias=True, exclude={"profile", "name", "password", "mail", "default"}),
         "kind": lens.mapping.item,
+        "fields": [rule.item for rule in lens.rules.values() if rule.direction != "to-crm"],
         "address": employee.addresses[0],
+        "addresses": list(employee.addresses),
         "zone": employee.zone,
         "state": str(configuration.state),
+        "probed": probed(configuration, account.profile),
     }
     if lens.mapping.item == "message":
         options |= {

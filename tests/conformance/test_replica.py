@@ -183,10 +183,11 @@ def test_moved_times_keep_their_meaning(planner: Bench) -> None:
 def test_words_of_any_kind_come_back_as_they_were(planner: Bench) -> None:
     text = 'Комма, semi; "quotes" \\ back\nsecond line: Ünïcode 🗓  ' + "long " * 60
     notes = "description" if planner.kind == "event" else "notes"
-    record = make(planner, "Titel, mit; Zeichen\\", **{notes: text, "categories": frozenset({"A, b", "Ц"})})
+    words = frozenset({"A, b" if planner.commas else "A; b", "Ц"})
+    record = make(planner, "Titel, mit; Zeichen\\", **{notes: text, "categories": words})
     assert same(planner.title, record.fields[planner.title], "Titel, mit; Zeichen\\")
     assert same(notes, record.fields[notes], text)
-    assert record.fields["categories"] == {"A, b", "Ц"}
+    assert record.fields["categories"] == words
 
 
 def test_a_series_keeps_its_rule_its_moved_and_its_left_out_occurrences(planner: Bench) -> None:

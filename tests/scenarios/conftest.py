@@ -20,6 +20,8 @@ from sqlalchemy import inspect, text
 from syncd.cli.radicale import Server, radicale
 from syncd.database import open_engine
 from tests.conftest import need, need_program
+from tests.servers import cyrus as cyrus_of_debian
+from tests.servers.cyrus import Cyrus, cyrus
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
 from tests.servers.exchange import ExchangeServer, exchange
 from tests.servers.exchange.outlook import Outlook
@@ -34,6 +36,14 @@ MONDAY = (datetime.now(UTC) + timedelta(days=7)).replace(hour=10, minute=0, seco
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     need("radicale", "Radicale")
     with radicale(tmp_path_factory.mktemp("radicale"), USERS) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def cyrus_server() -> Iterator[Cyrus]:
+    """The server that schedules; what it sends stays in its sink."""
+    need_program(cyrus_of_debian.available(), "Cyrus")
+    with cyrus(USERS) as running:
         yield running
 
 
@@ -207,7 +217,9 @@ def make_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
     `everywhere` is told for each groupware."""
     running: list[ExchangeServer] = []
     stack = ExitStack()
-    caldav = request.getfixturevalue("server") if getattr(request, "param", "caldav") == "caldav" else None
+    servers = {"caldav": "server", "cyrus": "cyrus_server"}
+    wanted = getattr(request, "param", "caldav")
+    caldav = request.getfixturevalue(servers[wanted]) if wanted in servers else None
 
     def groupware() -> Any:
         if caldav is not None:

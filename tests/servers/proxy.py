@@ -20,8 +20,8 @@ from lxml import etree
 
 from syncd.cli.radicale import Server
 
-#: What is answered: status, headers, body. A header "X-Cut: N" ends the connection after N bytes of the
-#: body, "X-Drip: S" sends a byte every S seconds.
+#: What is answered: status, headers, body. A header of several lines is one text with line breaks between them.
+#: "X-Cut: N" ends the connection after N bytes of the body, "X-Drip: S" sends a byte every S seconds.
 Reply = tuple[int, dict[str, str], bytes]
 #: (method, path, headers, body) -> None to pass it on, or what to answer.
 Rule = Callable[[str, str, dict[str, str], bytes], Reply | None]
@@ -41,10 +41,11 @@ def proxy(server: Server, rule: Rule, tls: ssl.SSLContext | None = None) -> Iter
             if answer is None:
                 answer = forward(server, self.command, self.path, headers, body)
             status, sent, content = answer
-            self.send_response(status)
+            self.send_response_only(status)  # it says nothing of itself
             for name, value in sent.items():
-                if name.lower() not in ("content-length", "connection", "transfer-encoding", "date", "server"):
-                    self.send_header(name, value)
+                if name.lower() not in ("content-length", "connection", "transfer-encoding"):
+                    for line in value.split("\n"):
+                        self.send_header(name, line)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             with suppress(OSError):  # whoever asked may have had enough
@@ -85,7 +86,10 @@ def forward(server: Server, method: str, path: str, headers: dict[str, str], bod
         kept = {k: v for k, v in headers.items() if k.lower() not in own}
         connection.request(method, path, body or None, kept)
         answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read()
+        found: dict[str, str] = {}
+        for name, value in answer.getheaders():
+            found[name] = f"{found[name]}\n{value}" if name in found else value
+        return answer.status, found, answer.read()
     finally:
         connection.close()
 

@@ -1,0 +1,141 @@
+"""Edits of one entry, line by line: what is not being changed stays as it came, spelling included.
+
+It knows of no series; `series` and `write` say which entries are edited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.caldav.lines import Component, Line, escape
+from connectors.caldav.read import ACCESS, moment_of, own_words
+from connectors.caldav.zones import vtimezone
+from syncd.model.span import Moment, Span, like, moment_key
+from syncd.ports import Unsupported
+
+_TEXTS = {"summary": "SUMMARY", "description": "DESCRIPTION", "location": "LOCATION"}
+_NUMBERS = {"priority": "PRIORITY", "percent": "PERCENT-COMPLETE"}
+_ACCESS_WORDS = {"public": "PUBLIC", "confidential": "CONFIDENTIAL"}
+
+
+def edit(root: Component, component: Component, changes: Mapping[str, Any], *, whole: bool = False) -> None:
+    """Writes the fields into an entry. `whole`: it is not one occurrence among others, so what the object says
+    once for all may be written too. Raises Unsupported."""
+    for name, value in changes.items():
+        if name in _TEXTS:
+            _text(component, _TEXTS[name], value)
+        elif name in _NUMBERS:
+            _number(component, _NUMBERS[name], value)
+        elif name == "time":
+            set_time(root, component, value)
+        elif name == "due":
+            _due(root, component, value)
+        elif name == "status":
+            _status(component, value)
+        elif name == "sensitivity":
+            _classify(root, component, value, whole=whole)
+        elif name == "show-as":
+            component.put("TRANSP", "TRANSPARENT" if value == "free" else "OPAQUE")
+        elif name == "categories":
+            component.remove("CATEGORIES")
+            if value:
+                component.put("CATEGORIES", ",".join(escape(w) for w in sorted(value)))
+
+
+def _classify(root: Component, component: Component, value: str, *, whole: bool) -> None:
+    """Every word about its privacy says the same: the strictest of them would count."""
+    if not whole and any(w != value for w in own_words(root)):
+        raise Unsupported("the whole object says how private it is, so one occurrence cannot")
+    if value != "public" or component.lines("CLASS") or not whole:
+        component.put("CLASS", value.upper())
+        first = component.line("CLASS")
+        component.parts = [p for p in component.parts if p is first or p.name != "CLASS" or isinstance(p, Component)]
+    for line in [*component.lines(ACCESS), *(root.lines(ACCESS) if whole else ())]:
+        line.set(_ACCESS_WORDS.get(value, "PRIVATE"))
+
+
+def _text(component: Component, name: str, value: str | None) -> None:
+    if not value:
+        component.remove(name)
+        return
+    line = component.put(name, escape(value))
+    if not line.raw and "ALTREP" in line.params:  # the other form no longer says the same
+        del line.params["ALTREP"]
+    if name == "DESCRIPTION" and not line.raw:
+        component.remove("X-ALT-DESC")
+
+
+def _number(component: Component, name: str, value: int) -> None:
+    if value:
+        component.put(name, str(value))
+    else:
+        component.remove(name)
+
+
+def _status(component: Component, value: str) -> None:
+    component.put("STATUS", value.upper())
+    if component.name != "VTODO":
+        return
+    if value == "completed" and component.line("COMPLETED") is None:
+        component.put("COMPLETED", moment_key(datetime.now(UTC)))
+    elif value != "completed":
+        component.remove("COMPLETED")
+
+
+def set_time(root: Component, component: Component, span: Span) -> None:
+    """Writes DTSTART and DTEND, each in the zone in which it stood."""
+    _moment(root, component, "DTSTART", span.start, span.zone)
+    pattern = component.line("DTSTART")
+    if component.line("DTEND") is None and component.line("DURATION") is not None:
+        component.remove("DURATION")
+    if component.line("DTEND") is None and pattern is not None:
+        component.put("DTEND", "", dict(pattern.params))
+    _moment(root, component, "DTEND", span.end, span.zone)
+
+
+def _due(root: Component, component: Component, value: Moment | None) -> None:
+    if value is None:
+        component.remove("DUE")
+    else:
+        _moment(root, component, "DUE", value, "")
+        start, due = component.line("DTSTART"), component.line("DUE")
+        if start is not None and due is not None and ("VALUE" in start.params) != ("VALUE" in due.params):
+            component.remove("DTSTART")  # RFC 5545 §3.8.2.3: both of one type
+
+
+def _moment(root: Component, component: Component, name: str, moment: Moment, zone: str) -> None:
+    """Writes a moment, in the zone in which the line had it, else in the zone named."""
+    line = component.line(name)
+    if not isinstance(moment, datetime):
+        component.put(name, moment_key(moment), {"VALUE": "DATE"})
+        return
+    if moment.tzinfo is None:
+        component.put(name, moment_key(moment), {})
+        return
+    if line is not None and line.value and "TZID" in line.params:
+        old, _ = moment_of(root, line)
+        line.set(wall(like(moment, old)))
+        return
+    if line is not None and line.value.endswith("Z"):
+        component.put(name, moment_key(moment), {})
+        return
+    key = str(getattr(moment.tzinfo, "key", ""))
+    if line is not None and not line.value and line.params.get("TZID"):
+        key = line.params["TZID"]
+        start = component.line("DTSTART")
+        pattern = moment_of(root, start)[0] if start is not None else moment
+        line.set(wall(like(moment, pattern)))
+        return
+    if key and key not in ("UTC", "Etc/UTC"):
+        if not any((c.line("TZID") or Line("", {}, "")).value == key for c in root.components("VTIMEZONE")):
+            root.parts.insert(next(i for i, p in enumerate(root.parts) if isinstance(p, Component)), vtimezone(key))
+        component.put(name, wall(moment), {"TZID": key})
+    else:
+        component.put(name, moment_key(moment), {})
+
+
+def wall(moment: Moment) -> str:
+    """What the clock on the wall shows, as iCalendar writes it."""
+    return moment.strftime("%Y%m%dT%H%M%S")
