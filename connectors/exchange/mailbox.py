@@ -338,7 +338,7 @@ class ExchangeMailbox:
         if self.read_only or not record.key:
             raise Unsupported("mail is never deleted")
         self.items.check(record.ref, record.version)
-        self.items.delete(record.ref)
+        self.items.delete(el("t:ItemId", Id=record.ref))
 
     def mark(self, refs: Sequence[str], *, logged: bool) -> None:
         """See `syncd.ports.Marking`."""
