@@ -28,7 +28,7 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     if record.kind == "message":
         return "filed" if "filed" in (record.fields.get("traits") or ()) or _left(record, link) else "holder"
     people: People = record.fields.get("attendees") or People()
-    if not record.owner or not people or record.owner in employee.addresses:
+    if not record.owner or not (people or record.guests) or record.owner in employee.addresses:
         return "own"
     speaks = [o for o in others if (link is None or o.id != link.id) and o.rest not in _GONE]
     if any(o.role in ("own", "copy") for o in speaks):
