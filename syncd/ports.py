@@ -214,6 +214,15 @@ class Probing(Protocol):
 
 
 @runtime_checkable
+class Finishing(Protocol):
+    """A replica that needs several requests for one write. Its `fetch` finishes what an earlier write of ours left
+    half done, before it answers."""
+
+    def look(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        """As `fetch`, but writes nothing: what is half done shows as if it were done."""
+
+
+@runtime_checkable
 class Expecting(Protocol):
     """A replica whose server can work while we do."""
 

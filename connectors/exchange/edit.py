@@ -11,8 +11,19 @@ from datetime import UTC, date, datetime, time, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.exchange.event import CANCELLED, STATE
-from connectors.exchange.xml import T, el, extended_value, number, property_uri, said, written, yes
+from connectors.exchange.xml import (
+    CANCELLED,
+    STATE,
+    Edit,
+    T,
+    el,
+    extended_value,
+    number,
+    property_uri,
+    said,
+    written,
+    yes,
+)
 from connectors.exchange.zones import zone_in
 from syncd.model.span import Span
 from syncd.outlook.html import edited
@@ -20,8 +31,6 @@ from syncd.outlook.words import SENSITIVITY, SHOW_AS, TASK_STATUS, importance, w
 from syncd.outlook.zones import windows_of
 from syncd.ports import Unsupported
 
-#: (FieldURI or element of a path, the element with the value or None to take it away).
-Edit = tuple[Any, Any]
 #: The order in which types.xsd wants the properties of a new item.
 ORDER = (
     "Subject", "Sensitivity", "Body", "Categories", "Importance", "ReminderIsSet", "ExtendedProperty",
@@ -129,7 +138,8 @@ def zone_for(span: Span, item: Any, zone: str, *, series: bool = False) -> tuple
             return where, windows
         if not windows and series and not span.all_day:
             raise Unsupported("the series stands in a time zone of its own, which cannot be written back")
-    key = str(getattr(span.start.tzinfo, "key", "")) if isinstance(span.start, datetime) else ""
+    at = span.start.tzinfo if isinstance(span.start, datetime) else None
+    key = "UTC" if at is UTC else str(getattr(at, "key", ""))
     windows = windows_of(key) if key else ""
     if series and isinstance(span.start, datetime) and span.start.tzinfo is not None and not windows:
         raise Unsupported("the series stands in a time zone that Exchange does not know")
@@ -149,7 +159,7 @@ def _instant(moment: date | datetime, zone: tzinfo) -> datetime:
 def _status(value: str, item: Any) -> Iterator[Edit]:
     now = said(item, "LegacyFreeBusyStatus") if item is not None else ""
     if value == "cancelled" or (item is not None and yes(item, "IsCancelled")):
-        yield from _cancelled(value == "cancelled", item)
+        yield from cancelled(value == "cancelled", item)
     if value == "cancelled":
         if now != "Free":
             yield "calendar:LegacyFreeBusyStatus", el("t:LegacyFreeBusyStatus", text="Free")
@@ -159,7 +169,7 @@ def _status(value: str, item: Any) -> Iterator[Edit]:
         yield "calendar:LegacyFreeBusyStatus", el("t:LegacyFreeBusyStatus", text="Busy")
 
 
-def _cancelled(wanted: bool, item: Any) -> Iterator[Edit]:
+def cancelled(wanted: bool, item: Any) -> Iterator[Edit]:
     """Marks a copy as cancelled, or no longer, as Outlook shows it; nobody hears of it. CancelCalendarItem
     would tell the attendees."""
     now = number(item, "AppointmentState") if item is not None else 0

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import timedelta, tzinfo
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.exchange.series import changed_occurrences, deleted_occurrences, nearest_day, original_key, read_rule
-from connectors.exchange.xml import KEY, RULE, UID_THEN, T, extended, item_id, moment, property_uri, said, yes
+from connectors.exchange.plan import believed, plan_of
+from connectors.exchange.series import Starts, changed_occurrences, deleted_occurrences, nearest_day, read_rule
+from connectors.exchange.xml import (
+    KEY,
+    MEETING,
+    PLAN,
+    RECEIVED,
+    RULE,
+    UID_THEN,
+    T,
+    address_in,
+    extended,
+    item_id,
+    moment,
+    number,
+    property_uri,
+    said,
+    words,
+    yes,
+)
 from connectors.exchange.zones import zone_in
 from syncd.model.fields import same
 from syncd.model.people import Participant, People, normal_address
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
-from syncd.model.span import Span, like, parse_moment
-from syncd.outlook.html import text_of
+from syncd.model.span import Span, like, moment_key, parse_moment
 from syncd.outlook.words import ANSWER, IMPORTANCE, SENSITIVITY, SHOW_AS
 from syncd.ports import Rejected
 
@@ -32,16 +50,92 @@ URIS = (
     "calendar:DeletedOccurrences",
     "calendar:StartTimeZone", "calendar:EndTimeZone",
 )  # fmt: skip
-#: PidLidAppointmentStateFlags (MS-OXOCAL §2.2.1.10); its bit 4 says that the meeting is cancelled.
-STATE = "33303"
-CANCELLED = 4
 _VCAL = "7643616C2D55696401000000"
 _GLOBAL = "040000008200E00074C5B7101A82E008"
 
 
 def properties() -> list[Any]:
     """Properties that have no path of their own."""
-    return [property_uri(name) for name in (KEY, UID_THEN, RULE)]
+    return [property_uri(name) for name in (KEY, UID_THEN, RULE, PLAN)]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The master of a series, as it was read."""
+
+    item: Any
+    #: The zone in which it stands.
+    where: tzinfo
+    fields: Mapping[str, Any]
+    rule: str
+    starts: Starts
+    #: Original start -> item id of each occurrence that differs.
+    exceptions: Mapping[str, str]
+    #: Of those, whose original start the server tells by another hour.
+    odd: frozenset[str]
+    deleted: frozenset[str]
+
+    @property
+    def span(self) -> Span:
+        """Its own time."""
+        found: Span = self.fields["time"]
+        return found
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """By which a plan knows it: its rule and start."""
+        return series_name(self.rule, self.span)
+
+    def usual(self, key: str) -> Span:
+        """The time of an occurrence that was not moved."""
+        return self.span.moved_to(like(parse_moment(key), self.span.start))
+
+    def bounds(self, key: str) -> tuple[datetime, datetime]:
+        """The same as Exchange has it: a day begins at midnight in the series' zone."""
+        start, end = (
+            m if isinstance(m, datetime) else datetime.combine(m, time(), tzinfo=self.where)
+            for m in (self.usual(key).start, self.usual(key).end)
+        )
+        return start, end
+
+    def at(self, key: str, element: Any) -> dict[str, Any]:
+        """The fields of an occurrence. What does not say how private it is, is as private as its series; and the
+        time of one that was not moved, told by the same hour as its original start, is no other time."""
+        found, _ = _fields(element, self.where)
+        if element.find(T + "Sensitivity") is None:
+            found["sensitivity"] = self.fields["sensitivity"]
+        usual, held = self.usual(key), found["time"]
+        if key in self.odd and isinstance(usual.start, datetime) and isinstance(held.start, datetime):
+            first: Any = self.span.start
+            apart = (usual.start.utcoffset() or timedelta()) - (first.utcoffset() or timedelta())
+            if (held.start.astimezone(UTC) - usual.start.astimezone(UTC), held.length) == (apart, usual.length):
+                found["time"] = usual
+        return found
+
+
+def series_name(rule: str, span: Span) -> tuple[str, str]:
+    """By which a plan knows its series."""
+    return rule, moment_key(span.start)
+
+
+def event_fields(item: Any, zone: str) -> tuple[dict[str, Any], Series | None]:
+    """The fields of a single event or a master, but for what concerns its occurrences; and the series that it
+    is. `zone`: the mailbox's. Raises Rejected, and ValueError for what cannot be read."""
+    fields, where = _fields(item, ZoneInfo(zone))
+    rule = read_rule(item, fields["time"].start)
+    if not rule:
+        return fields, None
+    starts = Starts(fields["time"], rule)
+    exceptions: dict[str, str] = {}
+    odd: set[str] = set()
+    for ref, text in changed_occurrences(item):
+        told = moment(text, where)
+        key = starts.reported(told, where)
+        exceptions.setdefault(key, ref)
+        if isinstance(fields["time"].start, datetime) and key != moment_key(told):
+            odd.add(key)
+    deleted = frozenset(starts.reported(moment(text, where), where) for text in deleted_occurrences(item))
+    return fields, Series(item, where, fields, rule, starts, exceptions, frozenset(odd), deleted)
 
 
 def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me: str) -> Record:
@@ -50,8 +144,9 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
     kind = said(item, "CalendarItemType")
     if kind in ("Occurrence", "Exception"):
         raise Rejected("the server lists an occurrence as an item")
-    fields, where = _fields(item, ZoneInfo(zone))
-    fields["recurrence"] = _recurrence(item, changed, fields, where)
+    fields, series = event_fields(item, zone)
+    there = _there(series, changed) if series is not None else {}
+    recurrence = _recurrence(series, there) if series is not None else Recurrence()
     uid, mine = plain_uid(said(item, "UID")), extended(item)
     key = mine.get(KEY, "")
     if mine.get(UID_THEN, uid) != uid:
@@ -60,10 +155,11 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
         ref=ref,
         version=item_id(item)[1],
         kind="event",
-        fields=fields,
+        fields={**fields, "recurrence": recurrence},
         uid=uid,
         key=key,
-        owner=_owner(item, me),
+        owner=owner_of(item, me),
+        guests=frozenset(guest for each in (item, *there.values()) for guest in _invited(each)) - {normal_address(me)},
         modified=moment(said(item, "LastModifiedTime"), ZoneInfo("UTC")) if said(item, "LastModifiedTime") else None,
         native=item,
     )
@@ -74,7 +170,7 @@ def _fields(item: Any, zone: tzinfo) -> tuple[dict[str, Any], tzinfo]:
     status = "tentative" if said(item, "LegacyFreeBusyStatus") == "Tentative" else "confirmed"
     fields = {
         "summary": said(item, "Subject"),
-        "description": body_text(item),
+        "description": words(item.find(T + "Body")),
         "location": said(item, "Location"),
         "time": span,
         "status": "cancelled" if yes(item, "IsCancelled") else status,
@@ -93,14 +189,6 @@ def categories(item: Any) -> frozenset[str]:
     return frozenset(w for c in (found if found is not None else ()) if (w := (c.text or "").strip()))
 
 
-def body_text(item: Any) -> str:
-    """The body as text, whichever form it has."""
-    found = item.find(T + "Body")
-    if found is None or not found.text:
-        return ""
-    return text_of(found.text) if found.get("BodyType") == "HTML" else str(found.text)
-
-
 def span_of(item: Any, zone: tzinfo) -> tuple[Span, tzinfo]:
     """Start and end in the item's zone, and that zone. Raises ValueError."""
     where, _ = zone_in(item, "StartTimeZone", zone)
@@ -113,57 +201,89 @@ def span_of(item: Any, zone: tzinfo) -> tuple[Span, tzinfo]:
 
 
 def _people(item: Any) -> People:
-    """Attendees and, where there are any, the organiser."""
+    """Attendees and, where there are any, the organiser; who has no address is no participant."""
     found: list[Participant] = []
-    for name in ("RequiredAttendees", "OptionalAttendees", "Resources"):
-        element = item.find(T + name)
-        for attendee in element if element is not None else ():
-            address = _address(attendee)
-            if address and address not in {p.address for p in found}:
-                answer = ANSWER.get(said(attendee, "ResponseType"), "needs-action")
-                found.append(Participant(address, said(attendee, "Mailbox/Name"), answer))
-    organizer = item.find(T + "Organizer")
-    if found and organizer is not None:
-        address = _address(organizer)
+    for attendee in _attendees(item):
+        box = attendee.find(T + "Mailbox")
+        address = normal_address(address_in(box)) if box is not None else ""
         if address and address not in {p.address for p in found}:
-            found.append(Participant(address, said(organizer, "Mailbox/Name"), "accepted"))
+            answer = ANSWER.get(said(attendee, "ResponseType"), "needs-action")
+            found.append(Participant(address, said(box, "Name"), answer))
+    box = item.find(f"{T}Organizer/{T}Mailbox")
+    if found and box is not None:
+        address = normal_address(address_in(box))
+        if address and address not in {p.address for p in found}:
+            found.append(Participant(address, said(box, "Name"), "accepted"))
     return People(found)
 
 
-def _address(attendee: Any) -> str:
-    """An SMTP address; somebody who has only an address inside the organisation is not known outside."""
-    routing = said(attendee, "Mailbox/RoutingType") or "SMTP"
-    address = normal_address(said(attendee, "Mailbox/EmailAddress"))
-    return address if routing == "SMTP" and "@" in address else ""
+def _attendees(item: Any) -> Iterator[Any]:
+    for name in ("RequiredAttendees", "OptionalAttendees", "Resources"):
+        element = item.find(T + name)
+        yield from element if element is not None else ()
 
 
-def _owner(item: Any, me: str) -> str:
-    """The organiser of a meeting; "" for an appointment that has no attendees."""
-    if not yes(item, "IsMeeting") and not _people(item):
+def _invited(item: Any) -> Iterator[str]:
+    """Everybody who is invited, also who cannot be named by an address."""
+    for attendee in _attendees(item):
+        yield _name_of(attendee.find(T + "Mailbox"))
+
+
+def _name_of(box: Any) -> str:
+    """The address, else what names somebody otherwise: never what could be taken for an address."""
+    if box is None:
+        return _NOBODY
+    address = normal_address(address_in(box))
+    if address:
+        return address
+    other = said(box, "EmailAddress").strip() or said(box, "Name").strip()
+    return f"{said(box, 'RoutingType').strip().casefold()}:{other.replace('@', ' ')}" if other else _NOBODY
+
+
+#: Stands for somebody who takes part and of whom the server says nothing at all.
+_NOBODY = "somebody without a name"
+
+
+def owner_of(item: Any, me: str) -> str:
+    """The organiser of a meeting, "" for an appointment that has no attendees. It is the mailbox's own only when
+    the server says so: by the answer, by the address, or as the meeting did not come from anybody else
+    (MS-OXOCAL §2.2.1.10)."""
+    if not yes(item, "IsMeeting") and not any(True for _ in _attendees(item)):
         return ""
-    if said(item, "MyResponseType") == "Organizer":
+    if said(item, "MyResponseType").strip().casefold() == "organizer":
         return normal_address(me)
-    organizer = item.find(T + "Organizer")
-    return _address(organizer) if organizer is not None else ""
+    box = item.find(f"{T}Organizer/{T}Mailbox")
+    if box is not None:
+        return _name_of(box)
+    state = number(item, "AppointmentState")
+    return normal_address(me) if state & MEETING and not state & RECEIVED else _NOBODY
 
 
-def _recurrence(item: Any, changed: Mapping[str, Any], fields: dict[str, Any], where: tzinfo) -> Recurrence:
-    span: Span = fields["time"]
-    rule = read_rule(item, span.start)
-    if not rule:
-        return Recurrence()
-    exdates = frozenset(original_key(text, span, where) for text in deleted_occurrences(item))
+def _there(series: Series, changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Original start -> the occurrence that differs. Raises Rejected for one that could not be read."""
+    if not changed.keys() >= set(series.exceptions.values()):
+        raise Rejected("an occurrence of the series cannot be read")
+    return {key: changed[ref] for key, ref in series.exceptions.items()}
+
+
+def _recurrence(series: Series, there: Mapping[str, Any]) -> Recurrence:
+    """Rule, left-out dates and in what each occurrence differs; what a plan still owes is there already."""
+    plan, deleted = plan_of(series.item, series.name), series.deleted
+    if plan is not None:
+        there = believed(plan, series.item, there, deleted, series.bounds)
+        deleted = deleted | plan.without
+    return recurrence_of(series, there, deleted)
+
+
+def recurrence_of(series: Series, there: Mapping[str, Any], deleted: frozenset[str]) -> Recurrence:
+    """The recurrence of a series with these occurrences."""
     overrides: dict[str, Mapping[str, Any]] = {}
-    for ref, text in changed_occurrences(item):
-        key = original_key(text, span, where)
-        if ref not in changed:
-            raise Rejected("an occurrence of the series cannot be read")
-        there, _ = _fields(changed[ref], where)
-        base = {**fields, "time": span.moved_to(like(parse_moment(key), span.start))}
-        differs = {n: v for n, v in there.items() if not same(n, v, base.get(n))}
-        if differs and key not in exdates:
+    for key, element in there.items():
+        base = {**series.fields, "time": series.usual(key)}
+        differs = {n: v for n, v in series.at(key, element).items() if not same(n, v, base.get(n))}
+        if differs and key not in deleted:
             overrides[key] = MappingProxyType(differs)
-    return Recurrence(rule, frozenset(), exdates, MappingProxyType(overrides))
+    return Recurrence(series.rule, frozenset(), deleted, MappingProxyType(overrides))
 
 
 def plain_uid(text: str) -> str:

@@ -22,7 +22,7 @@ REFUSED = frozenset(
         "ErrorAccessDenied", "ErrorImpersonateUserDenied", "ErrorImpersonationDenied", "ErrorImpersonationFailed",
         "ErrorImpersonationRequired", "ErrorNonExistentMailbox", "ErrorMissingEmailAddress", "ErrorAccountDisabled",
         "ErrorPasswordExpired", "ErrorPasswordChangeRequired", "ErrorUserNotAllowedByPolicy",
-        "ErrorInvalidSmtpAddress", "UnauthorizedError",
+        "ErrorInvalidSmtpAddress", "UnauthorizedError", "ErrorCannotFindUser",
     }
 )  # fmt: skip
 NOT_THERE = frozenset(
@@ -47,8 +47,13 @@ _HINTS = {
     "ErrorImpersonationDenied": "the service account may not impersonate anybody: give it the role "
     "ApplicationImpersonation",
     "ErrorNonExistentMailbox": "there is no mailbox with this address",
+    "ErrorCannotFindUser": "there is no mailbox with this address",
     "ErrorAccessDenied": "the account may not open this folder: as a delegate it needs the permission to it",
 }
+
+
+class ClientFault(Rejected):
+    """A SOAP fault that blames the request, and says nothing more of it that could be told."""
 
 
 def port_error(error: Exception, *, one_item: bool = False) -> PortError:
@@ -58,6 +63,32 @@ def port_error(error: Exception, *, one_item: bool = False) -> PortError:
     name = type(error).__name__
     if name in LATER:
         return Transient(_why_later(name, error), _seconds(error))
+    known = _by_name(name, one_item=one_item)
+    if known is not None:
+        return known
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
+        return Transient("the server's certificate cannot be trusted")
+    if "SSL" in said and name == "TransportError":
+        return Transient("no encrypted connection can be made to the server")
+    return Transient(f"the server's answer cannot be read ({name})")
+
+
+def of_fault(code: str) -> PortError:
+    """What a SOAP fault means whose code is not one of EWS' own (SOAP 1.1 §4.4.1): a client fault is about that
+    request, which would be answered so for ever; a server fault is about the server. Some servers write EWS' code
+    in its place."""
+    name = code.strip().rpartition(":")[2]
+    if name.partition(".")[0] == "Client":
+        return ClientFault("the server refuses this request (a SOAP client fault)")
+    if name in LATER:
+        return Transient(f"the server is busy ({name})")
+    known = _by_name(name, one_item=False)
+    return known or Transient("the server has an error of its own (a SOAP server fault)")
+
+
+def _by_name(name: str, *, one_item: bool) -> PortError | None:
+    """What a response code means; None for a name that is none."""
     if name in REFUSED and not one_item:
         return AuthFailed(_HINTS.get(name, f"the server refuses the sign-in ({name})"))
     if name in NOT_THERE:
@@ -70,12 +101,7 @@ def port_error(error: Exception, *, one_item: bool = False) -> PortError:
         if name == "ErrorInternalServerError" and not one_item:
             return Transient("the server has an error of its own (ErrorInternalServerError)")
         return Rejected(f"the server refuses it ({name})")
-    said = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in said or "certificate verify failed" in said:
-        return Transient("the server's certificate cannot be trusted")
-    if "SSL" in said and name == "TransportError":
-        return Transient("no encrypted connection can be made to the server")
-    return Transient(f"the server's answer cannot be read ({name})")
+    return None
 
 
 def _why_later(name: str, error: Exception) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from connectors.exchange.edit import Edit, updates
+from connectors.exchange.edit import updates
+from connectors.exchange.guard import said_to_guests
 from connectors.exchange.soap import Mailbox
-from connectors.exchange.xml import KEY, M, T, children, el, item_id, property_uri, said, shape
+from connectors.exchange.xml import KEY, Edit, M, T, children, el, item_id, property_uri, said, shape
 from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
 #: Items a GetItem: each batch has a minute of the server's time (Microsoft: mailbox synchronization and EWS).
@@ -34,26 +35,28 @@ class Items:
         found: dict[str, Any] = {}
         uris, extra = tuple(uris), tuple(extra)
         for start in range(0, len(refs), BATCH):
-            found |= self._get(refs[start : start + BATCH], uris, extra, most)
+            batch = refs[start : start + BATCH]
+            answers = self.look([el("t:ItemId", Id=ref) for ref in batch], uris, extra, most=most)
+            found |= dict(zip(batch, answers, strict=True))
         return found
 
-    def _get(self, refs: Sequence[str], uris: Sequence[str], extra: Sequence[Any], most: int = 0) -> dict[str, Any]:
-        """A batch; where one of it spoils the whole, or the answers are not as many, each by itself. What is
-        not spoken of is not gone: only ErrorItemNotFound and the like say that."""
-        ids = el("m:ItemIds", *(el("t:ItemId", Id=ref) for ref in refs))
+    def look(
+        self, places: Sequence[Any], uris: Sequence[str], extra: Sequence[Any] = (), *, most: int = 0
+    ) -> list[Any]:
+        """What stands at each place (an ItemId or an OccurrenceItemId; no more than a batch): the element, or why
+        there is none. Where one spoils the whole, or the answers are not as many, each by itself. What is not
+        spoken of is not gone: only ErrorItemNotFound and the like say that."""
+        ids = el("m:ItemIds", *(deepcopy(place) for place in places))
         try:
             answers = self.mailbox.call(el("m:GetItem", shape(uris, [deepcopy(e) for e in extra], most=most), ids))
         except (Gone, Rejected) as error:
-            answers = [error] if len(refs) == 1 else []
-        if len(answers) != len(refs):
-            if len(refs) == 1:
-                return {refs[0]: Rejected("the server says nothing of it")}
-            return {k: v for ref in refs for k, v in self._get([ref], uris, extra, most).items()}
-        found: dict[str, Any] = {}
-        for ref, answer in zip(refs, answers, strict=True):
-            item = answer if isinstance(answer, PortError) else next(children(answer, "Items"), None)
-            found[ref] = item if item is not None else Rejected("the server says nothing of it")
-        return found
+            answers = [error] if len(places) == 1 else []
+        if len(answers) != len(places):
+            if len(places) == 1:
+                return [Rejected("the server says nothing of it")]
+            return [found for place in places for found in self.look([place], uris, extra, most=most)]
+        found = [a if isinstance(a, PortError) else next(children(a, "Items"), None) for a in answers]
+        return [Rejected("the server says nothing of it") if item is None else item for item in found]
 
     def with_key(self, key: str, folder: Any) -> list[str]:
         """Ids of the items in a folder that carry the key."""
@@ -144,60 +147,57 @@ class Items:
         )
         return _only_id(answer)
 
-    def update(self, ref: str, version: str, kind: str, edits: Iterable[Edit]) -> str | None:
+    def update(self, ref: str, version: str, kind: str, edits: Iterable[Edit], *, tell: bool = False) -> str | None:
         """Writes these properties into the item if it is still at this change key: the new one, None when
-        the server does not say. Raises Stale, Gone."""
+        the server does not say. `tell`: its guests may be told. Raises Stale, Gone."""
         change = updates(kind, edits)
         if not len(change):
             return version
         heeds, version = self._heeds(ref, version)
         if not heeds:
             self.check(ref, version)
-        return self._update(el("t:ItemId", Id=ref, ChangeKey=version), change)
+        return self.write(el("t:ItemId", Id=ref, ChangeKey=version), change, tell=tell)
 
-    def update_occurrence(self, master: str, index: int, kind: str, edits: Iterable[Edit]) -> None:
-        """Writes properties of one occurrence; it becomes an exception."""
-        self._update(el("t:OccurrenceItemId", RecurringMasterId=master, InstanceIndex=str(index)), updates(kind, edits))
-
-    def _update(self, at: Any, change: Any) -> str | None:
+    def write(self, place: Any, change: Any, *, tell: bool = False) -> str | None:
+        """Writes changes (`edit.updates`) at a place, an item's or an occurrence's: its new change key."""
         answer = self.mailbox.one(
             el(
                 "m:UpdateItem",
-                el("m:ItemChanges", el("t:ItemChange", at, change)),
+                el("m:ItemChanges", el("t:ItemChange", place, change)),
                 ConflictResolution="NeverOverwrite",
                 MessageDisposition="SaveOnly",
-                SendMeetingInvitationsOrCancellations="SendToNone",
+                SendMeetingInvitationsOrCancellations=said_to_guests("UpdateItem", tell=tell),
                 SuppressReadReceipts="true",
-            )
+            ),
+            tell=tell,
         )
         return _only_id(answer)[1] or None
 
-    def check(self, ref: str, version: str) -> None:
-        """Raises Stale or Gone unless the item is at this change key."""
-        found = self._get([ref], (), ())[ref]
+    def version(self, ref: str) -> str:
+        """The item's change key. Raises Gone and what else stands in the way."""
+        (found,) = self.look([el("t:ItemId", Id=ref)], ())
         if isinstance(found, PortError):
             raise found
-        if item_id(found)[1] != version:
+        return item_id(found)[1]
+
+    def check(self, ref: str, version: str) -> None:
+        """Raises Stale or Gone unless the item is at this change key."""
+        if self.version(ref) != version:
             raise Stale("changed meanwhile")
 
-    def delete(self, ref: str) -> None:
-        """Moves the item to Deleted Items; nobody is told."""
-        self._delete(el("t:ItemId", Id=ref))
-
-    def delete_occurrence(self, master: str, index: int) -> None:
-        """Takes one occurrence out of a series."""
-        self._delete(el("t:OccurrenceItemId", RecurringMasterId=master, InstanceIndex=str(index)))
-
-    def _delete(self, at: Any) -> None:
+    def delete(self, place: Any, *, tell: bool = False) -> None:
+        """Moves an item to Deleted Items, or takes an occurrence out of its series. `tell`: the guests may be
+        told."""
         self.mailbox.one(
             el(
                 "m:DeleteItem",
-                el("m:ItemIds", at),
+                el("m:ItemIds", place),
                 DeleteType="MoveToDeletedItems",
-                SendMeetingCancellations="SendToNone",
+                SendMeetingCancellations=said_to_guests("DeleteItem", tell=tell),
                 AffectedTaskOccurrences="SpecifiedOccurrenceOnly",
                 SuppressReadReceipts="true",
-            )
+            ),
+            tell=tell,
         )
 
     # -- servers that ignore change keys ----------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class Items:
         probe = el("t:Updates", el("t:DeleteItemField", uri))
         self.check(ref, version)
         try:
-            version = self._update(el("t:ItemId", Id=ref, ChangeKey=_never(version)), probe) or version
+            version = self.write(el("t:ItemId", Id=ref, ChangeKey=_never(version)), probe) or version
             heeds = False
         except Stale:
             heeds = True

@@ -178,12 +178,13 @@ class ExchangeMailbox:
             yield Page(news, self._cursor(after), there=old)
 
     def _recent(self, folder: _Folder) -> set[str]:
-        """Ids of the messages that are not older than they may be."""
+        """Ids of the messages that are not older than they may be. Not every server knows "or equal to": what
+        comes after the second before says the same."""
         since = datetime.combine(self.today() - timedelta(days=self.choice.days + 1), datetime.min.time(), tzinfo=UTC)
         condition = el(
-            "t:IsGreaterThanOrEqualTo",
+            "t:IsGreaterThan",
             el("t:FieldURI", FieldURI="item:DateTimeReceived"),
-            el("t:FieldURIOrConstant", el("t:Constant", Value=written(since))),
+            el("t:FieldURIOrConstant", el("t:Constant", Value=written(since - timedelta(seconds=1)))),
         )
         return set(self.items.search(self.mailbox.folder(folder.id, "t:FolderId"), condition))
 
@@ -337,7 +338,7 @@ class ExchangeMailbox:
         if self.read_only or not record.key:
             raise Unsupported("mail is never deleted")
         self.items.check(record.ref, record.version)
-        self.items.delete(record.ref)
+        self.items.delete(el("t:ItemId", Id=record.ref))
 
     def mark(self, refs: Sequence[str], *, logged: bool) -> None:
         """See `syncd.ports.Marking`."""

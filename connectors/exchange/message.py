@@ -13,11 +13,11 @@ from email.utils import format_datetime, formataddr
 from typing import Any
 
 from connectors.exchange.event import categories, plain_uid
-from connectors.exchange.xml import T, extended, item_id, moment, said, tag_uri, yes
+from connectors.exchange.xml import T, address_in, extended, item_id, moment, said, tag_uri, yes
 from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
 from syncd.mail.text import from_html
 from syncd.model.files import File, Files
-from syncd.model.record import CONVERSATION, Record
+from syncd.model.record import CONVERSATION, UNREAD, Record
 from syncd.model.span import Span
 from syncd.outlook.words import SENSITIVITY
 
@@ -71,9 +71,20 @@ def _told(item: Any) -> Iterator[tuple[str, str]]:
 def _mailboxes(item: Any, name: str) -> Iterator[str]:
     element = item.find(T + name)
     for box in element if element is not None else ():
-        address = said(box, "EmailAddress")
-        if "@" in address and (said(box, "RoutingType") or "SMTP") == "SMTP":
+        address = address_in(box)
+        if address:
             yield formataddr((" ".join(said(box, "Name").split()), address))
+
+
+def _somebody_unread(item: Any) -> bool:
+    """True when somebody takes part who has no address that could be read, and no header names them all."""
+    headers = item.find(T + "InternetMessageHeaders")
+    told = {header.get("HeaderName", "").lower() for header in (headers if headers is not None else ())}
+    for name, header in (("From", "from"), ("ToRecipients", "to"), ("CcRecipients", "cc")):
+        element = item.find(T + name)
+        if header not in told and any(not address_in(box) for box in (element if element is not None else ())):
+            return True
+    return False
 
 
 def message_record(ref: str, item: Any, folder: str) -> Record:
@@ -140,6 +151,8 @@ def _traits(item: Any) -> Iterator[str]:
         yield "automatic"
     if yes(item, "HasAttachments"):
         yield "attachment"
+    if _somebody_unread(item):
+        yield UNREAD
 
 
 # -- what is asked for later ----------------------------------------------------------------------------------------

@@ -18,17 +18,33 @@ from connectors.exchange import edit, event, task
 from connectors.exchange.event import event_record, wrapped_uid
 from connectors.exchange.feed import feed
 from connectors.exchange.items import Items
-from connectors.exchange.occurrences import edit_series, rewrites
-from connectors.exchange.series import changed_occurrences, write_rule
+from connectors.exchange.plan import carries
+from connectors.exchange.recurring import SeriesWrites
+from connectors.exchange.series import changed_occurrences
 from connectors.exchange.soap import Mailbox
 from connectors.exchange.watch import STREAMS
-from connectors.exchange.xml import KEY, RULE, UID_THEN, T, el
+from connectors.exchange.xml import KEY, UID_THEN, Edit, T, el
 from syncd.model.fields import Fields, Limit
+from syncd.model.people import normal_address
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.outlook.words import PRIORITIES
-from syncd.ports import Capabilities, CursorExpired, Exists, Gone, Page, PortError, Rejected, Unsupported, Written
+from syncd.ports import (
+    AuthFailed,
+    Capabilities,
+    CursorExpired,
+    Exists,
+    Gone,
+    Page,
+    PortError,
+    Rejected,
+    Stale,
+    Telling,
+    Transient,
+    Unsupported,
+    Written,
+)
 
 #: Distinguished folder and item class of each kind.
 FOLDERS = {"event": "calendar", "todo": "tasks"}
@@ -42,6 +58,7 @@ class ExchangeReplica:
         self.mailbox = mailbox
         self.kind = kind
         self.items = Items(mailbox)
+        self.series = SeriesWrites(self.items, mailbox.access.zone)
         self._named = folder
         self._folder = ""
         zone = ZoneInfo(mailbox.access.zone)
@@ -115,6 +132,16 @@ class ExchangeReplica:
     # -- reading -----------------------------------------------------------------------------------------------
 
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        """As `look`; and what an earlier write left half done is finished, if that may be."""
+        found = dict(self.look(refs))
+        for ref, record in list(found.items()):
+            if isinstance(record, Record) and self.kind == "event" and carries(record.native):
+                if self._capabilities.writable:
+                    found[ref] = self._finished(ref, record)
+        return found
+
+    def look(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
+        """See `syncd.ports.Finishing`."""
         module: Any = event if self.kind == "event" else task
         read = self.items.get(refs, module.URIS, module.properties())
         changed: dict[str, Any] = {}
@@ -124,6 +151,21 @@ class ExchangeReplica:
             ]
             changed = {i: e for i, e in self.items.get(ids, event.URIS).items() if not isinstance(e, PortError)}
         return {ref: self._record(ref, found, changed) for ref, found in read.items()}
+
+    def _finished(self, ref: str, record: Record) -> Record | PortError:
+        """The record, when all is written that a write of ours still owes to it. Where the server refuses the
+        rest, that is said; unless the item has become private, which nothing may hide."""
+        try:
+            self.series.finish(ref)
+        except (Transient, AuthFailed):
+            raise
+        except (Stale, Gone):  # somebody is at it just now
+            return Stale("changed meanwhile")
+        except PortError as error:
+            if record.fields.get("sensitivity") != "public":
+                return record
+            return Rejected(f"the series was left half written, and the rest cannot be written: {error}")
+        return self.look([ref])[ref]
 
     def _record(self, ref: str, found: Any, changed: Mapping[str, Any]) -> Record | PortError:
         if isinstance(found, PortError):
@@ -144,7 +186,7 @@ class ExchangeReplica:
 
     def find(self, key: str, uid: str) -> Record | None:
         for ref in self.items.with_key(key, self._where_is()):
-            found = self.fetch([ref])[ref]
+            found = self.look([ref])[ref]
             if isinstance(found, Record) and found.key == key:
                 return found
             if isinstance(found, PortError) and not isinstance(found, Gone | Rejected):
@@ -152,6 +194,10 @@ class ExchangeReplica:
         return None
 
     # -- writing -----------------------------------------------------------------------------------------------
+
+    def telling(self) -> Telling:
+        """See `syncd.ports.Scheduling`: SendToNone (`guard`). Nobody is invited to a task."""
+        return Telling.CAN_BE_ASKED if self.kind == "event" else Telling.NOBODY
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         if not self._capabilities.writable:
@@ -165,61 +211,30 @@ class ExchangeReplica:
         edits = [*self._edits(values, None, series=bool(recurrence.rule)), edit.stamp(KEY, key)]
         if kind == "event":
             edits += [("calendar:UID", el("t:UID", text=wrapped_uid(uid))), edit.stamp(UID_THEN, uid)]
-            edits += self._rule(recurrence, fields["time"], None)
             if _over(fields.get("time")):
                 edits.append(("item:ReminderIsSet", el("t:ReminderIsSet", text="false")))
+            if not recurrence.empty:
+                return self.series.create(edits, recurrence, fields["time"], self._where_is())
         ref, version = self.items.create(edit.new_item(KINDS[kind], edits), self._where_is())
-        if recurrence.exdates or recurrence.overrides:
-            usual = {**fields, "time": self._local(fields["time"], None)}
-            edit_series(self.items, ref, usual, Recurrence(recurrence.rule), recurrence, self._edits)
-            return Written(ref, None)
         return Written(ref, version)
 
-    def _edits(self, changes: Fields, item: Any, *, series: bool = False) -> list[edit.Edit]:
+    def _edits(self, changes: Fields, item: Any, *, series: bool = False) -> list[Edit]:
         zone = self.mailbox.access.zone
         if self.kind == "todo":
             return list(edit.task_edits(changes, item, zone))
         return list(edit.event_edits(changes, item, zone, series=series))
 
-    def _rule(self, recurrence: Recurrence, span: Span, item: Any) -> list[edit.Edit]:
-        """The edits that give an item this rule, or take its rule away."""
-        if recurrence.rdates:
-            raise Unsupported("Exchange has no series with single dates beside its rule")
-        if not recurrence.rule:
-            return [("calendar:Recurrence", None)] if item is not None else []
-        start = self._local(span, item).start
-        return [("calendar:Recurrence", write_rule(recurrence.rule, start)), edit.stamp(RULE, recurrence.rule)]
-
-    def _local(self, span: Span, item: Any) -> Span:
-        """The time of a series in the zone in which it stands: its rule counts days there."""
-        where, _ = edit.zone_for(span, item, self.mailbox.access.zone, series=True)
-        start, end = span.start, span.end
-        if not isinstance(start, datetime) or not isinstance(end, datetime):
-            return span
-        if start.tzinfo is None or end.tzinfo is None:
-            return Span(start.replace(tzinfo=where), end.replace(tzinfo=where), span.zone)
-        return Span(start.astimezone(where), end.astimezone(where), span.zone)
-
     def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
         if not self._capabilities.writable:
             raise Unsupported("this folder is read only")
-        seen: Recurrence = record.fields.get("recurrence") or Recurrence()
-        wanted: Recurrence = changes.get("recurrence", seen) or Recurrence()
-        span = changes.get("time", record.fields.get("time"))
-        edits = self._edits(changes, record.native, series=bool(wanted.rule))
-        again = self.kind == "event" and rewrites(seen, wanted, moved="time" in changes)
-        if again:
-            edits += self._rule(wanted, span, record.native)
-        version: str | None = record.version
-        if edits:
-            version = self.items.update(record.ref, record.version, KINDS[self.kind], edits)
-        elif "recurrence" in changes:
-            self.items.check(record.ref, record.version)
-        if self.kind == "event" and ("recurrence" in changes or (again and (wanted.overrides or wanted.exdates))):
-            before = Recurrence(wanted.rule) if again else seen
-            usual = {**record.fields, **changes, "time": self._local(span, record.native)}
-            if edit_series(self.items, record.ref, usual, before, wanted, self._edits):
-                version = None
+        tell = tell and record.owner == normal_address(self.mailbox.access.mailbox)  # nobody answers for her
+        wanted: Recurrence = changes.get("recurrence", record.fields.get("recurrence")) or Recurrence()
+        if self.kind == "event" and (not wanted.empty or record.native.find(T + "Recurrence") is not None):
+            return self.series.update(record, changes, wanted, tell=tell)
+        edits = self._edits(changes, record.native)
+        if not edits:
+            return Written(record.ref, record.version)
+        version = self.items.update(record.ref, record.version, KINDS[self.kind], edits, tell=tell)
         return Written(record.ref, version)
 
     def delete(self, record: Record, *, tell: bool = False) -> None:
@@ -227,7 +242,8 @@ class ExchangeReplica:
         if not self._capabilities.writable:
             raise Unsupported("this folder is read only")
         self.items.check(record.ref, record.version)
-        self.items.delete(record.ref)
+        mine = record.owner == normal_address(self.mailbox.access.mailbox)
+        self.items.delete(el("t:ItemId", Id=record.ref), tell=tell and mine)
 
 
 def _over(span: Span | None) -> bool:

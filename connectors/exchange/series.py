@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
 
-from connectors.exchange.xml import RULE, T, el, extended, local, moment, number, said
-from syncd.model.recurrence import Recurrence, parsed_rule
-from syncd.model.span import Moment, Span, moment_key
+from connectors.exchange.xml import RULE, T, el, extended, local, number, said
+from syncd.model.recurrence import parsed_rule
+from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 from syncd.outlook.recurrence import DAYS, CannotHold, Pattern, PatternKind, Range, pattern_of, rule_of, weekly
 from syncd.ports import Rejected, Unsupported
 
@@ -142,6 +142,9 @@ def _range_element(span: Range, first: date) -> Any:
 
 # -- occurrences -------------------------------------------------------------------------------------------------
 
+#: No series is looked at further than this many occurrences.
+MOST_OCCURRENCES = 20_000
+
 
 def changed_occurrences(item: Any) -> list[tuple[str, str]]:
     """Of a master, (item id, original start as it stands) of each occurrence that differs."""
@@ -160,25 +163,86 @@ def deleted_occurrences(item: Any) -> list[str]:
     return [said(each, "Start") for each in element] if element is not None else []
 
 
-def original_key(text: str, span: Span, where: tzinfo) -> str:
-    """The key of an original start, in the terms of the series, whose zone is `where`."""
-    found = moment(text, where)
-    return moment_key(found if isinstance(span.start, datetime) else nearest_day(found.astimezone(where)))
-
-
 def nearest_day(local_time: datetime) -> date:
     """The day of a midnight, even when it was reckoned in a zone that is some hours off (lesson 21)."""
     return (local_time + timedelta(hours=12)).date()
 
 
-def index_of(key: str, span: Span, recurrence: Recurrence) -> int:
-    """The number of an occurrence, from 1, counting those that are deleted (OccurrenceItemId).
-    Raises Unsupported when the series has none with this original start."""
-    timed = isinstance(span.start, datetime)
-    for at, each in enumerate(parsed_rule(span.start, recurrence.rule), 1):
-        found = moment_key(each if timed else each.date())
-        if found == key:
-            return at
-        if found > key or at > 20_000:
-            break
-    raise Unsupported("the series has no occurrence with this original start")
+class Starts:
+    """The original starts of a series, by its rule: their keys, numbers and days. Worked out as far as is asked.
+
+    No pattern of Exchange has two occurrences on one day, so a day says which occurrence is meant.
+    """
+
+    def __init__(self, span: Span, rule: str) -> None:
+        self._first = span.start
+        self._rest = iter(parsed_rule(span.start, rule))
+        self._keys: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._days: dict[date, str] = {}
+        self._last = date.min
+
+    def number(self, key: str) -> int:
+        """The number of the occurrence with this original start, from 1, the deleted ones counted too; 0 when
+        the series has none."""
+        try:
+            self._reach(_day(like(parse_moment(key), self._first)))
+        except ValueError:
+            return 0
+        return self._numbers.get(key, 0)
+
+    def on(self, day: date) -> str:
+        """The key of the occurrence of that day; "" when there is none."""
+        self._reach(day)
+        return self._days.get(day, "")
+
+    def named(self, key: str) -> str:
+        """The key of the occurrence that a date or time means: of itself (Exchange keeps no seconds), or, when one
+        says a day and the other a time, of its day; "" when there is none."""
+        try:
+            moment = parse_moment(key)
+        except ValueError:
+            return ""
+        whole = moment_key(moment.replace(second=0)) if isinstance(moment, datetime) else key
+        if self.number(whole):
+            return whole
+        if isinstance(moment, datetime) is isinstance(self._first, datetime):
+            return ""
+        return self.on(_day(like(moment, self._first)))
+
+    def reported(self, found: datetime, where: tzinfo) -> str:
+        """The key of the occurrence whose original start a server tells as `found`. What is none goes by its day:
+        of a series over the clocks' change some servers tell the hour by the offset that holds at the series'
+        start, or the local midnight (seen on a server of another make, 2026-11-26), and of a whole day a midnight
+        in a zone that is some hours off (lesson 21)."""
+        here = found.astimezone(where)
+        if not isinstance(self._first, datetime):
+            days = [nearest_day(here), here.date()]
+        else:
+            key = moment_key(found)
+            if self.number(key):
+                return key
+            as_first = (found.astimezone(UTC) + (self._first.utcoffset() or timedelta())).replace(tzinfo=None)
+            days = [here.date(), nearest_day(here), as_first.date()]
+            if as_first.time() in (self._first.time(), time()):
+                days.insert(0, as_first.date())
+            elif here.time() == time():
+                days.insert(0, here.date())
+        known = next((key for day in days if (key := self.on(day))), "")
+        return known or (moment_key(days[0]) if not isinstance(self._first, datetime) else moment_key(found))
+
+    def _reach(self, day: date) -> None:
+        while self._last <= day and len(self._keys) < MOST_OCCURRENCES:
+            each = next(self._rest, None)
+            if each is None:
+                self._last = date.max
+                return
+            key = moment_key(each if isinstance(self._first, datetime) else each.date())
+            self._keys.append(key)
+            self._numbers.setdefault(key, len(self._keys))
+            self._days.setdefault(each.date(), key)
+            self._last = each.date()
+
+
+def _day(moment: Moment) -> date:
+    return moment.date() if isinstance(moment, datetime) else moment

@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any
 
 from connectors.exchange.access import Access, account_of
-from connectors.exchange.faults import port_error
+from connectors.exchange.faults import ClientFault, of_fault, port_error
 from connectors.exchange.guard import refuse_to_send
 from connectors.exchange.xml import M, T, el
-from syncd.ports import PortError, Transient
+from syncd.ports import PortError, Rejected, Transient
 
 #: exchangelib logs requests and answers when something goes wrong: they quote what is synced.
 logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
@@ -25,6 +25,8 @@ logging.getLogger("exchangelib").setLevel(logging.CRITICAL + 1)
 
 #: Operations whose errors are about the item that they name, and not about the mailbox.
 ABOUT_ITEMS = frozenset({"GetItem", "CreateItem", "UpdateItem", "DeleteItem", "CopyItem", "MoveItem", "GetAttachment"})
+#: Operations that name nothing but a folder: what is wrong with them is wrong with that.
+ABOUT_FOLDERS = frozenset({"SyncFolderItems", "GetFolder", "FindFolder", "Subscribe"})
 
 
 @lru_cache(maxsize=32)
@@ -54,6 +56,14 @@ def _service(operation: str) -> type[Any]:
         def _get_elements_in_response(self, response: Any) -> Iterator[Any]:
             for message in response:
                 yield self._get_element_container(message)
+
+        @classmethod
+        def _raise_soap_errors(cls, fault: Any) -> None:
+            """A fault that the library has no name for says by its code whose fault it is."""
+            try:
+                super()._raise_soap_errors(fault)
+            except errors.SOAPError:
+                raise of_fault(fault.findtext("faultcode") or "") from None
 
         def _get_element_container(self, message: Any, name: Any = None) -> Any:
             code = message.find(M + "ResponseCode")
@@ -103,15 +113,19 @@ class Mailbox:
             self._account = account_of(self.access)
         return self._account
 
-    def call(self, payload: Any) -> list[Any]:
-        """One request: its response messages, each an element or a PortError about one item. Raises
-        PortErrors for what concerns the whole request, or the mailbox."""
-        refuse_to_send(payload)
+    def call(self, payload: Any, *, tell: bool = False) -> list[Any]:
+        """One request: its response messages, each an element or a PortError about one item. `tell`: see
+        `guard`. Raises PortErrors for what concerns the whole request, or the mailbox."""
+        refuse_to_send(payload, tell=tell)
         self.requests += 1
         operation = payload.tag.rpartition("}")[2]
         try:
             service = _service(operation)(account=self.account)
             answers = list(service._get_elements(payload))
+        except ClientFault as fault:
+            if operation in ABOUT_FOLDERS:
+                raise Rejected(f"{fault}: is there a mailbox with this address, and such a folder in it?") from None
+            raise
         except PortError:
             raise
         except Exception as error:
@@ -126,9 +140,9 @@ class Mailbox:
             found.append(answer)
         return found
 
-    def one(self, payload: Any) -> Any:
+    def one(self, payload: Any, *, tell: bool = False) -> Any:
         """The answer to a request about one thing. Raises PortErrors."""
-        answers = self.call(payload)
+        answers = self.call(payload, tell=tell)
         if not answers:
             raise Transient("the server's answer cannot be read (it is empty)")
         if isinstance(answers[0], PortError):

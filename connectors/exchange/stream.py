@@ -12,14 +12,19 @@ from typing import Any
 #: Longest document of a stream, in octets.
 LONGEST_DOCUMENT = 4 * 1024 * 1024
 _END = b"Envelope>"
-SUBSCRIPTION = re.compile(rb"<(?:\w+:)?Notification\b[^>]*>\s*<(?:\w+:)?SubscriptionId[^>]*>([^<]+)<")
+_NOTIFICATION = re.compile(
+    rb"<(?:\w+:)?Notification\b[^>]*>\s*<(?:\w+:)?SubscriptionId[^>]*>([^<]+)<(.*?)</(?:\w+:)?Notification>", re.DOTALL
+)
+#: An event that is about an item. A StatusEvent is a sign of life (some servers send one of each subscription in
+#: every document: seen on a server of another make, 2026-11-26), and one about a folder says that it counts.
+_OF_ITEM = re.compile(rb"<(?:\w+:)?(?:Old)?ItemId\b")
 
 
 @dataclass(frozen=True)
 class Note:
     """One document of the stream."""
 
-    #: Subscriptions in which something happened, and those that the server does not know here.
+    #: Subscriptions in which something happened to an item, and those that the server does not know here.
     named: frozenset[str]
     refused: frozenset[str]
     closed: bool
@@ -104,8 +109,7 @@ class Stream:
         while (end := self.buffer.find(_END)) >= 0:
             document = bytes(self.buffer[: end + len(_END)])
             del self.buffer[: end + len(_END)]
-            named = {s.strip().decode("ascii", "replace") for s in SUBSCRIPTION.findall(document)}
-            yield Note(frozenset(named), frozenset(_refused(document)), b">Closed<" in document)
+            yield Note(news(document), frozenset(_refused(document)), b">Closed<" in document)
         if len(self.buffer) > LONGEST_DOCUMENT:
             raise ValueError("a document without end")
 
@@ -118,6 +122,12 @@ class Stream:
         for end in (self._file, self._socket):  # who else holds them lets go of them late
             with suppress(Exception):
                 end.close()
+
+
+def news(document: bytes) -> frozenset[str]:
+    """Subscriptions in which something happened to an item."""
+    told = _NOTIFICATION.findall(document)
+    return frozenset(s.strip().decode("ascii", "replace") for s, events in told if _OF_ITEM.search(events))
 
 
 def _refused(document: bytes) -> set[str]:

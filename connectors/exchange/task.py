@@ -6,9 +6,9 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from connectors.exchange.event import body_text, categories
+from connectors.exchange.event import categories
 from connectors.exchange.series import nearest_day
-from connectors.exchange.xml import KEY, T, extended, item_id, moment, number, property_uri, said
+from connectors.exchange.xml import KEY, T, extended, item_id, moment, number, property_uri, said, words
 from syncd.model.record import Record
 from syncd.outlook.words import IMPORTANCE, SENSITIVITY, TASK_STATUS
 from syncd.ports import Rejected
@@ -37,11 +37,11 @@ def task_record(ref: str, item: Any) -> Record:
         kind="todo",
         fields={
             "summary": said(item, "Subject"),
-            "description": body_text(item),
+            "description": words(item.find(T + "Body")),
             "due": _due(item),
             "status": status,
             "priority": IMPORTANCE.get(said(item, "Importance"), 0),
-            "percent": number(item, "PercentComplete"),
+            "percent": _percent(number(item, "PercentComplete")),
             "sensitivity": SENSITIVITY.get(said(item, "Sensitivity") or "Normal", "private"),
             "categories": categories(item),
         },
@@ -49,6 +49,11 @@ def task_record(ref: str, item: Any) -> Record:
         modified=moment(said(item, "LastModifiedTime"), ZoneInfo("UTC")) if said(item, "LastModifiedTime") else None,
         native=item,
     )
+
+
+def _percent(told: int) -> int:
+    """A percentage; one server writes 50 as 5000 (seen on a server of another make, 2026-11-26)."""
+    return max(0, told if told <= 100 else min(100, told // 100))
 
 
 def _due(item: Any) -> date | None:

@@ -234,13 +234,24 @@ class Streams:
         if data:
             stream.heard = time.monotonic()
         for note in stream.notes(data):
+            refused = [w for w in stream.watches if w.subscription in note.refused]
             for watch in stream.watches:
                 if watch.subscription in note.named and not watch.ended:
                     watch.changed()
-                watch.alone |= watch.subscription in note.refused and len(stream.watches) > 1
+            for watch in refused:
+                watch.alone |= len(stream.watches) > 1
             ended |= note.closed
+            if refused and not ended:
+                self._left(stream, refused)
         if ended:
             self._lost(selector, stream)
+
+    def _left(self, stream: Stream, refused: list[Watch]) -> None:
+        """The stream goes on without these: some servers drop whom they do not know and say so in passing."""
+        with self._lock:
+            stream.watches = [w for w in stream.watches if w not in refused]
+        for watch in refused:
+            self._later(watch, -1.0)
 
     def _lost(self, selector: selectors.BaseSelector, stream: Stream) -> None:
         """The stream is over: those who were in it subscribe anew, and look for what they may have missed."""

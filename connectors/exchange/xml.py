@@ -6,13 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from syncd.outlook.html import text_of
+
 M = "{http://schemas.microsoft.com/exchange/services/2006/messages}"
 T = "{http://schemas.microsoft.com/exchange/services/2006/types}"
 #: Properties of our own on an item: one namespace for all (a MAPI named property).
 PROPERTY_SET = "8f0f7d52-6b5c-4f0e-9d1c-3a9e5d0c7a61"
 #: The key under which syncd made the item; its UID then (a copy made in Outlook has another); the rule
-#: as it was written, which a pattern may spell otherwise.
-KEY, UID_THEN, RULE = "SyncdKey", "SyncdUid", "SyncdRule"
+#: as it was written, which a pattern may spell otherwise; what a write still owes to the occurrences (`plan`).
+KEY, UID_THEN, RULE, PLAN = "SyncdKey", "SyncdUid", "SyncdRule", "SyncdPlan"
+#: PidLidAppointmentStateFlags (MS-OXOCAL §2.2.1.10); its bit 4 says that the meeting is cancelled, 1 that it is
+#: one, 2 that it came from somebody else.
+STATE = "33303"
+CANCELLED, MEETING, RECEIVED = 4, 1, 2
+#: A change of one property: (FieldURI or element of a path, the element with the value or None to take it away).
+Edit = tuple[Any, Any]
 
 
 def el(name: str, *children: Any, text: str | None = None, **attributes: str) -> Any:
@@ -42,6 +50,13 @@ def said(element: Any, name: str) -> str:
     return (found.text or "") if found is not None else ""
 
 
+def words(body: Any) -> str:
+    """The words of a Body element, whichever form it has; "" without one."""
+    if body is None or not body.text:
+        return ""
+    return text_of(body.text) if body.get("BodyType") == "HTML" else str(body.text)
+
+
 def yes(element: Any, name: str) -> bool:
     """A boolean child (xs:boolean: true or 1)."""
     return said(element, name).strip() in ("true", "1")
@@ -66,6 +81,14 @@ def moment(text: str, zone: Any) -> datetime:
 def written(value: datetime) -> str:
     """An instant as EWS takes it."""
     return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def address_in(box: Any) -> str:
+    """The SMTP address in a Mailbox element, as it stands; "" for somebody who has none: the word for it is in
+    whatever case the server likes (seen in lower case on a server of another make, 2026-11-26)."""
+    address = said(box, "EmailAddress").strip()
+    routing = said(box, "RoutingType").strip().upper() or "SMTP"
+    return address if routing == "SMTP" and "@" in address else ""
 
 
 def item_id(element: Any) -> tuple[str, str]:

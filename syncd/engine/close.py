@@ -32,12 +32,16 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
                 tx.postpone(ctx.pairing.id, entry, outcome.due)
             else:
                 tx.clear(ctx.pairing.id, [entry])
-            unpark(tx, ctx.pairing.id, entry.side, entry.ref)
-        if unit.ref is not None:
-            unpark(tx, ctx.pairing.id, "item", unit.ref)
-        for part in parts:  # a park ends with its cause, whichever side it was seen from
-            if part.row.crm_ref is not None:
-                unpark(tx, ctx.pairing.id, "crm", part.row.crm_ref)
+        for side, ref in _sides(unit, parts):
+            unpark(tx, ctx.pairing.id, side, ref)
+
+
+def _sides(unit: Unit, parts: Sequence[Part]) -> set[tuple[str, str]]:
+    """What may have been parked of a unit that has come to its end: both of its sides, whichever of them was
+    announced, as the other one may have been when it could not go on."""
+    refs = {(entry.side, entry.ref) for entry in unit.entries}
+    refs |= {("item", unit.ref)} if unit.ref is not None else set()
+    return refs | {("crm", part.row.crm_ref) for part in parts if part.row.crm_ref is not None}
 
 
 def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) -> None:

@@ -20,7 +20,7 @@ from syncd.mapping.conditions import taken
 from syncd.mapping.mail import Mail
 from syncd.model.fields import Fields, Value
 from syncd.model.people import People
-from syncd.model.record import Record
+from syncd.model.record import UNREAD, Record
 from syncd.ports import (
     Capabilities,
     Correspondent,
@@ -137,7 +137,7 @@ class Mailroom:
         self, record: Record, outsiders: Sequence[str], known: Mapping[str, Correspondent], filed: Filed
     ) -> Record | PortError:
         traits = set(record.traits)
-        if not outsiders and (record.owner or _people(record)):
+        if not outsiders and UNREAD not in traits and (record.owner or _people(record)):
             traits.add("internal")
         if filed.unknown:
             traits.add("unknown")

@@ -24,7 +24,7 @@ from syncd.model.recurrence import BadRule
 from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
 from syncd.privacy import Admission
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
-from syncd.store.journal import park
+from syncd.store.journal import park, unpark
 
 #: How many announcements are settled at a time; memory is bounded by this, not by the mailbox.
 BATCH = 100
@@ -243,6 +243,7 @@ def _activity_unit(
                     tx.postpone(ctx.pairing.id, entry, due)
                 else:
                     tx.clear(ctx.pairing.id, [entry])
+                unpark(tx, ctx.pairing.id, entry.side, entry.ref)
         return Outcome(due=due)
     items = _again(ctx, Unit(links[0].item_ref)) if links[0].item_ref else {}
     result = items.get(links[0].item_ref or "")

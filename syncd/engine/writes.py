@@ -29,6 +29,7 @@ from syncd.ports import (
 )
 from syncd.privacy import Admission
 from syncd.store import Intent, Link, Transaction
+from syncd.store.journal import note_decision
 
 Moves = dict[str, Any]
 #: How a side's record looks in the activity's terms.
@@ -87,6 +88,9 @@ def _has_crossed(local: str, names: Sequence[str], moves: Mapping[str, Any]) -> 
     return local in names or (bool(element) and element in (moves.get(name) or {}))
 
 
+#: Names in `explain` what a server did not take, without saying so.
+NOT_TAKEN = "not taken"
+
 #: Stands among the fields that a link brought when values of its item were put into the activity's history.
 HISTORY = "history"
 
@@ -121,7 +125,8 @@ def confirm(
 
     A field that we wrote and that differs moves its base to what is held only if that is an image of
     what we sent, or if nobody can have written since; otherwise it is an edit: the base stays as
-    meant, and the version stays unknown, so that the edit is looked at.
+    meant, and the version stays unknown, so that the edit is looked at. What still is as it was before the
+    write was not taken: that is no edit either, and is said once.
     """
     if written.version is not None and _caps(ctx, side).exact:
         return seen(intent), written
@@ -129,11 +134,14 @@ def confirm(
     if found is None:
         return intent, Written(written.ref, None)
     ours = written.version is not None and found.version == written.version
+    if written.version is not None and not ours and found.version == intent.expected:
+        return intent, Written(written.ref, None)  # the read came before the write
     held = view(found)
-    moves, edited = shaped_moves(ctx, intent, side, held, sent, ours=ours, shaping=True)
     with ctx.store.reading() as tx:
         link = tx.link(intent.link)
     old = (link.item_base if side == "item" else link.crm_base) if link is not None else {}
+    before = None if _caps(ctx, side).exact else _before(ctx, intent, old, held)
+    moves, edited = shaped_moves(ctx, intent, side, held, sent, ours=ours, shaping=True, before=before, arrived=True)
     base, digester = apply_moves(old, moves.get(side, {})), ctx.digester(intent.link)
     edited = edited or any(not digester.holds(base, n, v) for n, v in held.items())
     return seen(replace(intent, moves=moves)), Written(written.ref, None if edited else found.version)
@@ -167,6 +175,14 @@ def read_back(ctx: Context, side: str, ref: str, *, private: bool) -> Record | N
     return found if isinstance(found, Record) else None
 
 
+def _before(ctx: Context, intent: Intent, old: Mapping[str, Any], held: Fields) -> Mapping[str, Any]:
+    """The base before the write; what was made just now was empty."""
+    if intent.op != "create":
+        return old
+    digester = ctx.digester(intent.link)
+    return {name: digester.of(name, kind_of(name).empty) for name in held}
+
+
 def shaped_moves(
     ctx: Context,
     intent: Intent,
@@ -177,32 +193,44 @@ def shaped_moves(
     ours: bool = False,
     shaping: bool = False,
     before: Mapping[str, Any] | None = None,
+    arrived: bool = False,
 ) -> tuple[Mapping[str, Any], bool]:
     """The intent's moves with the bases of what the server shaped; and whether somebody edited.
 
     Args:
         ours: nobody can have written since.
         shaping: the side gave no version, or may shape what it is given: an image of what we sent is no edit.
-        before: the base before the write, when it may never have arrived: what is as it was then is
-            no beginning of what was sent, but what was there.
+        before: the base before the write. What is as it was then is no beginning of what was sent, but
+            what was there: the write may never have arrived.
+        arrived: it has arrived, so that what is as it was then was not taken: its base is what is held, by
+            element; `refused` names the fields.
     """
     digester = ctx.digester(intent.link)
     base = dict(intent.moves.get(side, {}))
-    edited = False
+    edited, refused = False, set[str]()
     images = intent.moves.get("images", {})
     for name in sorted(sent.keys() | images.keys()):
         if name not in held or name not in base or digester.of(name, held[name]) == base[name]:
             continue
         if kind_of(name).keyed:
+            if arrived and before is not None and isinstance(base[name], dict):
+                now, was = digester.of(name, held[name]), before.get(name) or {}
+                stays = {e: now.get(e) for e, c in base[name].items() if now.get(e) != c and now.get(e) == was.get(e)}  # type: ignore[union-attr]
+                base[name] = {**base[name], **stays}
+                refused |= {name} if stays else set()
             continue
         if before is not None and digester.of(name, held[name]) == before.get(name):
+            if arrived:
+                base[name] = digester.of(name, held[name])
+                refused.add(name)
             continue
         known = digester.text(one_line(held[name])) in images.get(name, ())
         if ours or known or (shaping and image(held[name], sent.get(name))):
             base[name] = digester.of(name, held[name])
         else:
             edited = True
-    return {**intent.moves, side: base}, edited
+    moves = {**intent.moves, side: base}
+    return ({**moves, "refused": sorted(refused)} if refused else moves), edited
 
 
 def finish(ctx: Context, tx: Transaction, intent: Intent, written: Written | None, **more: Any) -> Link:
@@ -215,6 +243,10 @@ def finish(ctx: Context, tx: Transaction, intent: Intent, written: Written | Non
     if written is not None:
         values["item_version" if intent.side == "item" else "crm_version"] = written.version or ""
     tx.close_intent(intent.id)
+    if intent.moves.get("refused"):
+        detail = {"side": intent.side, "fields": intent.moves["refused"]}
+        at, row = ctx.moment.text, link.activity
+        note_decision(tx, at=at, pairing=link.pairing, link=link.id, row=row, rule=NOT_TAKEN, detail=detail)
     return tx.set_link(link.id, **values)
 
 

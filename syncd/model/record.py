@@ -14,6 +14,9 @@ from syncd.model.fields import Fields
 
 #: Begins what stands in a thread for the conversation in which a server puts its messages.
 CONVERSATION = "conversation:"
+#: Trait of a message: not everybody whom it names has an address that could be read, so nobody can say that all
+#: of them are inside.
+UNREAD = "unread-people"
 
 
 @dataclass(frozen=True)

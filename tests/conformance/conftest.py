@@ -193,7 +193,7 @@ def _bench(name: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
             soap = Soap(access(double, user))
             made_of.append(ExchangeMailbox(soap) if kind == "message" else ExchangeReplica(soap, kind=kind))
         yield Bench(made_of[0], made_of[1], kind)
-        assert double.outbox == []
+        assert double.told == []
         assert double.refused == []
     elif name in MAILBOXES:
         mail: Any = request.getfixturevalue(f"{name}_server")

@@ -60,7 +60,7 @@ def double() -> Iterator[ExchangeServer]:
         _HEEDING[server.url] = True
         yield server
     _HEEDING.pop(server.url, None)
-    assert server.outbox == []
+    assert server.told == []
 
 
 def calendar(server: ExchangeServer, user: str = "ann", kind: str = "event", **more: Any) -> ExchangeReplica:

@@ -8,12 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from connectors.builtin.convert import recurrence_text
+from syncd.crm.database import Crm
+from syncd.model.recurrence import Recurrence
 from tests.scenarios.conftest import MONDAY, ROOT, Desk
 from tests.scenarios.test_appointments import stamp
 from tests.servers.exchange import ExchangeServer, Trouble
@@ -255,3 +259,43 @@ def test_lesson_5_a_uid_that_the_mailbox_holds_twice_is_linked_once_and_the_othe
     owner.remove(again)
     desk.sync(status=0)
     assert len(desk.activities()) == 2
+
+
+def test_case_e10_a_series_that_broke_while_it_was_made_is_healed_and_nothing_is_parked(make_desk: MakeDesk) -> None:
+    """As the administrator sees it: one pass fails, the next is fine, `status` has nothing to say."""
+    desk = make_desk("ann")
+    keys = [stamp(MONDAY + timedelta(days=7 * n)) for n in (1, 3)]
+    with closing(Crm.open(desk.database or f"sqlite:///{desk.folder / 'crm.db'}")) as crm:
+        crm.create(
+            "appointment",
+            {
+                "subject": "Weekly",
+                "owner": "ann",
+                "starts": stamp(MONDAY),
+                "ends": stamp(MONDAY + timedelta(hours=1)),
+                "recurrence": recurrence_text(Recurrence("FREQ=WEEKLY;COUNT=6", exdates=frozenset(keys))),
+            },
+            by="ann",
+        )
+    double_of(desk).troubles.append(Trouble("500", "DeleteItem", after=1))
+    desk.sync(status=3)
+    desk.run("plan", status=(0, 1))
+    (item,) = [i for i in box(desk).items.values() if i.series]
+    assert len(item.deleted) == 1, "a rehearsal finishes nothing"
+    desk.sync(status=0)
+    desk.quiet()
+    assert len(item.deleted) == 2
+    assert all(key in desk.only()["recurrence"] for key in keys)
+    desk.run("status", status=0)
+
+
+def test_case_e4_a_mailbox_that_is_not_there_stops_that_account_alone(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann", "bob")
+    double = double_of(desk)
+    double.quirks.faults_for_mailboxes = True
+    del double.store.mailboxes["bob@us.example"]
+    desk.put("ann", "a", "SUMMARY:Of Ann")
+    done = desk.sync(status=3)
+    assert (done["ann"]["outcome"], done["bob"]["outcome"]) == ("ok", "server failed")
+    assert "is there a mailbox with this address" in done["bob"]["error"]
+    assert desk.only()["subject"] == "Of Ann"

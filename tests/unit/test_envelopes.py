@@ -17,7 +17,7 @@ from connectors.exchange.faults import port_error
 from connectors.exchange.feed import _changes
 from connectors.exchange.message import excluded_record, files_of, message_record, text_of
 from connectors.exchange.soap import Mailbox, _service
-from connectors.exchange.stream import SUBSCRIPTION
+from connectors.exchange.stream import news
 from connectors.exchange.task import task_record
 from connectors.exchange.xml import M, T, children, item_id, local
 from syncd.model.record import Record
@@ -90,7 +90,7 @@ def test_every_envelope_is_read_without_a_crash(name: str, mailbox: Mailbox) -> 
                 assert isinstance(found, Record | PortError | ValueError)
     for changes in root.iter(M + "Changes"):
         assert all(c.ref for c in _changes(changes.getparent(), "message"))
-    SUBSCRIPTION.findall(data)
+    news(data)
 
 
 def record(kind: str, element: Any) -> Any:
@@ -128,7 +128,7 @@ def test_answers_to_our_calls_have_the_outcome_that_the_manifest_names(name: str
     operation = file.partition("--")[0].removesuffix("Response")
     data = (CORPUS / name).read_bytes()
     if operation == "GetStreamingEvents":  # the one answer that is read as it comes
-        assert SUBSCRIPTION.findall(data) or b">Closed<" in data
+        assert news(data) or b">Closed<" in data
         return
     found = answers(mailbox, "GetItem" if operation == "Fault" else operation, data)
     if operation == "Fault":

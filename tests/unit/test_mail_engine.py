@@ -10,6 +10,8 @@ from syncd.engine.passes import run_pass
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
 from syncd.mapping.schema import Condition
+from syncd.model.people import People
+from syncd.model.record import UNREAD
 from syncd.ports import Correspondent
 from tests.memory_mail import MemoryFilingCrm, MemoryMailbox, fields, filing_crm, mailbox
 from tests.properties.mail_world import lens as drop_lens
@@ -82,6 +84,17 @@ def test_what_one_made_private_is_logged_for_the_other_who_gets_it_later() -> No
     office.deliver("m", "Ann's", "bob")
     office.sync(2)
     assert office.logged() == {"Ann's": "acme"}
+
+
+def test_case_e3_mail_with_a_recipient_who_cannot_be_read_is_not_counted_as_internal() -> None:
+    """Of Exchange's own address of somebody nobody can say whether it is inside; a colleague's is."""
+    office = Office()
+    content = fields("To whom?", NOW - timedelta(hours=1), sender="ann@us.example", text="words")
+    alone = {**content, "correspondents": People()}
+    office.boxes["ann"].deliver("unread", alone, owner="ann@us.example", traits=[UNREAD])
+    office.boxes["ann"].deliver("inside", alone, owner="ann@us.example")
+    ctx = Context(office.pairings[0], office.store, Moment(NOW), b"k" * 32, office.pairings)
+    assert run_pass(ctx).passed_over == {"internal": 1, "unknown": 1}
 
 
 def test_a_log_that_was_deleted_by_hand_stays_deleted() -> None:

@@ -32,6 +32,13 @@ _TAGS = {
     "ext:0x0e07": ("item:IsDraft", "IsDraft"),
 }
 _STATE = "ext:Appointment/33303"
+#: What an exception may hold of its own.
+_OF_EXCEPTIONS = frozenset(
+    {
+        "item:Subject", "item:Sensitivity", "item:Body", "item:Categories", "item:Importance", "item:ReminderIsSet",
+        "item:ReminderMinutesBeforeStart", "calendar:LegacyFreeBusyStatus", "calendar:Location",
+    }
+)  # fmt: skip
 
 
 class Fault(Exception):
@@ -54,6 +61,32 @@ class Quirks:
     rewrites_html: bool = True
     #: Every mailbox is kept by another machine: a stream takes the subscriptions of one of them only.
     one_machine_each: bool = False
+    #: What an occurrence's number counts: "all" of the rule, those that are "visible" as they were not deleted, or
+    #: something that nobody has thought of yet ("other") [21].
+    numbers: str = "all"
+    #: An occurrence of an endless series beyond the tenth is unknown, by a SOAP client fault [22].
+    ten_of_endless: bool = False
+    #: A mailbox that is not there is told by a SOAP client fault [22].
+    faults_for_mailboxes: bool = False
+    #: IsGreaterThanOrEqualTo is unknown, by a SOAP client fault [22].
+    refuses_or_equal: bool = False
+    #: The word for an address of the internet [23].
+    routing: str = "SMTP"
+    #: Each document of a stream holds a StatusEvent of every subscription in which nothing happened [24].
+    status_events: bool = False
+    #: A subscription that is unknown is dropped from its stream, which goes on [24].
+    drops_in_passing: bool = False
+    #: Properties that are not taken, without a word [25].
+    ignores: frozenset[str] = frozenset()
+    #: A percentage that was written is told so many times as large [25].
+    percent_times: int = 1
+    #: How original starts are told: "exact"; by the offset of the series' first start ("first"); as the midnight
+    #: of their day by that offset ("midnight") [26].
+    original_starts: str = "exact"
+    #: An exception is a copy of the whole series: what is written into the series later does not reach it [27].
+    whole_exceptions: bool = False
+    #: Writing the pattern or the start of a series keeps its exceptions, with all that they hold [11].
+    keeps_exceptions: bool = False
     #: API versions that are taken, newest first.
     versions: tuple[str, ...] = ("Exchange2016", "Exchange2015", "Exchange2013_SP1", "Exchange2013", "Exchange2010_SP2",
                                  "Exchange2010_SP1", "Exchange2010", "Exchange2007_SP1", "Exchange2007")  # fmt: skip
@@ -100,7 +133,11 @@ class Operations:
         if handler is None:
             raise Fault("ErrorInvalidRequest", whole=True)
         with self.store.lock:
-            messages = list(handler(request, caller))
+            self.store.acting = frozenset({caller.address, *self.delegates.get(caller.user, ())})
+            try:
+                messages = list(handler(request, caller))
+            finally:
+                self.store.acting = frozenset()
         made = etree.Element(f"{M}{name}Response", nsmap={"m": M[1:-1], "t": T[1:-1]})
         etree.SubElement(made, f"{M}ResponseMessages").extend(messages)
         return made
@@ -151,6 +188,8 @@ class Operations:
 
     def _opened(self, address: str, caller: Caller) -> Mailbox:
         if address not in self.store.mailboxes:
+            if self.quirks.faults_for_mailboxes:
+                raise Fault("SOAP:Client", whole=True)
             raise Fault("ErrorNonExistentMailbox")
         mine = address == caller.address
         if not mine and address not in self.delegates.get(caller.user, set()):
@@ -162,7 +201,13 @@ class Operations:
         if local(at) == "OccurrenceItemId":
             box, item = self._by_id(at.get("RecurringMasterId", ""), caller)
             index = int(at.get("InstanceIndex", "0"))
-            start = next((s for n, s in enumerate(item.starts(), 1) if n == index), None) if item.series else None
+            index += 2 * (self.quirks.numbers == "other")
+            visible = self.quirks.numbers == "visible"
+            counted = (s for s in item.starts() if not visible or s not in item.deleted) if item.series else iter(())
+            endless = item.series and item.props["calendar:Recurrence"].find(f"{T}NoEndRecurrence") is not None
+            if endless and self.quirks.ten_of_endless and index > 10:
+                raise Fault("SOAP:Client", whole=True)
+            start = next((s for n, s in enumerate(counted, 1) if n == index), None)
             if start is None:
                 raise Fault("ErrorCalendarOccurrenceIndexIsOutOfRecurrenceRange")
             if start in item.deleted:
@@ -420,6 +465,8 @@ class Operations:
         if wanted.findtext(f"{T}BodyType") == "Text" and "item:Body" in values:
             values["item:Body"] = _as_text(values["item:Body"])
         made = element(item.kind)
+        if self.quirks.routing != "SMTP":
+            values = {p: self._routed(e) for p, e in values.items()}
         for name in order_of(item.kind):
             if name == "ExtendedProperty":
                 made.extend(copy.deepcopy(values[p]) for p in sorted(values) if p.startswith("ext:") and p in asked)
@@ -429,27 +476,38 @@ class Operations:
                 made.append(copy.deepcopy(values[path]))
         return made
 
+    def _routed(self, value: Any) -> Any:
+        """A property with this server's word for an address of the internet [23]."""
+        if not isinstance(value, str) and value.find(f".//{T}RoutingType") is not None:
+            value = copy.deepcopy(value)
+            for each in value.iter(f"{T}RoutingType"):
+                each.text = self.quirks.routing if each.text == "SMTP" else each.text
+        return value
+
     def values(self, box: Mailbox, item: Item, start: datetime | None = None) -> dict[str, Any]:
         """All properties, those that the server reckons too; of one occurrence when `start` says which."""
         values = dict(item.props)
         ref, key = item.id, item.change_key
         if start is not None:
             length = item.moment("calendar:End") - item.moment("calendar:Start")
+            begins = self._told(item, start, midnight=False)
             values |= {
-                "calendar:Start": element("Start", stamp(start)),
-                "calendar:End": element("End", stamp(start + length)),
+                "calendar:Start": element("Start", stamp(begins)),
+                "calendar:End": element("End", stamp(begins + length)),
             }
             values |= item.exceptions.get(start, {})
             values.pop("calendar:Recurrence", None)
-            values["calendar:OriginalStart"] = element("OriginalStart", stamp(start))
-            values["calendar:RecurrenceId"] = element("RecurrenceId", stamp(start))
+            values["calendar:RecurrenceId"] = element("RecurrenceId", stamp(self._told(item, start)))
+            if self.quirks.original_starts == "exact":
+                values["calendar:OriginalStart"] = element("OriginalStart", stamp(start))
             ref = f"{item.id}!{start:%Y%m%dT%H%M%SZ}"
         values["item:ItemId"] = element("ItemId", Id=ref, ChangeKey=key)
         values["item:ParentFolderId"] = element("ParentFolderId", Id=item.folder, ChangeKey="AQAAAA==")
         values.setdefault("item:ItemClass", element("ItemClass", _item_class(item.kind)))
         values["item:LastModifiedTime"] = element("LastModifiedTime", stamp(item.modified))
         values["item:DateTimeCreated"] = element("DateTimeCreated", stamp(item.created))
-        values["item:HasAttachments"] = element("HasAttachments", "true" if item.files else "false")
+        if "item:HasAttachments" not in values:
+            values["item:HasAttachments"] = element("HasAttachments", "true" if item.files else "false")
         for path, name, otherwise in (
             ("item:Sensitivity", "Sensitivity", "Normal"),
             ("item:Importance", "Importance", "Normal"),
@@ -481,6 +539,17 @@ class Operations:
             values.setdefault("item:DateTimeReceived", element("DateTimeReceived", stamp(item.created)))
             values["message:IsRead"] = element("IsRead", "true" if item.read else "false")
         return values
+
+    def _told(self, item: Item, start: datetime, *, midnight: bool = True) -> datetime:
+        """An original start as this server tells it [26]."""
+        how = self.quirks.original_starts
+        if how == "exact" or not item.series:
+            return start
+        first = item.moment("calendar:Start").astimezone(item.zone).utcoffset() or timedelta()
+        local = start.astimezone(item.zone).replace(tzinfo=UTC)
+        if how == "midnight" and midnight:
+            local = local.replace(hour=0, minute=0)
+        return local - first
 
     def _body(self, body: Any) -> Any:
         """HTML comes back as the server's own HTML [7]."""
@@ -532,16 +601,18 @@ class Operations:
                 for original, props in sorted(item.exceptions.items()):
                     one = etree.SubElement(listed, f"{T}Occurrence")
                     one.append(element("ItemId", Id=f"{item.id}!{original:%Y%m%dT%H%M%SZ}", ChangeKey=item.change_key))
-                    begins = moment(props["calendar:Start"].text) if "calendar:Start" in props else original
+                    told = self._told(item, original, midnight=False)
+                    begins = moment(props["calendar:Start"].text) if "calendar:Start" in props else told
                     ends = moment(props["calendar:End"].text) if "calendar:End" in props else begins + length
                     one.append(element("Start", stamp(begins)))
                     one.append(element("End", stamp(ends)))
-                    one.append(element("OriginalStart", stamp(original)))
+                    one.append(element("OriginalStart", stamp(self._told(item, original))))
                 found["calendar:ModifiedOccurrences"] = listed
             if item.deleted:
                 listed = element("DeletedOccurrences")
                 for original in sorted(item.deleted):
-                    etree.SubElement(listed, f"{T}DeletedOccurrence").append(element("Start", stamp(original)))
+                    told = self._told(item, original, midnight=False)
+                    etree.SubElement(listed, f"{T}DeletedOccurrence").append(element("Start", stamp(told)))
                 found["calendar:DeletedOccurrences"] = listed
         return found
 
@@ -563,12 +634,13 @@ class Operations:
             box, folder = self._folder(target, caller)
             item = Item(box.new_id("I"), kind if kind in CLASSES else "Item", folder.id, {})
             for prop in _whole(item.kind, at):
-                self._set(item, item.props, path_of_property(item.kind, prop), prop)
+                if path_of_property(item.kind, prop) not in self.quirks.ignores:
+                    self._set(item, item.props, path_of_property(item.kind, prop), prop)
             self._complete(box, item)
             box.put(item)
             if request.get("MessageDisposition") in ("SendOnly", "SendAndSaveCopy"):
                 self._send("CreateItem MessageDisposition", ("recipients",), item.text("item:Subject"))
-            self._invite(item, request.get("SendMeetingInvitations"), "CreateItem")
+            self._invite(box, item, request.get("SendMeetingInvitations"), "CreateItem")
             made = etree.Element(f"{M}Items")
             one = etree.SubElement(made, T + item.kind)
             one.append(element("ItemId", Id=item.id, ChangeKey=item.change_key))
@@ -652,11 +724,13 @@ class Operations:
                 raise Fault("ErrorSendMeetingInvitationsOrCancellationsRequired")
             self._expected(at[0], item, request.get("ConflictResolution"))
             trial = copy.deepcopy(item)
-            props = trial.exceptions.setdefault(start, {}) if start is not None else trial.props
+            props = self._exception(trial, start) if start is not None else trial.props
             paths = set()
             for change in at.find(f"{T}Updates"):
                 path = path_of_element(change[0])
                 paths.add(path)
+                if path in self.quirks.ignores:
+                    continue
                 if local(change) == "DeleteItemField":
                     props.pop(path, None)
                 elif path == "item:MimeContent":
@@ -666,7 +740,7 @@ class Operations:
                     self._set(trial, props, path, change[1][0])
                 else:
                     raise Fault("ErrorInvalidPropertyAppend")
-            self._checked(trial, start, paths, props)
+            self._checked(trial, start, paths, props, list(item.starts(200)) if item.series else [])
             item.props, item.exceptions, item.deleted, item.read = (
                 trial.props,
                 trial.exceptions,
@@ -677,7 +751,7 @@ class Operations:
                 box.mark_read(item, item.read)
             else:
                 box.touch(item)
-            self._invite(item, request.get("SendMeetingInvitationsOrCancellations"), "UpdateItem")
+            self._invite(box, item, request.get("SendMeetingInvitationsOrCancellations"), "UpdateItem")
             made = etree.Element(f"{M}Items")
             one = etree.SubElement(made, T + item.kind)
             ref = item.id if start is None else f"{item.id}!{start:%Y%m%dT%H%M%SZ}"
@@ -690,7 +764,16 @@ class Operations:
 
         return self._each("UpdateItem", request.find(f"{M}ItemChanges"), act)
 
-    def _checked(self, item: Item, start: datetime | None, paths: set[str], props: dict[str, Any]) -> None:
+    def _exception(self, item: Item, start: datetime) -> dict[str, Any]:
+        """The properties of an exception, which it becomes now; a copy of all of them on some servers [27]."""
+        if start not in item.exceptions:
+            own = {p: copy.deepcopy(e) for p, e in item.props.items() if p in _OF_EXCEPTIONS}
+            item.exceptions[start] = own if self.quirks.whole_exceptions else {}
+        return item.exceptions[start]
+
+    def _checked(
+        self, item: Item, start: datetime | None, paths: set[str], props: dict[str, Any], before: list[datetime]
+    ) -> None:
         if item.kind == "Task":
             if (
                 "task:Status" in paths
@@ -699,6 +782,9 @@ class Operations:
             ):
                 if item.text("task:PercentComplete") == "100":
                     item.props["task:PercentComplete"] = element("PercentComplete", "0")
+            if "task:PercentComplete" in paths:
+                told = float(item.text("task:PercentComplete") or 0) * self.quirks.percent_times
+                item.props["task:PercentComplete"] = element("PercentComplete", f"{told:g}")
             if "task:PercentComplete" in paths and "task:Status" not in paths:
                 if item.text("task:PercentComplete") != "100" and item.text("task:Status") == "Completed":
                     item.props["task:Status"] = element("Status", "InProgress")
@@ -713,10 +799,12 @@ class Operations:
             return
         if item.moment("calendar:End") < item.moment("calendar:Start"):
             raise Fault("ErrorCalendarEndDateIsEarlierThanStartDate")
-        if paths & {"calendar:Recurrence", "calendar:Start"}:  # exceptions are forgotten [11]
-            item.exceptions, item.deleted = {}, {}
         if item.series:
             self._shift(item)
+        if paths & {"calendar:Recurrence", "calendar:Start"}:  # exceptions are forgotten [11]
+            kept = dict(zip(before, item.starts(200), strict=False)) if self.quirks.keeps_exceptions else {}
+            item.exceptions = {kept[s]: p for s, p in item.exceptions.items() if s in kept}
+            item.deleted = {kept[s]: kept[s] for s in item.deleted if s in kept}
 
     def _between_neighbours(self, item: Item, start: datetime, props: dict[str, Any]) -> None:
         """An occurrence cannot be moved past its neighbours [12]."""
@@ -740,7 +828,7 @@ class Operations:
     def _expected(self, at: Any, item: Item, resolution: str | None) -> None:
         """Under NeverOverwrite the change key must be the item's [13]."""
         given = at.get("ChangeKey", "")
-        if self.quirks.ignores_change_keys or local(at) != "ItemId" or "!" in at.get("Id", ""):
+        if self.quirks.ignores_change_keys or local(at) != "ItemId":
             return
         if not given:
             raise Fault("ErrorChangeKeyRequired")
@@ -754,7 +842,7 @@ class Operations:
                 raise Fault("ErrorSendMeetingCancellationsRequired")
             if item.kind == "Task" and request.get("AffectedTaskOccurrences") is None:
                 raise Fault("ErrorAffectedTaskOccurrencesRequired")
-            self._invite(item, request.get("SendMeetingCancellations"), "DeleteItem")
+            self._invite(box, item, request.get("SendMeetingCancellations"), "DeleteItem", over=start is None)
             if start is not None:
                 item.exceptions.pop(start, None)
                 item.deleted[start] = start
@@ -794,14 +882,39 @@ class Operations:
 
         return self._each("SendItem", request.find(f"{M}ItemIds"), act)
 
-    def _invite(self, item: Item, how: str | None, why: str) -> None:
-        """Exchange mails the attendees unless it is told SendToNone [8]."""
+    def _invite(self, box: Mailbox, item: Item, how: str | None, why: str, *, over: bool = False) -> None:
+        """Exchange mails the attendees unless it is told SendToNone, and those who have a mailbox here find it in
+        their calendar and inbox [8]."""
         people = []
         for name in ("RequiredAttendees", "OptionalAttendees", "Resources"):
             found = item.props.get(f"calendar:{name}")
-            people += [a.findtext(f".//{T}EmailAddress") for a in found] if found is not None else []
-        if people and how not in (None, "SendToNone"):
-            self._send(f"{why} {how}", tuple(str(p) for p in people), item.text("item:Subject"))
+            people += [str(a.findtext(f".//{T}EmailAddress")) for a in found] if found is not None else []
+        if not people or how in (None, "SendToNone"):
+            return
+        self._send(f"{why} {how}", tuple(people), item.text("item:Subject"))
+        for address in people:
+            there = self.store.mailboxes.get(address.lower())
+            if there is not None and there is not box:
+                self._scheduled(box, item, there, over=over)
+
+    def _scheduled(self, organizer: Mailbox, item: Item, box: Mailbox, *, over: bool) -> None:
+        """What the organiser's server brings an attendee of its own: a message, and the meeting."""
+        kind, words = "MeetingCancellation" if over else "MeetingRequest", ("item:Subject", "calendar:UID")
+        props = {p: copy.deepcopy(e) for p, e in item.props.items() if p in words}
+        note = Item(box.new_id("I"), kind, box.distinguished("inbox").id, props, read=False)
+        box.put(note)
+        calendar = box.distinguished("calendar").id
+        held = [
+            i
+            for i in box.items.values()
+            if i.folder == calendar and i.text("calendar:UID") == item.text("calendar:UID")
+        ]
+        copied = held[0] if held else Item(box.new_id("I"), "CalendarItem", calendar, {})
+        copied.props |= {p: copy.deepcopy(e) for p, e in item.props.items() if not p.startswith("ext:")}
+        copied.props |= {"organizer": organizer.address, "answer": "NoResponseReceived"}
+        if over:
+            copied.props[_STATE] = _state(4)
+        box.touch(copied) if held else box.put(copied)
 
     def _send(self, why: str, to: tuple[str, ...], subject: str) -> None:
         self.store.outbox.append(Outgoing(why, to, subject))
@@ -855,6 +968,11 @@ class Operations:
                         event.append(element("ItemId", Id=item, ChangeKey="AQAAAA=="))
                         event.append(element("ParentFolderId", Id=folder, ChangeKey="AQAAAA=="))
                     made.append(one)
+                elif self.quirks.status_events:  # [24]
+                    one = element("Notification")
+                    one.append(element("SubscriptionId", ref))
+                    etree.SubElement(one, f"{T}StatusEvent")
+                    made.append(one)
         return made
 
 
@@ -904,6 +1022,14 @@ def _in_view(items: list[Item], begins: datetime, ends: datetime) -> Iterator[tu
                 found.append((start, item, original))
     for _, item, at in sorted(found, key=lambda f: f[0]):
         yield item, at
+
+
+def _state(value: int) -> Any:
+    made = element("ExtendedProperty")
+    uri = {"DistinguishedPropertySetId": "Appointment", "PropertyId": "33303", "PropertyType": "Integer"}
+    made.append(element("ExtendedFieldURI", **uri))
+    made.append(element("Value", str(value)))
+    return made
 
 
 def _item_class(kind: str) -> str:

@@ -88,6 +88,18 @@ class ExchangeServer:
         """Every mail that Exchange would have sent."""
         return self.store.outbox
 
+    @property
+    def told(self) -> list[str]:
+        """What others than those who asked have heard: mails, and what happened in their mailboxes."""
+        return [f"mail: {o.why} to {', '.join(o.to)}" for o in self.store.outbox] + self.store.meddled
+
+    def forget_told(self) -> list[str]:
+        """What others have heard, which a test has meant; then nobody has heard anything."""
+        found = self.told
+        self.store.outbox.clear()
+        self.store.meddled.clear()
+        return found
+
     def add_user(self, user: str, password: str | None = None, address: str = "") -> Mailbox:
         """A user with a mailbox."""
         self.users[user] = password if password is not None else user
@@ -241,7 +253,8 @@ class _Handler(BaseHTTPRequestHandler):
         if user not in self.double.services:
             raise Fault("ErrorImpersonateUserDenied", whole=True)
         if address not in self.double.store.mailboxes:
-            raise Fault("ErrorNonExistentMailbox", whole=True)
+            missing = "SOAP:Client" if self.double.quirks.faults_for_mailboxes else "ErrorNonExistentMailbox"
+            raise Fault(missing, whole=True)
         return Caller(user, address)
 
     # -- trouble ----------------------------------------------------------------------------------------------------
@@ -320,7 +333,17 @@ class _Handler(BaseHTTPRequestHandler):
         return bytes(etree.tostring(made, xml_declaration=True, encoding="utf-8"))
 
     def _fault(self, fault: Fault, wanted: str, seconds: float = 0) -> None:
-        """A SOAP fault comes with status 500 [15]."""
+        """A SOAP fault comes with status 500 [15]; a client fault of another make with 200, and no code of EWS
+        [22]."""
+        if fault.code == "SOAP:Client":
+            made = etree.Element(f"{SOAP}Fault")
+            etree.SubElement(made, "faultcode").text = fault.code
+            etree.SubElement(made, "faultstring").text = "E-3334: no such thing"
+            envelope = etree.Element(f"{SOAP}Envelope", nsmap={"SOAP": SOAP[1:-1]})
+            etree.SubElement(envelope, f"{SOAP}Header")
+            etree.SubElement(envelope, f"{SOAP}Body").append(made)
+            self._send(200, bytes(etree.tostring(envelope)))
+            return
         made = etree.Element(f"{SOAP}Fault")
         etree.SubElement(made, "faultcode").text = f"a:{fault.code}"
         etree.SubElement(made, "faultstring").text = fault.text
@@ -348,11 +371,18 @@ class _Handler(BaseHTTPRequestHandler):
             unknown = [r for r in refs if known[r].mailbox is not known[refs[0]].mailbox]
         deadline, spoke = time.monotonic() + minutes * 60, 0.0
         self.double.streams += 1
+        in_passing = self.double.quirks.drops_in_passing
         try:
-            if unknown:
+            if unknown and not in_passing:
                 self._chunk(_events([], "Closed", unknown))
                 return
             while time.monotonic() < deadline and not self.double.stopping:
+                unknown = [r for r in refs if r not in known]
+                if unknown:  # they are dropped, and the stream goes on [24]
+                    refs = [r for r in refs if r in known]
+                    self._chunk(_events([], "OK" if in_passing and refs else "Closed", unknown))
+                    if not in_passing or not refs:
+                        return
                 news = self.double.operations.news(refs)
                 if news or time.monotonic() - spoke >= self.double.heartbeat or not spoke:
                     self._chunk(_events(news, "OK"))
@@ -446,3 +476,4 @@ def exchange(double: ExchangeServer | None = None, tls: tuple[Path, Path] | None
         server.server_close()
         thread.join(10)
     assert double.faults_of_its_own == [], double.faults_of_its_own[:3]
+    assert double.told == [], double.told[:3]

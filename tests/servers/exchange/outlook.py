@@ -175,7 +175,7 @@ class Outlook:
         for key in recurrence.exdates:
             original = _original(key, item)
             if original in starts and original not in item.deleted:
-                self._ask(user, _delete(_occurrence(item, starts.index(original) + 1)))
+                self._ask(user, _delete(_occurrence(item, original)))
         for key, changed in recurrence.overrides.items():
             original = _original(key, item)
             if original not in starts:
@@ -189,8 +189,7 @@ class Outlook:
                 for p, e in props.items()
             ):
                 continue
-            at = _occurrence(item, starts.index(original) + 1)
-            self._ask(user, _change(at, "CalendarItem", props, set()))
+            self._ask(user, _change(_occurrence(item, original), "CalendarItem", props, set()))
             if changed.get("status") == "cancelled":  # the organiser took this one out
                 item.exceptions[original]["ext:Appointment/33303"] = _cancelled()
 
@@ -359,8 +358,9 @@ def _original(key: str, item: Item) -> datetime:
     return (at.replace(tzinfo=item.zone) if at.tzinfo is None else at).astimezone(UTC)
 
 
-def _occurrence(item: Item, index: int) -> Any:
-    return element("OccurrenceItemId", RecurringMasterId=item.id, InstanceIndex=str(index))
+def _occurrence(item: Item, original: datetime) -> Any:
+    """A person points at it; how a server counts is nothing to her."""
+    return element("ItemId", Id=f"{item.id}!{original:%Y%m%dT%H%M%SZ}", ChangeKey=item.change_key)
 
 
 def _delete(at: Any) -> Any:

@@ -12,7 +12,11 @@ from tests.servers.exchange.store import Folder, Item, Mailbox, moment
 
 def matches(server: Any, box: Mailbox, item: Item, condition: Any) -> bool:
     """Whether an item meets a restriction. A named property compares without regard to case."""
+    from tests.servers.exchange.handlers import Fault
+
     name = local(condition)
+    if name == "IsGreaterThanOrEqualTo" and server.quirks.refuses_or_equal:
+        raise Fault("SOAP:Client", whole=True)  # [22]
     if name in ("And", "Or"):
         several = [matches(server, box, item, c) for c in condition]
         return all(several) if name == "And" else any(several)

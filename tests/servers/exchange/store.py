@@ -136,10 +136,11 @@ class Outgoing:
 class Mailbox:
     """One mailbox."""
 
-    def __init__(self, address: str, counter: Iterator[int], bell: threading.Condition) -> None:
+    def __init__(self, address: str, store: Store) -> None:
         self.address = address.lower()
-        self._counter = counter
-        self.bell = bell
+        self.store = store
+        self._counter = store.counter
+        self.bell = store.bell
         self.folders: dict[str, Folder] = {}
         self.items: dict[str, Item] = {}
         #: What happened, for subscriptions: (number, folder, item, event).
@@ -220,6 +221,8 @@ class Mailbox:
 
     def _happened(self, number: int, item: Item, what: str) -> None:
         self.events.append((number, item.folder, item.id, what))
+        if self.store.acting and self.address not in self.store.acting:
+            self.store.meddled.append(f"{what} in the mailbox of {self.address}")
         with self.bell:
             self.bell.notify_all()
 
@@ -270,13 +273,16 @@ class Store:
         self.lock = threading.RLock()
         self.mailboxes: dict[str, Mailbox] = {}
         self.outbox: list[Outgoing] = []
+        #: Whose mailboxes the request may write that is being answered; and what happened in others because of one.
+        self.acting: frozenset[str] = frozenset()
+        self.meddled: list[str] = []
 
     def mailbox(self, address: str) -> Mailbox:
         """The mailbox of that address; it is made when it is first asked for by a test."""
         address = address.lower()
         with self.lock:
             if address not in self.mailboxes:
-                self.mailboxes[address] = Mailbox(address, self.counter, self.bell)
+                self.mailboxes[address] = Mailbox(address, self)
             return self.mailboxes[address]
 
 
