@@ -28,7 +28,7 @@ def follow_up(
     """Make an activity that follows this one: same account, contact and transactions, and both show it."""
     from syncd.crm.activities import Invalid, NotFound
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         before = opened.get(guid, viewer=acting)
         given = {"subject": subject or before.subject, "due": due, "starts": starts, "ends": ends}
@@ -37,8 +37,7 @@ def follow_up(
         values |= {"private": before.private, "transactions": before.transactions}
         if kind == "appointment" and not values.get("starts"):
             raise fail('an appointment needs its time: --from "2026-11-24 10:00" --to "2026-11-24 11:00"')
-        made = opened.create(kind, values, by=acting)
-        opened.follow((before.kind, guid), (kind, made.guid))
+        made = opened.create(kind, values, by=acting, follows=(before.kind, guid))
     except NotFound:
         raise fail(f"no activity {guid}") from None
     except Invalid as error:
@@ -59,7 +58,7 @@ def attachments(
     """List the files of an activity, or save them."""
     from syncd.crm.activities import NotFound
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         found = opened.attachments(guid, viewer=acting)
         for each in found if save is not None else ():

@@ -32,7 +32,7 @@ def test_b1_from_nothing_to_a_first_sync(server: Server, tmp_path: Path) -> None
     assert secret.stat().st_mode & 0o777 == 0o600
     assert "1 created in the CRM" in desk.run("plan").out
     assert "1 created in the CRM" in desk.run("sync").out
-    assert [a["owner"] for a in desk.activities()] == ["dora"]
+    assert [a["owner"] for a in desk.activities(as_="dora")] == ["dora"]
     assert "signed in" in desk.run("check").out
 
 

@@ -1,0 +1,63 @@
+"""The built-in CRM from the command line, without any groupware."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scenarios.conftest import Desk
+from tests.servers.postgres import fresh_database
+
+CONFIG = "version: 1\nstate: state\ncrm: {{connector: builtin, url: '{url}'}}\nprofiles: {{}}\nemployees: []\n"
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """An administrator's folder with a CRM that knows Ann and Bob."""
+    server: Any = None
+    made = Desk(tmp_path, server, database=fresh_database())
+    (tmp_path / "syncd.yaml").write_text(CONFIG.format(url=made.database or "sqlite:///crm.db"))
+    (tmp_path / "employees.csv").write_text("id,name,address\nann,Ann,ann@us.example\nbob,Bob,bob@us.example\n")
+    made.run("crm", "import", "employees", "employees.csv")
+    return made
+
+
+AT = ("--from", "2026-12-01 10:00", "--to", "2026-12-01 11:00", "--zone", "Europe/Berlin")
+
+
+def test_case_p6_a_name_that_is_no_employee_is_refused(desk: Desk) -> None:
+    guid = desk.create("--subject", "Secret", "--private", *AT)
+    for words in (
+        ("list",), ("search", "Secret"), ("show", guid), ("edit", guid, "--subject", "x"), ("delete", guid),
+        ("documents", "appointment", guid), ("follow-up", guid), ("attachments", guid), ("create", "task"),
+    ):  # fmt: skip
+        refused = desk.run("crm", *words, "--as", "groupware", status=2)
+        assert 'no employee "groupware"' in refused.err
+        assert "Secret" not in refused.out + refused.err
+    assert 'no employee "SYSTEM"' in desk.run("crm", "list", SYNCD_EMPLOYEE="SYSTEM", status=2).err
+
+
+def test_case_p6_of_a_private_appointment_others_learn_nothing(desk: Desk) -> None:
+    guid = desk.create("--subject", "Secret", "--private", *AT)
+    task = desk.create("--subject", "After it", "--follows", f"appointment:{guid}", kind="task")
+    for as_ in ("bob", ""):
+        known = desk.run("crm", "documents", "appointment", guid, "--as", as_, SYNCD_EMPLOYEE="", status=2).err
+        other = desk.run("crm", "documents", "appointment", "x", "--as", as_, SYNCD_EMPLOYEE="", status=2).err
+        assert known.replace(guid, "x") == other
+        assert desk.run("crm", "documents", "task", task, "--json", "--as", as_).json["predecessors"] == []
+        follow = desk.run("crm", "follow-up", guid, "--as", as_, status=2)
+        assert follow.err.strip() == f"syncd: no activity {guid}"
+        refused = desk.run("crm", "create", "task", "--follows", f"appointment:{guid}", "--as", as_, status=2)
+        assert f"no appointment '{guid}'" in refused.err
+        assert [a["subject"] for a in desk.activities(as_=as_)] == ["After it"]
+    assert desk.run("crm", "documents", "task", task, "--json").json["predecessors"] == [["appointment", guid]]
+
+
+def test_case_p6_a_private_follow_up_may_be_somebody_elses(desk: Desk) -> None:
+    guid = desk.create("--subject", "Secret", "--private", *AT)
+    task = desk.run("crm", "follow-up", guid, "task", "--subject", "Book a room", "--owner", "bob").out.strip()
+    assert [a["subject"] for a in desk.activities(as_="bob")] == ["Book a room"]
+    assert desk.show(task, as_="bob")["predecessors"] == []
+    assert desk.show(guid)["followers"] == []
