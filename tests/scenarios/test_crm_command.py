@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from syncd.crm.database import Crm
+from syncd.crm.series import recurrence_from, recurrence_text
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
 from tests.scenarios.conftest import Desk
 from tests.servers.postgres import fresh_database
 
+BERLIN = ZoneInfo("Europe/Berlin")
 CONFIG = "version: 1\nstate: state\ncrm: {{connector: builtin, url: '{url}'}}\nprofiles: {{}}\nemployees: []\n"
 
 
@@ -61,3 +70,20 @@ def test_case_p6_a_private_follow_up_may_be_somebody_elses(desk: Desk) -> None:
     assert [a["subject"] for a in desk.activities(as_="bob")] == ["Book a room"]
     assert desk.show(task, as_="bob")["predecessors"] == []
     assert desk.show(guid)["followers"] == []
+
+
+def test_case_l6_l7_a_series_moved_and_renamed_by_command_line_takes_its_occurrences_along(desk: Desk) -> None:
+    """And its zone: who gives a time means it by the clock of the appointment."""
+    one = moment_key(datetime(2026, 12, 1, 10, tzinfo=BERLIN))
+    third = moment_key(datetime(2026, 12, 15, 10, tzinfo=BERLIN))
+    over = MappingProxyType({third: MappingProxyType({"subject": "Team", "location": "Room 9"})})
+    recurrence = recurrence_text(Recurrence("FREQ=WEEKLY;COUNT=4", frozenset(), frozenset({one}), over))
+    with closing(Crm.open(desk.database or f"sqlite:///{desk.folder / 'state' / 'crm.db'}")) as crm:
+        values = {"subject": "Team", "starts": one, "ends": one, "zone": "Europe/Berlin", "recurrence": recurrence}
+        guid = crm.create("appointment", values, by="").guid
+    desk.edit(guid, "--from", "2026-12-01 11:00", "--to", "2026-12-01 12:00", "--subject", "Group")
+    found = desk.show(guid)
+    assert (found["starts"], found["zone"]) == ("20261201T100000Z", "Europe/Berlin")
+    held = recurrence_from(found["recurrence"])
+    assert held.exdates == {"20261201T100000Z"}
+    assert {k: dict(f) for k, f in held.overrides.items()} == {"20261215T100000Z": {"location": "Room 9"}}
