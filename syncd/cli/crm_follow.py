@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -57,14 +58,15 @@ def attachments(
 ) -> None:
     """List the files of an activity, or save them."""
     from syncd.crm.activities import NotFound
+    from syncd.rights import make_folder, new_file
 
     opened = opened_crm(config, acting)
     try:
         found = opened.attachments(guid, viewer=acting)
         for each in found if save is not None else ():
             if each["stored"] and save is not None:
-                save.mkdir(parents=True, exist_ok=True)
-                with (save / f"{each['number']}-{_safe(each['name'])}").open("xb") as file:
+                make_folder(save)
+                with os.fdopen(new_file(save / f"{each['number']}-{_safe(each['name'])}"), "wb") as file:
                     for piece in opened.attachment(guid, each["number"], viewer=acting):
                         file.write(piece)
     except NotFound:

@@ -43,6 +43,8 @@ def check(
             typer.echo(f"{problem.file}:{problem.line}:{problem.column}: warning: {problem.message}")
         if not lost:
             typer.echo(f"{path}: fine")
+    for line in _too_wide(found):
+        typer.echo(f"warning: {line}")
     if offline:
         return
     from syncd.ports import PortError
@@ -59,6 +61,21 @@ def check(
                 typer.echo(f"{pairing.id}: {error}", err=True)
     if bad:
         raise typer.Exit(3)
+
+
+def _too_wide(found: Any) -> list[str]:
+    """What others may read of what syncd keeps."""
+    from syncd.database import file_of
+    from syncd.rights import BESIDE, too_wide
+    from syncd.service.key import key_path
+
+    urls = [found.url(u) for u in (found.settings.store, found.settings.crm.url)]
+    databases = dict.fromkeys(file_of(u) for u in urls if u.startswith("sqlite:///"))
+    files = [f for d in databases for f in (d, *(d.with_name(d.name + more) for more in BESIDE))]
+    secrets = found.folder / "secrets"
+    kept = [*files, key_path(found), *(sorted(secrets.iterdir()) if secrets.is_dir() else ())]
+    folders = dict.fromkeys([found.state, *(d.parent for d in databases), secrets])
+    return list(too_wide(kept, folders))
 
 
 @app.command()

@@ -87,3 +87,33 @@ def test_case_l6_l7_a_series_moved_and_renamed_by_command_line_takes_its_occurre
     held = recurrence_from(found["recurrence"])
     assert held.exdates == {"20261201T100000Z"}
     assert {k: dict(f) for k, f in held.overrides.items()} == {"20261215T100000Z": {"location": "Room 9"}}
+
+
+def test_case_g13_check_says_what_others_may_read(desk: Desk) -> None:
+    assert "warning" not in desk.run("check", "--offline").out
+    state = desk.folder / "state"
+    state.mkdir(exist_ok=True)
+    state.chmod(0o755)
+    files = [state / "syncd.key", *([] if desk.database else [state / "crm.db"])]
+    for file in files:
+        file.touch()
+        file.chmod(0o644)
+    said = desk.run("check", "--offline").out
+    assert f"warning: others may look into {state} (mode 0755): chmod 700 {state}" in said
+    for file in files:
+        assert f"warning: others may read {file} (mode 0644): chmod 600 {file}" in said
+
+
+def test_case_p7_forget_with_another_key_is_refused(desk: Desk) -> None:
+    text = (desk.folder / "syncd.yaml").read_text().replace("profiles: {}", PROFILE).replace("employees: []", ANN)
+    (desk.folder / "syncd.yaml").write_text(text)
+    desk.run("forget", "ann", "--yes")
+    assert desk.run("status", "--json").json["pairings"] == []
+    (desk.folder / "state" / "syncd.key").unlink()
+    for words in (("forget", "ann", "--yes"), ("sync",), ("plan",), ("status",), ("run",)):
+        assert "the key of this store is gone" in desk.run(*words, status=2).err
+    assert not (desk.folder / "state" / "syncd.key").exists()
+
+
+PROFILE = "profiles:\n  cal: {connector: caldav, url: 'http://127.0.0.1:9/'}"
+ANN = "employees:\n  - {id: ann, addresses: ann@us.example, accounts: [{profile: cal, calendar: /ann/}]}"
