@@ -22,7 +22,7 @@ from syncd.crm.belongings import NotFound as NotFound  # what looks for an activ
 from syncd.crm.people import TRANSACTION_TYPES, Party, resolve
 from syncd.model.fields import normal_text
 from syncd.model.files import File, Files
-from syncd.model.people import ANSWERS, Participant, People, normal_address
+from syncd.model.people import ANSWERS, Participant, People, normal_address, normal_domain
 from syncd.model.span import parse_moment
 
 KINDS = ("appointment", "task", "call", "visit", "e-mail", "letter")
@@ -487,6 +487,12 @@ def last_seq(connection: Connection) -> int:
     return int(connection.execute(select(t.counter.c.value).where(t.counter.c.name == "seq")).scalar() or 0)
 
 
+def _as_kept(word: str) -> str:
+    """A word as it stands in an address, if it is one or the end of one."""
+    local, at, domain = word.rpartition("@")
+    return f"{local}{at}{normal_domain(domain)}" if at or "." in word else word
+
+
 def search(
     connection: Connection,
     viewer: Viewer,
@@ -508,7 +514,8 @@ def search(
     statement = statement.order_by(func.coalesce(func.nullif(a.starts, ""), a.due), a.guid).limit(limit)
     for word in normal_text(text).split():
         pattern = f"%{word.replace('%', '').replace('_', '')}%"
-        people = select(p.activity).where(or_(p.address.ilike(pattern), p.name.ilike(pattern)))
+        spelt = f"%{_as_kept(word).replace('%', '').replace('_', '')}%"
+        people = select(p.activity).where(or_(p.address.ilike(pattern), p.address.ilike(spelt), p.name.ilike(pattern)))
         accounts = select(t.account.c.id).where(t.account.c.name.ilike(pattern))
         statement = statement.where(
             or_(
@@ -526,6 +533,7 @@ def search(
         if value:
             statement = statement.where(column == value)
     if address:
+        address = normal_address(address)
         mine = select(p.activity).where(p.address == address)
         owned = select(t.employee.c.id).where(t.employee.c.address == address)
         statement = statement.where(or_(a.guid.in_(mine), a.owner.in_(owned)))

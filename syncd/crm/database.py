@@ -26,7 +26,7 @@ from syncd.database import connected, open_engine, prepare
 from syncd.model.people import normal_address
 
 #: The newest revision under migrations/versions.
-HEAD = "0002"
+HEAD = "0003"
 
 #: The standard profile (facts: SAP CRM §1); a company may change it with `set_statuses`.
 STATUSES = (

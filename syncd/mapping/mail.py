@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from syncd.mapping.strict import Strict
+from syncd.model.people import normal_address, normal_domain
 
 #: Kinds of mail, as headers, flags and the CRM show them (facts: mail).
 Trait = Literal[
@@ -38,10 +39,11 @@ def _pattern(value: str) -> str:
 
 
 def _party(value: str) -> str:
-    text = value.strip().casefold().removeprefix("@")
-    if not text or " " in text or "." not in text.rpartition("@")[2]:
+    text = value.strip().removeprefix("@")
+    made = normal_address(text) if "@" in text else normal_domain(text)
+    if not made or " " in made or "." not in made.rpartition("@")[2]:
         raise ValueError("an e-mail address, or a domain such as example.com")
-    return text
+    return made
 
 
 Reference = Annotated[str, AfterValidator(_pattern)]
