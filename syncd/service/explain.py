@@ -8,6 +8,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import crm_view, in_scope, within
 from syncd.engine.mailroom import for_mail
 from syncd.engine.pairing import Moment, Pairing
+from syncd.mapping.mail import passed_over
 from syncd.model.record import Record
 from syncd.ports import PortError, Rejected
 from syncd.privacy import admit
@@ -115,7 +116,7 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
             continue
         elif admit(found, pairing.lens.mapping.privacy).verdict == "withheld":
             why = "private: nothing of it crosses"
-        elif kinds := sorted(found.traits & set(pairing.lens.mapping.mail.never)):
+        elif kinds := sorted(found.traits & passed_over(pairing.lens.mapping.mail, pairing.lens.mapping.activity)):
             why = f"not the CRM's business, as the mapping says: {', '.join(kinds)}"
         else:
             why = "not taken: outside the window, or the mapping's conditions leave it out"
