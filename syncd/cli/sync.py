@@ -20,7 +20,9 @@ def _now() -> datetime:
 @app.command()
 def check(
     config: ConfigOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Read the files only; sign in nowhere.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline/--live", help="Read the files only and sign in nowhere, or (as ever) everywhere.")
+    ] = False,
     schema: Annotated[
         Path | None, typer.Option(help="Write the mappings' JSON Schema for editors to this file.")
     ] = None,
@@ -47,7 +49,7 @@ def check(
         typer.echo(f"warning: {line}")
     if offline:
         return
-    from syncd.ports import PortError
+    from syncd.ports import Naming, PortError
 
     bad = 0
     with house(config) as opened:
@@ -56,6 +58,9 @@ def check(
                 next(iter(pairing.replica.changes("")), None)
                 what = {"message": "mailbox", "todo": "task list"}.get(pairing.lens.mapping.item, "calendar")
                 typer.echo(f"{pairing.id}: signed in, {what} is there")
+                missing = pairing.replica.unmatched() if isinstance(pairing.replica, Naming) else ()
+                if missing:
+                    typer.echo(f"{pairing.id}: warning: no folder is called {', '.join(missing)}")
             except PortError as error:
                 bad += 1
                 typer.echo(f"{pairing.id}: {error}", err=True)
