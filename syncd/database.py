@@ -6,12 +6,14 @@ Knows nothing of what stands in the tables.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, inspect, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
+
+from syncd.rights import make_file, make_folder
 
 
 class StoreFault(Exception):
@@ -19,15 +21,18 @@ class StoreFault(Exception):
 
 
 def open_engine(url: str) -> Engine:
-    """An engine for the URL; an SQLite file's folder is made. ``sqlite://`` is one in memory."""
+    """An engine for the URL; an SQLite file and its folder are made, for their owner alone. ``sqlite://`` is
+    one in memory. Raises StoreFault."""
     if url == "sqlite://":
         engine = create_engine(url, poolclass=StaticPool, connect_args={"check_same_thread": False})
     elif url.startswith("sqlite:///"):
-        folder = Path(url.removeprefix("sqlite:///").partition("?")[0]).parent
+        path = file_of(url)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         except OSError as error:
-            raise StoreFault(f"the database's folder cannot be made ({error.strerror}): {folder}") from None
+            raise StoreFault(f"the database's folder cannot be made ({error.strerror}): {path.parent}") from None
+        with suppress(OSError):  # SQLite says what is wrong with it
+            make_file(path)
         wait = {} if "timeout=" in url else {"timeout": 30.0}
         engine = create_engine(url, connect_args=wait)
     else:
@@ -35,6 +40,11 @@ def open_engine(url: str) -> Engine:
     if url.startswith("sqlite"):
         _prepare_sqlite(engine)
     return engine
+
+
+def file_of(url: str) -> Path:
+    """The file of an SQLite URL."""
+    return Path(url.removeprefix("sqlite:///").partition("?")[0])
 
 
 def _server_engine(url: str) -> Engine:

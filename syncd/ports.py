@@ -250,6 +250,14 @@ class Marking(Protocol):
         over. Raises Transient, AuthFailed, Rejected (the server takes no such mark)."""
 
 
+@runtime_checkable
+class Naming(Protocol):
+    """A replica in which the configuration names folders."""
+
+    def unmatched(self) -> Sequence[str]:
+        """The names that are no folder's. Raises Transient, AuthFailed."""
+
+
 @dataclass(frozen=True)
 class Correspondent:
     """Whom the CRM knows by an address."""

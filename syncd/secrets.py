@@ -8,6 +8,9 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from uuid import uuid4
+
+from syncd.rights import make_folder, new_file
 
 SERVICE = "syncd"
 PLACES = ("keyring", "file", "credential", "env")
@@ -89,9 +92,9 @@ def keep(name: str, secret: str, folder: Path, *, place: str = "") -> str:
             raise SecretFault(f"the keyring does not take it ({type(error).__name__}): try --in file") from None
         return f"keyring:{name}"
     path = _file(name, folder)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(path.parent)
     path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+    with os.fdopen(new_file(path), "w", encoding="utf-8") as file:
         file.write(secret + "\n")
     return f"file:{path.relative_to(folder)}"
 
@@ -126,14 +129,42 @@ def remove(name: str, folder: Path) -> bool:
     return True
 
 
-def digest_key(path: Path) -> bytes:
-    """The key of the store's digests: made at the first use, mode 0600, beside the store and never
-    in it. Raises SecretFault."""
+#: Octets of the key of the store's digests.
+KEY = 32
+
+
+def read_key(path: Path) -> bytes | None:
+    """The key in the file; None where there is no file. Raises SecretFault."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(os.urandom(32).hex() + "\n")
+        return None
     try:
-        return bytes.fromhex(_read(path, f"file:{path}", strict=True))
+        found = bytes.fromhex(_read(path, f"file:{path}", strict=True))
     except ValueError:
-        raise SecretFault(f"file:{path}: this is no key of syncd") from None
+        found = b""
+    if len(found) != KEY:
+        raise SecretFault(f"file:{path}: this is no key of syncd")
+    return found
+
+
+def make_key(path: Path) -> bytes:
+    """A new key, kept in that file, mode 0600; the one that is there, when another syncd was a moment earlier.
+    The file is there whole or not at all. Raises SecretFault."""
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        make_folder(path.parent)
+        with os.fdopen(new_file(beside), "w", encoding="ascii") as file:
+            file.write(os.urandom(KEY).hex() + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(beside, path)
+        except FileExistsError:
+            pass
+        except OSError:  # a file system without links
+            beside.rename(path)
+        beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise SecretFault(f"file:{path}: {error.strerror}") from None
+    made = read_key(path)
+    assert made is not None
+    return made

@@ -18,7 +18,7 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, Field, field_validator
 
 from syncd.mapping.loader import load, locate
-from syncd.mapping.mail import Party
+from syncd.mapping.mail import Mail, Party, faults
 from syncd.mapping.strict import Strict
 from syncd.model.people import normal_address
 from syncd.outlook.hosts import ONLINE_MESSAGE, online
@@ -344,11 +344,13 @@ def load_configuration(path: Path) -> Configuration:
     def fault(where: tuple[str | int, ...], message: str) -> None:
         problems.append(Problem(str(path), *position(where), message))
 
+    mails: dict[str, Mail] = {}
     for name, profile in settings.profiles.items():
         for key, message in _unfit(profile):
             fault(("profiles", name, key), message)
         try:
             lens = load(locate(profile.mapping, path.resolve().parent))
+            mails[name] = lens.mapping.mail
             if lens.mapping.item not in ITEMS.get(profile.connector, (lens.mapping.item,)):
                 fault(("profiles", name, "mapping"), f'a {profile.connector} server has no items "{lens.mapping.item}"')
         except FileNotFoundError as error:
@@ -372,6 +374,10 @@ def load_configuration(path: Path) -> Configuration:
             if name in names:
                 fault((*where, "name"), f'a second account "{name}": give each a name of its own')
             names.add(name)
+            own = account.mail
+            if account.profile in mails:
+                for _, message in faults(mails[account.profile], own.exclude_keywords, own.exclude_folders):
+                    fault((*where, "mail"), message)
     if problems:
         raise BadDocument(problems)
     return Configuration(path, settings)

@@ -17,8 +17,9 @@ from sqlalchemy import select
 from connectors.builtin.convert import columns_of, fields_of
 from syncd.crm import activities, people
 from syncd.crm import tables as t
+from syncd.crm.access import SYSTEM
 from syncd.crm.activities import Activity, Conflict, Duplicate, Invalid, New, NotFound
-from syncd.crm.database import SYSTEM, Crm
+from syncd.crm.database import Crm
 from syncd.database import StoreFault
 from syncd.model.fields import ACTIVITY_FIELDS, Fields, Limit, kind_of
 from syncd.model.people import normal_address
@@ -73,10 +74,12 @@ class BuiltinCrm:
         while True:
             self._requests += 1
             with _port_errors(), self.crm.reading() as connection:
-                found = activities.feed(connection, since, PAGE, listing=not cursor)
-                known = activities.load(connection, [g for _, g, gone in found if not gone])
+                found = activities.feed(connection, since, PAGE, SYSTEM, listing=not cursor)
+                known = activities.load(connection, [g for _, g, gone in found if not gone], SYSTEM)
             last = len(found) < PAGE
-            since = max(end, found[-1][0] if found else 0) if last else found[-1][0]
+            since = max(since, found[-1][0] if found else 0)
+            if last:  # a listing names no deletions: what went while it was read is told from its beginning on
+                since = max(end, since) if cursor else end
             page = [Change(g, gone=True) if gone else _change(known[g]) for _, g, gone in found if gone or g in known]
             yield Page(page, str(since), last and not cursor)
             if last:
@@ -85,7 +88,7 @@ class BuiltinCrm:
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
         self._requests += 1
         with _port_errors():
-            found = self.crm.many(refs)
+            found = self.crm.many(refs, viewer=SYSTEM)
         return {ref: record_of(found[ref]) if ref in found else Gone("not there") for ref in refs}
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
@@ -113,7 +116,7 @@ class BuiltinCrm:
                 if c.owner in owners:
                     values["owner"] = owners[c.owner]
                 several.append(New(c.kind, values, c.key))
-            found = self.crm.create_all(several, by=SYSTEM)
+            found = self.crm.create_all(several)
         return [Written(x, "1") if isinstance(x, str) else _said(x) for x in found]
 
     def _refused(self, fields: Fields) -> PortError | None:
@@ -140,7 +143,7 @@ class BuiltinCrm:
         self._requests += 1
         with _port_errors(), self.crm.reading() as connection:
             guid = connection.execute(select(t.activity.c.guid).where(t.activity.c.key == key)).scalar()
-            found = activities.load(connection, [guid]) if guid else {}
+            found = activities.load(connection, [guid], SYSTEM) if guid else {}
         return record_of(found[guid]) if guid in found else None
 
     # -- what a CRM adds ----------------------------------------------------------------------------------
@@ -152,7 +155,7 @@ class BuiltinCrm:
             for r in records
         ]
         with _port_errors(), self.crm.reading() as connection:
-            return [[record_of(x) for x in found] for found in activities.alike(connection, several, owner)]
+            return [[record_of(x) for x in found] for found in activities.alike(connection, several, owner, SYSTEM)]
 
     def known(self, addresses: Iterable[str]) -> Mapping[str, str]:
         with _port_errors():
@@ -195,7 +198,7 @@ class BuiltinCrm:
     def remember(self, ref: str, lines: Mapping[str, str], key: str) -> None:
         self._requests += 1
         with _port_errors(), self.crm.writing() as connection:
-            if ref in activities.load(connection, [ref]):
+            if ref in activities.load(connection, [ref], SYSTEM):
                 at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
                 activities.remember(connection, ref, lines, by=SYSTEM, at=at, key=key)
 
@@ -204,8 +207,7 @@ class BuiltinCrm:
             self.delete(record)
             return None
         self._requests += 1
-        usual = ("status", "time", "direction")
-        values = columns_of({n: kept.get(n, kind_of(n).empty) for n in record.fields if n not in usual})
+        values = columns_of(_left(record.fields, kept))
         if "time" in record.fields and "time" not in kept:
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}
@@ -214,6 +216,15 @@ class BuiltinCrm:
             made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=int(record.version), at=at)
             activities.erase_history(connection, record.ref)
         return Written(made.guid, str(made.version))
+
+
+def _left(fields: Fields, kept: Fields) -> dict[str, Any]:
+    """Field -> what a redaction writes: as kept, else nothing. A status and a direction are no content and
+    stay; a series whose time may not stay is none, as its dates tell of it."""
+    made = {n: kept.get(n, kind_of(n).empty) for n in fields if n in kept or n not in ("status", "time", "direction")}
+    if "time" not in kept and "recurrence" in made:
+        made["recurrence"] = kind_of("recurrence").empty
+    return made
 
 
 def _said(error: Exception) -> PortError:

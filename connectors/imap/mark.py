@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from connectors.imap.session import Session
-from syncd.mail.folders import plain_name
+from syncd.mail.folders import plain_names
 from syncd.mail.headers import read_headers
 from syncd.ports import Rejected
 
@@ -51,9 +51,12 @@ def _keyword(session: Session, uids: Sequence[int], keyword: str, logged: bool) 
 def _target(session: Session, wanted: str) -> str:
     """The folder's name on the server; it is made where there is none."""
     listed, _ = session.listed()
-    name = next((n for _, d, n in listed if plain_name(n, d).casefold() == wanted.casefold()), "")
+    prefixes = session.prefixes(listed)
+    asked = wanted.casefold()
+    known = [(n, [p.casefold() for p in plain_names(n, d, prefixes)]) for _, d, n in listed]
+    name = next((n for at in (0, 1) for n, plain in known if asked in plain[at : at + 1]), "")
     if not name:
-        name = wanted.replace("/", next((d for _, d, _ in listed if d), "/"))
+        name = next(iter(prefixes), "") + wanted.replace("/", next((d for _, d, _ in listed if d), "/"))
         with session.talking() as client:
             session.requests += 1
             client.create_folder(name)

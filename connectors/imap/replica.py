@@ -28,7 +28,7 @@ from connectors.imap.session import Session, as_set, runs
 from connectors.imap.watch import WATCHER
 from connectors.imap.write import message_of
 from syncd.mail.choice import Choice
-from syncd.mail.folders import Folder, chosen, plain_name
+from syncd.mail.folders import Folder, chosen, unmatched
 from syncd.mail.headers import own_id
 from syncd.mail.structure import Part, attachments, invitation, texts
 from syncd.mail.text import MOST_TEXT, calendar_uid, undone
@@ -107,13 +107,17 @@ class ImapReplica:
             if not left_alone:
                 raise
             listed, states = self.session.listed()  # the server had ended the connection
-        found = chosen(listed, self.choice.folders, self.choice.excluded)
-        delimiters = {name: delimiter for _, delimiter, name in listed}
-        self._names = {f.name: (plain_name(f.name, delimiters[f.name]), f.excluded) for f in found}
+        found = chosen(listed, self.choice.folders, self.choice.excluded, self.session.prefixes(listed))
+        self._names = {f.name: (f.plain, f.excluded) for f in found}
         self._sent = next((f.name for f in chosen(listed, ("\\Sent",), ())), "")
         missing = [f.name for f in found if f.name not in states]
         states |= self.session.status(missing)
         return [f for f in found if "UIDVALIDITY" in states.get(f.name, {})], states
+
+    def unmatched(self) -> Sequence[str]:
+        """See `syncd.ports.Naming`."""
+        listed, _ = self.session.listed()
+        return unmatched(listed, self.choice.named, self.session.prefixes(listed))
 
     # -- reading -----------------------------------------------------------------------------------------------
 

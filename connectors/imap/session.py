@@ -34,6 +34,7 @@ class Session:
     qresync: bool = False
     _keywords: frozenset[str] = frozenset()
     _validity: int = 0
+    _prefixes: tuple[str, ...] | None = None
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     # -- the connection ------------------------------------------------------------------------------------
@@ -191,6 +192,26 @@ class Session:
             pairs = zip(items[::2], items[1::2], strict=False)
             states[_name(name)] = {k.decode().upper(): int(v) for k, v in pairs}
         return folders, states
+
+    def prefixes(self, listed: Sequence[tuple[frozenset[str], str, str]]) -> tuple[str, ...]:
+        """What the server puts before the names of one's own folders (NAMESPACE, RFC 2342), such as ``INBOX.``;
+        asked once, and only where one of the listed names has more than one part."""
+        if self._prefixes is None and any(d and d in name for _, d, name in listed):
+            with self.talking() as client:
+                if not client.has_capability("NAMESPACE"):
+                    self._prefixes = ()
+                else:
+                    self.requests += 1
+                    kind, data = client._imap.namespace()
+                    self._prefixes = _personal(data) if kind == "OK" else ()
+        return self._prefixes or ()
+
+
+def _personal(data: Sequence[Any]) -> tuple[str, ...]:
+    """The prefixes of the personal namespaces; each may have extensions behind its delimiter (RFC 2342 §6)."""
+    found = parse_response([d for d in data if d is not None])
+    own = found[0] if found and isinstance(found[0], tuple) else ()
+    return tuple(_name(entry[0]) for entry in own if isinstance(entry, tuple) and entry and entry[0])
 
 
 #: As servers repeat the list of header fields in each answer: read piece by piece it takes longer than all else.

@@ -21,16 +21,22 @@ Transactions = Annotated[
 ]
 
 
-def opened_crm(config: Path | None) -> Any:
-    """The CRM of the configuration."""
+def opened_crm(config: Path | None, acting: str = "") -> Any:
+    """The CRM of the configuration; whoever acts must be one of its employees."""
     from syncd.crm.database import Crm
     from syncd.database import StoreFault
+    from syncd.strict_yaml import nearest
 
     found = configuration(config)
     try:
-        return Crm.open(found.url(found.settings.crm.url))
+        opened = Crm.open(found.url(found.settings.crm.url))
+        known = [row["id"] for row in opened.listing("employees")] if acting else []
     except StoreFault as error:
         raise fail(str(error)) from None
+    if acting and acting not in known:
+        opened.close()
+        raise fail(f'no employee "{acting}"{nearest(acting, known)}: syncd crm people employees lists them')
+    return opened
 
 
 def _moment(text: str, zone: str, *, end: bool = False) -> str:
@@ -120,22 +126,16 @@ def create(
         "private": private, "category": category or None, "account": account, "contact": contact,
         "transaction": transaction or None,
     }  # fmt: skip
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     values = values_of(zone, participant, given)
     values.setdefault("owner", acting or None)
     if values.get("starts") and not values.get("ends"):
         values["ends"] = _moment(starts, zone, end=True) if starts and len(starts) == 10 else values["starts"]
     if kind == "appointment" and not values.get("starts"):
         raise fail('an appointment needs its time: --from "2026-11-24 10:00" --to "2026-11-24 11:00"')
+    type_, _, id_ = follows.partition(":")
     try:
-        made = opened.create(kind, values, by=acting)
-        if follows:
-            type_, _, id_ = follows.partition(":")
-            try:
-                opened.follow((type_, id_), (kind, made.guid))
-            except Invalid:
-                opened.delete(made.guid, by=acting)
-                raise
+        made = opened.create(kind, values, by=acting, follows=(type_, id_) if follows else None)
     except Invalid as error:
         raise fail(str(error)) from None
     finally:
@@ -152,7 +152,7 @@ def edit(
     starts: Annotated[str | None, typer.Option("--from")] = None,
     ends: Annotated[str | None, typer.Option("--to")] = None,
     due: Text = None,
-    zone: Annotated[str, typer.Option(help="The times' zone.")] = "UTC",
+    zone: Annotated[str, typer.Option(help="The times' zone; the activity's own if left out.")] = "",
     location: Text = None,
     notes: Text = None,
     status: Text = None,
@@ -177,8 +177,9 @@ def edit(
         "private": private, "category": category or None, "account": account, "contact": contact,
         "transaction": transaction or None,
     }  # fmt: skip
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
+        zone = zone or opened.get(guid, viewer=acting).zone or "UTC"
         made = opened.edit(guid, values_of(zone, participant or None, given), by=acting, expected=version)
     except NotFound:
         raise fail(f"no activity {guid}") from None
@@ -196,7 +197,7 @@ def delete(guid: str, config: ConfigOption = None, acting: As = "") -> None:
     """Delete an activity."""
     from syncd.crm.activities import NotFound
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         opened.delete(guid, by=acting)
     except NotFound:
@@ -211,11 +212,11 @@ def show(guid: str, config: ConfigOption = None, acting: As = "", json: JsonOpti
     """Show an activity with its history and document history."""
     from syncd.crm.activities import NotFound
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         found = opened.get(guid, viewer=acting)
         past = opened.history(guid, viewer=acting)
-        documents = opened.documents(found.kind, guid)
+        documents = opened.documents(found.kind, guid, viewer=acting)
     except NotFound:
         raise fail(f"no activity {guid}") from None
     finally:
@@ -260,7 +261,7 @@ def search(text: str, config: ConfigOption = None, acting: As = "", json: JsonOp
 
 
 def _print(config: Path | None, json: bool, **criteria: Any) -> None:
-    opened = opened_crm(config)
+    opened = opened_crm(config, criteria["viewer"])
     found = opened.search(**criteria)
     opened.close()
     if json:
@@ -300,12 +301,19 @@ def documents(
     ],
     id_: Annotated[str, typer.Argument(metavar="ID")],
     config: ConfigOption = None,
+    acting: As = "",
     json: JsonOption = False,
 ) -> None:
     """Show the document history of a transaction or activity: what it came of, what came of it."""
-    opened = opened_crm(config)
-    found = opened.documents(type_, id_)
-    opened.close()
+    from syncd.crm.activities import NotFound
+
+    opened = opened_crm(config, acting)
+    try:
+        found = opened.documents(type_, id_, viewer=acting)
+    except NotFound:
+        raise fail(f"no {type_} {id_}") from None
+    finally:
+        opened.close()
     if json:
         print_json({"version": 1, **found})
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -28,7 +29,7 @@ def follow_up(
     """Make an activity that follows this one: same account, contact and transactions, and both show it."""
     from syncd.crm.activities import Invalid, NotFound
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         before = opened.get(guid, viewer=acting)
         given = {"subject": subject or before.subject, "due": due, "starts": starts, "ends": ends}
@@ -37,8 +38,7 @@ def follow_up(
         values |= {"private": before.private, "transactions": before.transactions}
         if kind == "appointment" and not values.get("starts"):
             raise fail('an appointment needs its time: --from "2026-11-24 10:00" --to "2026-11-24 11:00"')
-        made = opened.create(kind, values, by=acting)
-        opened.follow((before.kind, guid), (kind, made.guid))
+        made = opened.create(kind, values, by=acting, follows=(before.kind, guid))
     except NotFound:
         raise fail(f"no activity {guid}") from None
     except Invalid as error:
@@ -58,14 +58,15 @@ def attachments(
 ) -> None:
     """List the files of an activity, or save them."""
     from syncd.crm.activities import NotFound
+    from syncd.rights import make_folder, new_file
 
-    opened = opened_crm(config)
+    opened = opened_crm(config, acting)
     try:
         found = opened.attachments(guid, viewer=acting)
         for each in found if save is not None else ():
             if each["stored"] and save is not None:
-                save.mkdir(parents=True, exist_ok=True)
-                with (save / f"{each['number']}-{_safe(each['name'])}").open("xb") as file:
+                make_folder(save)
+                with os.fdopen(new_file(save / f"{each['number']}-{_safe(each['name'])}"), "wb") as file:
                     for piece in opened.attachment(guid, each["number"], viewer=acting):
                         file.write(piece)
     except NotFound:

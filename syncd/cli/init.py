@@ -64,9 +64,11 @@ def init(
     address = _address(address, username)
     name = name or typer.prompt("The employee's name", default=address.split("@")[0])
     zone = zone or typer.prompt("Time zone", default=_local_zone())
+    from syncd.rights import make_folder, narrow_if_empty
     from syncd.secrets import SecretFault, keep
 
-    config.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(config.resolve().parent)
+    narrow_if_empty(config.resolve().parent)
     try:
         reference = keep(f"{username}@{_host(url)}", password, config.resolve().parent, place=secret_in)
     except SecretFault as error:

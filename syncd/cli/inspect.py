@@ -158,10 +158,11 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove every trace of an employee from the store; later passes leave the person alone."""
-    from syncd.secrets import digest_key
-    from syncd.service.assemble import forgotten_mark, key_path, pairing_id
+    from syncd.database import StoreFault
+    from syncd.secrets import SecretFault
+    from syncd.service.assemble import forgotten_mark, pairing_id
     from syncd.service.forget import forget_employee
-    from syncd.store import Store
+    from syncd.service.key import open_store
 
     found = configuration(config)
     entry = next((e for e in found.settings.employees if e.id == employee), None)
@@ -169,8 +170,10 @@ def forget(
         raise fail(f"no employee is called {employee}")
     if not yes and not typer.confirm(f"Remove every trace of {employee} from the store?"):
         raise typer.Exit(2)
-    key = digest_key(key_path(found))
-    store = Store.open(found.url(found.settings.store))
+    try:
+        store, key = open_store(found)
+    except (SecretFault, StoreFault) as error:
+        raise fail(str(error)) from None
     pairings = [pairing_id(employee, a) for a in entry.accounts]
     count = forget_employee(store, pairings, "crm", forgotten_mark(key, employee))
     store.close()

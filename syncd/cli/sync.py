@@ -20,7 +20,9 @@ def _now() -> datetime:
 @app.command()
 def check(
     config: ConfigOption = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Read the files only; sign in nowhere.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline/--live", help="Read the files only and sign in nowhere, or (as ever) everywhere.")
+    ] = False,
     schema: Annotated[
         Path | None, typer.Option(help="Write the mappings' JSON Schema for editors to this file.")
     ] = None,
@@ -66,9 +68,11 @@ def check(
             typer.echo(f"{problem.file}:{problem.line}:{problem.column}: warning: {problem.message}")
         if not lost:
             typer.echo(f"{path}: fine")
+    for line in _too_wide(found):
+        typer.echo(f"warning: {line}")
     if offline:
         return
-    from syncd.ports import PortError
+    from syncd.ports import Naming, PortError
 
     bad = 0
     with house(config) as opened:
@@ -77,6 +81,9 @@ def check(
                 next(iter(pairing.replica.changes("")), None)
                 what = {"message": "mailbox", "todo": "task list"}.get(pairing.lens.mapping.item, "calendar")
                 typer.echo(f"{pairing.id}: signed in, {what} is there")
+                missing = pairing.replica.unmatched() if isinstance(pairing.replica, Naming) else ()
+                if missing:
+                    typer.echo(f"{pairing.id}: warning: no folder is called {', '.join(missing)}")
             except PortError as error:
                 bad += 1
                 typer.echo(f"{pairing.id}: {error}", err=True)
@@ -86,6 +93,21 @@ def check(
             bad += say_telling(opened)
     if bad:
         raise typer.Exit(3)
+
+
+def _too_wide(found: Any) -> list[str]:
+    """What others may read of what syncd keeps."""
+    from syncd.database import file_of
+    from syncd.rights import BESIDE, too_wide
+    from syncd.service.key import key_path
+
+    urls = [found.url(u) for u in (found.settings.store, found.settings.crm.url)]
+    databases = dict.fromkeys(file_of(u) for u in urls if u.startswith("sqlite:///"))
+    files = [f for d in databases for f in (d, *(d.with_name(d.name + more) for more in BESIDE))]
+    secrets = found.folder / "secrets"
+    kept = [*files, key_path(found), *(sorted(secrets.iterdir()) if secrets.is_dir() else ())]
+    folders = dict.fromkeys([found.state, *(d.parent for d in databases), secrets])
+    return list(too_wide(kept, folders))
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """Activities: appointments, tasks and interaction logs, with versions, history and a change feed.
 
-Functions on an open connection, so that several can be one transaction. Times are text as
-`syncd.model.span.moment_key` writes it.
+Functions on an open connection, so that several can be one transaction; whoever calls them says as
+whom (`syncd.crm.access`). Times are text as `syncd.model.span.moment_key` writes it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, exists, func, insert, literal, or_, select, true, union_all, update
 from sqlalchemy import delete as sql_delete
-from sqlalchemy.engine import RowMapping
 
-from syncd.crm import belongings
+from syncd.crm import belongings, series
 from syncd.crm import tables as t
+from syncd.crm.access import System, Viewer, owns, visible, visible_to_address
 from syncd.crm.belongings import NotFound as NotFound  # what looks for an activity looks here for the error
 from syncd.crm.people import TRANSACTION_TYPES, Party, resolve
 from syncd.model.fields import normal_text
 from syncd.model.files import File, Files
-from syncd.model.people import ANSWERS, Participant, People, normal_address
+from syncd.model.people import ANSWERS, Participant, People, normal_address, normal_domain
 from syncd.model.span import parse_moment
 
 KINDS = ("appointment", "task", "call", "visit", "e-mail", "letter")
@@ -106,23 +106,35 @@ class Activity:
     seq: int
 
 
-def _activity(row: RowMapping, people: People, transactions: Iterable[str], files: Iterable[File]) -> Activity:
+def _activity(row: Mapping[str, Any], people: People, transactions: Iterable[str], files: Iterable[File]) -> Activity:
     values = {name: row[name] for name in Activity.__dataclass_fields__ if name in row}
     values["categories"] = tuple(json.loads(row["categories"]))
     values["owner_address"] = row["owner_address"] or ""
-    return Activity(**values, participants=people, transactions=tuple(sorted(transactions)), attachments=Files(files))
+    values |= {"participants": people, "transactions": tuple(sorted(transactions)), "attachments": Files(files)}
+    return Activity(**values)
 
 
-def load(connection: Connection, guids: Sequence[str]) -> dict[str, Activity]:
-    """GUID -> activity, for those that are there."""
+def load(connection: Connection, guids: Sequence[str], viewer: Viewer) -> dict[str, Activity]:
+    """GUID -> activity, for those that there are for the viewer."""
+    return _loaded(connection, guids, viewer, visible(viewer))
+
+
+def _loaded(
+    connection: Connection, guids: Sequence[str], viewer: Viewer, which: ColumnElement[bool]
+) -> dict[str, Activity]:
+    """As `load`, of those for which the condition holds; in each, what is its owner's alone is left out."""
     joined = t.activity.outerjoin(t.employee, t.activity.c.owner == t.employee.c.id)
     columns = [*t.activity.c, t.employee.c.address.label("owner_address")]
-    statement = select(*columns).select_from(joined).where(t.activity.c.guid.in_(guids))
-    rows = connection.execute(statement).mappings().all()
+    statement = select(*columns).select_from(joined).where(t.activity.c.guid.in_(guids), which)
+    rows = [dict(r) for r in connection.execute(statement).mappings()]
+    there = [r["guid"] for r in rows]
     people: dict[str, list[Participant]] = {}
-    found = connection.execute(select(t.participant).where(t.participant.c.activity.in_(guids))).mappings()
+    found = connection.execute(select(t.participant).where(t.participant.c.activity.in_(there))).mappings()
     for p in found:
         people.setdefault(p["activity"], []).append(Participant(p["address"], p["name"], p["answer"], p["role"]))
+    for row in rows:
+        if row["recurrence"] and not owns(viewer, row):
+            row["recurrence"] = series.for_others(row["recurrence"])
     mails = [r["guid"] for r in rows if r["kind"] not in ("appointment", "task")]
     transactions, files = belongings.predecessors(connection, mails), belongings.files(connection, mails)
     return {
@@ -186,6 +198,10 @@ def checked(known: Lists, kind: str, values: Mapping[str, Any]) -> dict[str, Any
                 parse_moment(made[name])
             except ValueError:
                 raise Invalid(f"{name} is no date or time") from None
+    try:
+        series.recurrence_from(made.get("recurrence", ""))
+    except ValueError:
+        raise Invalid("recurrence is none that the CRM has written") from None
     if made.get("starts") and made.get("ends") and made["ends"] < made["starts"]:
         raise Invalid("the end lies before the start")
     for name, ids in known.ids.items():
@@ -211,7 +227,7 @@ class New:
     key: str | None = None
 
 
-def create_all(connection: Connection, several: Sequence[New], *, by: str, at: str) -> list[str | Duplicate | Invalid]:
+def create_all(connection: Connection, several: Sequence[New], *, at: str) -> list[str | Duplicate | Invalid]:
     """New activities in their order: each one's GUID, or why it was not made.
 
     Raises IntegrityError when somebody takes one of the keys at the same moment.
@@ -293,26 +309,35 @@ def _set_people(connection: Connection, guid: str, people: Iterable[str] | Peopl
 
 
 def edit(
-    connection: Connection, guid: str, values: Mapping[str, Any], *, by: str, expected: int | None, at: str
+    connection: Connection, guid: str, values: Mapping[str, Any], *, by: Viewer, expected: int | None, at: str
 ) -> Activity:
-    """Changes fields and keeps what stood there in the history."""
-    old = load(connection, [guid]).get(guid)
+    """Changes fields and keeps what stood there in the history; what the values do not say of a series'
+    recurrence follows (`series.followed`). Raises NotFound, Conflict, Invalid."""
+    old = load(connection, [guid], by).get(guid)
     if old is None:
         raise NotFound(guid)
     if expected is not None and old.version != expected:
         raise Conflict(guid)
+    held = str(connection.execute(select(t.activity.c.recurrence).where(t.activity.c.guid == guid)).scalar() or "")
     made = checked(lists(connection, [values]), old.kind, values)
     if ("starts" in made or "ends" in made) and made.get("ends", old.ends) < made.get("starts", old.starts):
         raise Invalid("the end lies before the start")
-    for name in values:
+    if made.get("owner", old.owner) != old.owner and not owns(by, vars(old)) and _hides(connection, guid, held):
+        raise Invalid("part of it is its owner's alone: only the owner can give it to somebody else")
+    for name in sorted(values, key=lambda n: n == "private"):  # last: what stands before it was private too
         before = getattr(old, name, None)
         text = ", ".join(f"{a} ({p.answer})" for a, p in before.items()) if isinstance(before, People) else before
         text = ", ".join(before) if isinstance(before, tuple) else text
         text = ", ".join(f.name for f in before) if isinstance(before, Files) else text
+        text = held if name == "recurrence" else text
         same = before == values[name] or (isinstance(before, tuple) and set(before) == set(values[name]))
         if same or text in (None, "", False, 0):
             continue
         remember(connection, guid, {name: str(text)}, by=by, at=at, key=None)
+    if "recurrence" in made:
+        made["recurrence"] = made["recurrence"] if owns(by, vars(old)) else series.with_hidden(made["recurrence"], held)
+    elif held:
+        made["recurrence"] = series.followed(held, _of_series(vars(old)), _of_series({**vars(old), **values}))
     stamp = {"version": old.version + 1, "changed": at, "seq": next_seq(connection)}
     still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
     if connection.execute(update(t.activity).where(still).values(**made, **stamp)).rowcount == 0:
@@ -323,40 +348,79 @@ def edit(
         belongings.set_transactions(connection, [(guid, old.kind, values["transactions"])])
     if "attachments" in values:
         belongings.set_files(connection, [(guid, values["attachments"])])
-    return load(connection, [guid])[guid]
+    return _loaded(connection, [guid], by, true())[guid]  # also to whom it is gone by what it has become
 
 
-def remember(connection: Connection, guid: str, lines: Mapping[str, str], *, by: str, at: str, key: str | None) -> None:
+def _of_series(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a series in which its occurrences may differ."""
+    names = ("subject", "notes", "location", "status", "priority", "private")
+    fields: dict[str, Any] = {name: columns[name] for name in names}
+    people = columns["participants"]
+    fields["participants"] = people if isinstance(people, People) else People([Participant(a) for a in people])
+    fields["categories"] = frozenset(columns["categories"])
+    zone, starts = columns["zone"], columns["starts"]
+    fields["time"] = series.span_of(starts, columns["ends"], zone) if starts else None
+    return fields
+
+
+def _hides(connection: Connection, guid: str, recurrence: str) -> bool:
+    """True when something of the activity is its owner's alone."""
+    was = select(t.history.c.id).where(t.history.c.activity == guid, t.history.c.field == "private")
+    return bool(series.hidden(recurrence)) or connection.execute(was.limit(1)).first() is not None
+
+
+def remember(
+    connection: Connection, guid: str, lines: Mapping[str, str], *, by: Viewer, at: str, key: str | None
+) -> None:
     """Adds values to the history; with a key, once."""
     h = t.history
     if key is not None:
         known = select(h.c.id).where(h.c.activity == guid, h.c.key == key)
         if connection.execute(known).first() is not None:
             return
-    rows = [{"activity": guid, "at": at, "by": by, "field": f, "text": x, "key": key} for f, x in lines.items()]
+    rows = [{"activity": guid, "at": at, "by": str(by), "field": f, "text": x, "key": key} for f, x in lines.items()]
     if rows:
         connection.execute(insert(h), rows)
 
 
-def history(connection: Connection, guid: str) -> list[dict[str, Any]]:
-    """What stood in the fields before, oldest first."""
-    found = connection.execute(select(t.history).where(t.history.c.activity == guid).order_by(t.history.c.id))
-    return [{k: r[k] for k in ("at", "by", "field", "text")} for r in found.mappings()]
+def history(connection: Connection, guid: str, viewer: Viewer) -> list[dict[str, Any]]:
+    """What stood in the fields before, oldest first; to others than the owner not what stood there while the
+    activity was private, nor its private occurrences."""
+    h = t.history.c
+    owner = connection.execute(select(t.activity.c.owner).where(t.activity.c.guid == guid, visible(viewer))).first()
+    if owner is None:
+        return []
+    statement = select(t.history).where(h.activity == guid).order_by(h.id)
+    whole = owns(viewer, {"owner": owner[0]})
+    if not whole:
+        private = select(func.coalesce(func.max(h.id), 0)).where(h.activity == guid, h.field == "private")
+        statement = statement.where(h.id > private.scalar_subquery())
+    found = [{k: r[k] for k in ("at", "by", "field", "text")} for r in connection.execute(statement).mappings()]
+    return found if whole else [r for r in map(_for_others, found) if r is not None]
 
 
-def delete(connection: Connection, guid: str, *, expected: int | None) -> None:
-    """Removes an activity, its participants and its history; the feed tells of it."""
-    old = load(connection, [guid]).get(guid)
+def _for_others(line: dict[str, Any]) -> dict[str, Any] | None:
+    if line["field"] != "recurrence":
+        return line
+    try:
+        return {**line, "text": series.for_others(line["text"])}
+    except ValueError:  # words that lost a conflict: nobody knows of which occurrence
+        return None
+
+
+def delete(connection: Connection, guid: str, *, by: Viewer, expected: int | None) -> None:
+    """Removes an activity, its participants and its history; the feed tells of it. Raises NotFound, Conflict."""
+    old = load(connection, [guid], by).get(guid)
     if old is None:
         raise NotFound(guid)
     if expected is not None and old.version != expected:
         raise Conflict(guid)
+    still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
     belongings.set_files(connection, [(guid, ())])
     for table in (t.participant, t.history):
         connection.execute(sql_delete(table).where(table.c.activity == guid))
     f = t.follow_up.c
     connection.execute(sql_delete(t.follow_up).where(or_(f.predecessor == guid, f.follower == guid)))
-    still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
     if connection.execute(sql_delete(t.activity).where(still)).rowcount == 0:
         raise Conflict(guid)
     connection.execute(insert(t.gone).values(guid=guid, seq=next_seq(connection)))
@@ -367,21 +431,30 @@ def erase_history(connection: Connection, guid: str) -> None:
     connection.execute(sql_delete(t.history).where(t.history.c.activity == guid))
 
 
-def feed(connection: Connection, since: int, limit: int, *, listing: bool) -> list[tuple[int, str, bool]]:
-    """(number, GUID, gone) of what happened after `since`, in order; a listing names only what is there."""
+def feed(
+    connection: Connection, since: int, limit: int, viewer: System, *, listing: bool
+) -> list[tuple[int, str, bool]]:
+    """(number, GUID, gone) of what happened after `since`, in order; a listing names only what is there.
+
+    One statement, so one snapshot: of an activity that moves up between two of them, neither number would
+    be seen. Numbers become visible in their order, as whoever takes one holds the counter's row (in SQLite
+    the whole file) until the end of the transaction.
+    """
     a, g = t.activity.c, t.gone.c
-    here = select(a.seq, a.guid).where(a.seq > since).order_by(a.seq).limit(limit)
-    found = [(int(s), str(guid), False) for s, guid in connection.execute(here)]
-    if not listing:
-        there = select(g.seq, g.guid).where(g.seq > since).order_by(g.seq).limit(limit)
-        found += [(int(s), str(guid), True) for s, guid in connection.execute(there)]
-    return sorted(found)[:limit]
+    here = select(a.seq.label("seq"), a.guid.label("guid"), literal(0).label("gone")).where(a.seq > since)
+    there = select(g.seq, g.guid, literal(1)).where(g.seq > since)
+    both = (here if listing else union_all(here, there)).subquery()
+    found = connection.execute(select(both).order_by(both.c.seq).limit(limit))
+    return [(int(seq), str(guid), bool(gone)) for seq, guid, gone in found]
 
 
-def alike(connection: Connection, several: Sequence[Mapping[str, Any]], address: str) -> list[list[Activity]]:
+def alike(
+    connection: Connection, several: Sequence[Mapping[str, Any]], address: str, viewer: System
+) -> list[list[Activity]]:
     """For each of these values (kind, uid, starts, ends, due) the activities of the employee or
-    participant that have the same UID, or the same kind and times."""
+    participant that have the same UID, or the same kind and times; somebody else's private one is none."""
     a, p = t.activity.c, t.participant.c
+    address = normal_address(address)
     names = ("uid", "starts", "due")
     wanted = {name: {v[name] for v in several if v.get(name)} for name in names}
     mine = or_(
@@ -391,7 +464,9 @@ def alike(connection: Connection, several: Sequence[Mapping[str, Any]], address:
     any_of = [getattr(a, name).in_(values) for name, values in wanted.items() if values]
     if not any_of:
         return [[] for _ in several]
-    found = load(connection, [g for (g,) in connection.execute(select(a.guid).where(mine, or_(*any_of)))])
+    seen = visible_to_address(address)
+    guids = [g for (g,) in connection.execute(select(a.guid).where(mine, seen, or_(*any_of)))]
+    found = load(connection, guids, viewer)
     by: dict[tuple[str, str], list[Activity]] = {}
     for activity in found.values():
         for name in names:
@@ -412,8 +487,15 @@ def last_seq(connection: Connection) -> int:
     return int(connection.execute(select(t.counter.c.value).where(t.counter.c.name == "seq")).scalar() or 0)
 
 
+def _as_kept(word: str) -> str:
+    """A word as it stands in an address, if it is one or the end of one."""
+    local, at, domain = word.rpartition("@")
+    return f"{local}{at}{normal_domain(domain)}" if at or "." in word else word
+
+
 def search(
     connection: Connection,
+    viewer: Viewer,
     *,
     text: str = "",
     kinds: Sequence[str] = (),
@@ -425,13 +507,15 @@ def search(
     before: str = "",
     limit: int = 200,
 ) -> list[Activity]:
-    """Activities by words (all of them, in subject, notes, place or people), kind, status, owner,
-    participant's address, account and time, by time."""
+    """Activities that there are for the viewer, by words (all of them, in subject, notes, place or people),
+    kind, status, owner, participant's address, account and time, by time."""
     a, p = t.activity.c, t.participant.c
-    statement = select(a.guid).order_by(func.coalesce(func.nullif(a.starts, ""), a.due), a.guid).limit(limit)
+    statement = select(a.guid).where(visible(viewer))
+    statement = statement.order_by(func.coalesce(func.nullif(a.starts, ""), a.due), a.guid).limit(limit)
     for word in normal_text(text).split():
         pattern = f"%{word.replace('%', '').replace('_', '')}%"
-        people = select(p.activity).where(or_(p.address.ilike(pattern), p.name.ilike(pattern)))
+        spelt = f"%{_as_kept(word).replace('%', '').replace('_', '')}%"
+        people = select(p.activity).where(or_(p.address.ilike(pattern), p.address.ilike(spelt), p.name.ilike(pattern)))
         accounts = select(t.account.c.id).where(t.account.c.name.ilike(pattern))
         statement = statement.where(
             or_(
@@ -449,6 +533,7 @@ def search(
         if value:
             statement = statement.where(column == value)
     if address:
+        address = normal_address(address)
         mine = select(p.activity).where(p.address == address)
         owned = select(t.employee.c.id).where(t.employee.c.address == address)
         statement = statement.where(or_(a.guid.in_(mine), a.owner.in_(owned)))
@@ -457,5 +542,5 @@ def search(
     if before:
         statement = statement.where(or_((a.starts != "") & (a.starts < before), (a.due != "") & (a.due < before)))
     guids = [r[0] for r in connection.execute(statement)]
-    found = load(connection, guids)
-    return [found[g] for g in guids]
+    found = load(connection, guids, viewer)
+    return [found[g] for g in guids if g in found]

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, insert, or_, select
 from sqlalchemy import delete as sql_delete
 
 from syncd.crm import tables as t
+from syncd.crm.access import Viewer, of_visible, visible
 from syncd.crm.people import TRANSACTION_TYPES
 from syncd.model.files import File
 
@@ -21,7 +22,7 @@ class NotFound(Exception):
 
 
 def predecessors(connection: Connection, guids: Sequence[str]) -> dict[str, list[str]]:
-    """GUID -> the transactions that it follows."""
+    """GUID -> the transactions that it follows; of activities that somebody may see."""
     f = t.follow_up.c
     found: dict[str, list[str]] = {}
     wanted = select(f.follower, f.predecessor_type, f.predecessor)
@@ -32,6 +33,7 @@ def predecessors(connection: Connection, guids: Sequence[str]) -> dict[str, list
 
 
 def files(connection: Connection, guids: Sequence[str]) -> dict[str, list[File]]:
+    """GUID -> its files, without their octets; of activities that somebody may see."""
     a = t.attachment.c
     found: dict[str, list[File]] = {}
     wanted = select(a.activity, a.name, a.type, a.size).where(a.activity.in_(guids)).order_by(a.activity, a.position)
@@ -40,17 +42,18 @@ def files(connection: Connection, guids: Sequence[str]) -> dict[str, list[File]]
     return found
 
 
-def attachments(connection: Connection, guid: str) -> list[dict[str, Any]]:
+def attachments(connection: Connection, guid: str, viewer: Viewer) -> list[dict[str, Any]]:
     """The files of an activity."""
     a = t.attachment.c
-    found = connection.execute(select(t.attachment).where(a.activity == guid).order_by(a.position)).mappings()
+    where = (a.activity == guid) & of_visible(a.activity, viewer)
+    found = connection.execute(select(t.attachment).where(where).order_by(a.position)).mappings()
     return [{"number": r["position"], **{k: r[k] for k in ("name", "type", "size", "stored")}} for r in found]
 
 
-def pieces(connection: Connection, guid: str, number: int) -> Iterator[bytes]:
+def pieces(connection: Connection, guid: str, number: int, viewer: Viewer) -> Iterator[bytes]:
     """The octets of a file, in pieces. Raises NotFound when they are not here."""
     a, p = t.attachment.c, t.attachment_piece.c
-    where = (a.activity == guid) & (a.position == number) & a.stored
+    where = (a.activity == guid) & (a.position == number) & a.stored & of_visible(a.activity, viewer)
     found = connection.execute(select(a.id).where(where)).scalar()
     if found is None:
         raise NotFound(f"{guid} {number}")
@@ -59,19 +62,43 @@ def pieces(connection: Connection, guid: str, number: int) -> Iterator[bytes]:
         yield bytes(connection.execute(select(p.content).where(p.attachment == found, p.number == at)).scalar_one())
 
 
-def invitations(connection: Connection, type: str, guid: str) -> dict[str, list[tuple[str, str]]]:
+def documents(connection: Connection, type: str, id: str, viewer: Viewer) -> dict[str, list[tuple[str, str]]]:
+    """The document history of a transaction or activity, as far as the viewer may see its other ends."""
+    f = t.follow_up.c
+    made: dict[str, list[tuple[str, str]]] = {}
+    for side, (kind, other), mine in (
+        ("predecessors", (f.predecessor_type, f.predecessor), (f.follower_type == type) & (f.follower == id)),
+        ("followers", (f.follower_type, f.follower), (f.predecessor_type == type) & (f.predecessor == id)),
+    ):
+        seen = or_(kind.in_(TRANSACTION_TYPES), of_visible(other, viewer))
+        found = connection.execute(select(kind, other).where(mine, seen).order_by(f.id))
+        made[side] = [(str(k), str(o)) for k, o in found]
+    for side, several in _invitations(connection, type, id, viewer).items():
+        made[side] += [pair for pair in several if pair not in made[side]]
+    return made
+
+
+def _invitations(connection: Connection, type: str, guid: str, viewer: Viewer) -> dict[str, list[tuple[str, str]]]:
     """What an e-mail and the appointment that it speaks of are to each other: neither knew the other when
     it came, so they are found by the UID."""
-    a = t.activity.c
+    a, seen = t.activity.c, visible(viewer)
     if type == "appointment":
-        mine = connection.execute(select(a.uid, a.key).where(a.guid == guid)).first()
+        mine = connection.execute(select(a.uid, a.key).where(a.guid == guid, seen)).first()
         uids = [u for u in mine or () if u]
-        found = connection.execute(select(a.kind, a.guid).where(a.appointment.in_(uids))) if uids else ()
+        found = connection.execute(select(a.kind, a.guid).where(a.appointment.in_(uids), seen)) if uids else ()
         return {"predecessors": [(str(r[0]), str(r[1])) for r in found]}
-    uid = connection.execute(select(a.appointment).where(a.guid == guid)).scalar()
-    about = (a.kind == "appointment") & or_(a.uid == uid, a.key == uid)
+    uid = connection.execute(select(a.appointment).where(a.guid == guid, seen)).scalar()
+    about = (a.kind == "appointment") & or_(a.uid == uid, a.key == uid) & seen
     found = connection.execute(select(a.kind, a.guid).where(about)) if uid else ()
     return {"followers": [(str(r[0]), str(r[1])) for r in found]}
+
+
+def follow(connection: Connection, predecessor: tuple[str, str], follower: tuple[str, str]) -> None:
+    """Both show each other from now on; done twice it is done once."""
+    names = ("predecessor_type", "predecessor", "follower_type", "follower")
+    values = dict(zip(names, (*predecessor, *follower), strict=True))
+    if connection.execute(select(t.follow_up.c.id).filter_by(**values)).first() is None:
+        connection.execute(insert(t.follow_up).values(**values))
 
 
 def set_transactions(connection: Connection, several: Sequence[tuple[str, str, Iterable[str]]]) -> None:

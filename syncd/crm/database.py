@@ -1,8 +1,9 @@
 """The built-in CRM as an object: open it, and work with activities under its access rules.
 
-A private activity is its owner's: for everybody else it does not exist (design §8). Every change
-raises the activity's version and takes the next number of the change feed; a write that expects an
-older version is refused, so that nobody overwrites what they have not seen.
+Whoever reads or writes says as whom: an employee's id, "" for nobody in particular, or `SYSTEM`, which
+is the synchronisation (`syncd.crm.access`). Every change raises the activity's version and takes the
+next number of the change feed; a write that expects an older version is refused, so that nobody
+overwrites what they have not seen.
 """
 
 from __future__ import annotations
@@ -18,12 +19,14 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.crm import activities, belongings
 from syncd.crm import tables as t
+from syncd.crm.access import SYSTEM, Viewer, visible
 from syncd.crm.activities import Activity, Duplicate, Invalid, New, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
 from syncd.database import connected, open_engine, prepare
+from syncd.model.people import normal_address
 
 #: The newest revision under migrations/versions.
-HEAD = "0002"
+HEAD = "0003"
 
 #: The standard profile (facts: SAP CRM §1); a company may change it with `set_statuses`.
 STATUSES = (
@@ -118,135 +121,132 @@ class Crm:
 
     # -- activities ------------------------------------------------------------------------------------
 
-    def create(self, kind: str, values: Mapping[str, Any], *, by: str, key: str | None = None) -> Activity:
-        """A new activity. Raises `activities.Duplicate` when the key is taken, Invalid."""
-        (made,) = self.create_all([New(kind, values, key)], by=by)
-        if isinstance(made, Exception):
-            raise made
-        return self.many([made])[made]
+    def create(
+        self,
+        kind: str,
+        values: Mapping[str, Any],
+        *,
+        by: Viewer,
+        key: str | None = None,
+        follows: tuple[str, str] | None = None,
+    ) -> Activity:
+        """A new activity; a follow-up when `follows` (type, id) says of what. Raises
+        `activities.Duplicate` when the key is taken, Invalid."""
+        try:
+            return self._created(New(kind, values, key), follows, by)
+        except IntegrityError:  # somebody took the key at the same moment: it is known now
+            return self._created(New(kind, values, key), follows, by)
 
-    def create_all(self, several: Sequence[New], *, by: str) -> list[str | Duplicate | Invalid]:
+    def _created(self, new: New, follows: tuple[str, str] | None, by: Viewer) -> Activity:
+        with self.writing() as connection:
+            if follows is not None:
+                self._exists(connection, *follows, by)
+            (made,) = activities.create_all(connection, [new], at=self._stamp)
+            if isinstance(made, Exception):
+                raise made
+            if follows is not None:
+                belongings.follow(connection, follows, (new.kind, made))
+            return activities.load(connection, [made], SYSTEM)[made]
+
+    def create_all(self, several: Sequence[New]) -> list[str | Duplicate | Invalid]:
         """New activities: each one's GUID, or why it was not made."""
         try:
             with self.writing() as connection:
-                return activities.create_all(connection, several, by=by, at=self._stamp)
+                return activities.create_all(connection, several, at=self._stamp)
         except IntegrityError:  # somebody took a key at the same moment: they are known now
             with self.writing() as connection:
-                return activities.create_all(connection, several, by=by, at=self._stamp)
+                return activities.create_all(connection, several, at=self._stamp)
 
     def employees(self, addresses: Iterable[str]) -> dict[str, str]:
         """Address -> id of the employees among them."""
-        wanted = {a for a in addresses if a}
+        wanted = {normal_address(a): a for a in addresses if a}
         if not wanted:
             return {}
         columns = select(t.employee.c.address, t.employee.c.id)
         with self.reading() as connection:
-            return {f.address: f.id for f in connection.execute(columns.where(t.employee.c.address.in_(wanted)))}
+            found = connection.execute(columns.where(t.employee.c.address.in_(wanted)))
+            return {wanted[f.address]: f.id for f in found}
 
-    def edit(self, guid: str, values: Mapping[str, Any], *, by: str, expected: int | None = None) -> Activity:
+    def edit(self, guid: str, values: Mapping[str, Any], *, by: Viewer, expected: int | None = None) -> Activity:
         """Changes fields; what stood there goes into the history. Raises NotFound, Conflict, Invalid."""
         with self.writing() as connection:
-            self._may(connection, guid, by)
             return activities.edit(connection, guid, values, by=by, expected=expected, at=self._stamp)
 
-    def delete(self, guid: str, *, by: str, expected: int | None = None) -> None:
+    def delete(self, guid: str, *, by: Viewer, expected: int | None = None) -> None:
         """Removes an activity with its history. Raises NotFound, Conflict."""
         with self.writing() as connection:
-            self._may(connection, guid, by)
-            activities.delete(connection, guid, expected=expected)
+            activities.delete(connection, guid, by=by, expected=expected)
 
-    def get(self, guid: str, *, viewer: str) -> Activity:
+    def get(self, guid: str, *, viewer: Viewer) -> Activity:
         """One activity. Raises NotFound, also for somebody else's private one."""
-        with self.reading() as connection:
-            return self._may(connection, guid, viewer)
-
-    def many(self, guids: Iterable[str]) -> dict[str, Activity]:
-        """These activities, as far as they are there; for the synchronisation."""
-        with self.reading() as connection:
-            return activities.load(connection, list(guids))
-
-    def _may(self, connection: Connection, guid: str, viewer: str) -> Activity:
-        found = activities.load(connection, [guid]).get(guid)
-        if found is None or not visible(found, viewer):
+        found = self.many([guid], viewer=viewer).get(guid)
+        if found is None:
             raise NotFound(guid)
         return found
 
-    def search(self, *, viewer: str, **criteria: Any) -> list[Activity]:
+    def many(self, guids: Iterable[str], *, viewer: Viewer) -> dict[str, Activity]:
+        """These activities, as far as they are there."""
+        with self.reading() as connection:
+            return activities.load(connection, list(guids), viewer)
+
+    def search(self, *, viewer: Viewer, **criteria: Any) -> list[Activity]:
         """Activities that meet the criteria (see `activities.search`) and that the viewer may see."""
         with self.reading() as connection:
-            return [a for a in activities.search(connection, **criteria) if visible(a, viewer)]
+            return activities.search(connection, viewer, **criteria)
 
-    def history(self, guid: str, *, viewer: str) -> list[dict[str, Any]]:
+    def history(self, guid: str, *, viewer: Viewer) -> list[dict[str, Any]]:
         """What stood in an activity's fields before, oldest first. Raises NotFound."""
         with self.reading() as connection:
             self._may(connection, guid, viewer)
-            return activities.history(connection, guid)
+            return activities.history(connection, guid, viewer)
+
+    def _may(self, connection: Connection, guid: str, viewer: Viewer) -> None:
+        if (
+            connection.execute(select(t.activity.c.guid).where(t.activity.c.guid == guid, visible(viewer))).first()
+            is None
+        ):
+            raise NotFound(guid)
 
     # -- document history -------------------------------------------------------------------------------
 
-    def follow(self, predecessor: tuple[str, str], follower: tuple[str, str]) -> None:
-        """`follower` (type, id) came of `predecessor`; both show each other. Raises Invalid."""
-        values = {
-            "predecessor_type": predecessor[0],
-            "predecessor": predecessor[1],
-            "follower_type": follower[0],
-            "follower": follower[1],
-        }
+    def follow(self, predecessor: tuple[str, str], follower: tuple[str, str], *, by: Viewer) -> None:
+        """`follower` (type, id) came of `predecessor`; both show each other. Raises Invalid, also for what
+        the one who says so may not see."""
         with self.writing() as connection:
             for type_, id_ in (predecessor, follower):
-                self._exists(connection, type_, id_)
-            if connection.execute(select(t.follow_up.c.id).filter_by(**values)).first() is None:
-                connection.execute(insert(t.follow_up).values(**values))
+                self._exists(connection, type_, id_, by)
+            belongings.follow(connection, predecessor, follower)
 
-    def _exists(self, connection: Connection, type_: str, id_: str) -> None:
+    def _exists(self, connection: Connection, type_: str, id_: str, viewer: Viewer) -> None:
+        a = t.activity.c
         if type_ in activities.KINDS:
-            known = connection.execute(select(t.activity.c.guid).filter_by(guid=id_, kind=type_)).first()
+            known = connection.execute(select(a.guid).where(a.guid == id_, a.kind == type_, visible(viewer))).first()
         elif type_ in TRANSACTION_TYPES:
             known = connection.execute(select(t.transaction.c.id).filter_by(id=id_, type=type_)).first()
         else:
-            raise activities.Invalid(f"{type_!r} is none of {', '.join((*TRANSACTION_TYPES, *activities.KINDS))}")
+            raise Invalid(f"{type_!r} is none of {', '.join((*TRANSACTION_TYPES, *activities.KINDS))}")
         if known is None:
-            raise activities.Invalid(f"no {type_} {id_!r}")
+            raise Invalid(f"no {type_} {id_!r}")
 
-    def documents(self, type: str, id: str) -> dict[str, list[tuple[str, str]]]:
-        """The document history of a transaction or activity: predecessors and followers."""
-        f = t.follow_up.c
+    def documents(self, type: str, id: str, *, viewer: Viewer) -> dict[str, list[tuple[str, str]]]:
+        """The document history of a transaction or activity: predecessors and followers, as far as the viewer
+        may see them. Raises NotFound for an activity that is not there for the viewer."""
         with self.reading() as connection:
-            before = connection.execute(
-                select(f.predecessor_type, f.predecessor)
-                .where(f.follower_type == type, f.follower == id)
-                .order_by(f.id)
-            )
-            after = connection.execute(
-                select(f.follower_type, f.follower)
-                .where(f.predecessor_type == type, f.predecessor == id)
-                .order_by(f.id)
-            )
-            found = {
-                "predecessors": [(str(r[0]), str(r[1])) for r in before],
-                "followers": [(str(r[0]), str(r[1])) for r in after],
-            }
-            for side, several in belongings.invitations(connection, type, id).items():
-                found[side] += [pair for pair in several if pair not in found[side]]
-            return found
+            if type in activities.KINDS:
+                self._may(connection, id, viewer)
+            return belongings.documents(connection, type, id, viewer)
 
-    def attachments(self, guid: str, *, viewer: str) -> list[dict[str, Any]]:
+    def attachments(self, guid: str, *, viewer: Viewer) -> list[dict[str, Any]]:
         """The files of an activity: id, name, type, size, and whether their octets are here. Raises NotFound."""
         with self.reading() as connection:
             self._may(connection, guid, viewer)
-            return belongings.attachments(connection, guid)
+            return belongings.attachments(connection, guid, viewer)
 
-    def attachment(self, guid: str, number: int, *, viewer: str) -> Iterator[bytes]:
+    def attachment(self, guid: str, number: int, *, viewer: Viewer) -> Iterator[bytes]:
         """The octets of one file, in pieces. Raises NotFound."""
         with self.reading() as connection:
             self._may(connection, guid, viewer)
-            yield from belongings.pieces(connection, guid, number)
+            yield from belongings.pieces(connection, guid, number, viewer)
 
 
-#: The viewer that the synchronisation works as; privacy is then the gate's business.
-SYSTEM = "groupware"
-
-
-def visible(activity: Activity, viewer: str) -> bool:
-    """True when the viewer (an employee's id) may see the activity."""
-    return not activity.private or viewer in (SYSTEM, activity.owner)
+__all__ = ["SYSTEM", "Activity", "Crm", "NotFound", "Viewer"]

@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select, update
 
 from syncd.crm import tables as t
-from syncd.model.people import normal_address
+from syncd.model.people import normal_address, normal_domain
 
 TRANSACTION_TYPES = ("opportunity", "lead", "sales-order", "contract", "campaign-response")
 
@@ -87,9 +87,12 @@ class BadSheet(Exception):
 
 
 def resolve(connection: Connection, addresses: Iterable[str]) -> dict[str, Party]:
-    """Whom the CRM knows by these addresses. An employee comes before a contact, a contact before
-    an account."""
-    wanted = sorted({normal_address(a) for a in addresses} - {""})
+    """Address, as it was given -> whom the CRM knows by it. An employee comes before a contact, a contact
+    before an account."""
+    given: dict[str, list[str]] = {}
+    for address in addresses:
+        given.setdefault(normal_address(address), []).append(address)
+    wanted = sorted(given.keys() - {""})
     found: dict[str, Party] = {}
     for row in connection.execute(select(t.account).where(t.account.c.address.in_(wanted))).mappings():
         found[row["address"]] = Party("account", row["id"], row["name"], row["id"])
@@ -97,18 +100,18 @@ def resolve(connection: Connection, addresses: Iterable[str]) -> dict[str, Party
         found[row["address"]] = Party("contact", row["id"], row["name"], row["account"])
     for row in connection.execute(select(t.employee).where(t.employee.c.address.in_(wanted))).mappings():
         found[row["address"]] = Party("employee", row["id"], row["name"])
-    return found
+    return {address: party for normal, party in found.items() for address in given[normal]}
 
 
 def accounts_at(connection: Connection, domains: Iterable[str]) -> dict[str, str]:
     """Domain -> the one account to which all addresses at it belong."""
     found: dict[str, str] = {}
     for domain in domains:
-        pattern = f"%@{domain.replace('%', '').replace('_', '')}"
+        end = f"@{normal_domain(domain)}"
         contacts = select(t.contact.c.account).where(
-            t.contact.c.address.like(pattern), t.contact.c.account.is_not(None)
+            t.contact.c.address.endswith(end, autoescape=True), t.contact.c.account.is_not(None)
         )
-        accounts = select(t.account.c.id).where(t.account.c.address.like(pattern))
+        accounts = select(t.account.c.id).where(t.account.c.address.endswith(end, autoescape=True))
         several = {r[0] for r in connection.execute(contacts.union(accounts).limit(2))}
         if len(several) == 1:
             found[domain] = several.pop()

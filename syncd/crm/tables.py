@@ -154,7 +154,7 @@ history = Table(
     Column("id", Integer, primary_key=True),
     Column("activity", String, ForeignKey("crm_activity.guid", ondelete="CASCADE"), nullable=False, index=True),
     Column("at", String, nullable=False),
-    #: The employee's id, or "groupware" when a synchronisation brought it.
+    #: The employee's id, or "groupware" when the synchronisation brought it: to be shown, it gives nobody access.
     Column("by", String, nullable=False),
     Column("field", String, nullable=False),
     Column("text", Text, nullable=False),

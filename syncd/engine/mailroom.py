@@ -17,7 +17,7 @@ from syncd.engine.look import within
 from syncd.engine.roles import OVERRULED
 from syncd.mail.text import without_history
 from syncd.mapping.conditions import taken
-from syncd.mapping.mail import Mail
+from syncd.mapping.mail import Mail, passed_over, strangers
 from syncd.model.fields import Fields, Value
 from syncd.model.people import People
 from syncd.model.record import UNREAD, Record
@@ -61,6 +61,14 @@ class Mailroom:
     @property
     def _mail(self) -> Mail:
         return self._ctx.pairing.lens.mapping.mail
+
+    @property
+    def _never(self) -> frozenset[str]:
+        return passed_over(self._mail, self._ctx.pairing.lens.mapping.activity)
+
+    @property
+    def _strangers(self) -> str:
+        return strangers(self._mail, self._ctx.pairing.lens.mapping.activity)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -142,7 +150,7 @@ class Mailroom:
         if filed.unknown:
             traits.add("unknown")
         if filed.folder:
-            if traits & OVERRULED & set(self._mail.never):
+            if traits & OVERRULED & self._never:
                 traits.add("filed")
             traits -= OVERRULED
         fields: dict[str, Value] = {
@@ -155,12 +163,12 @@ class Mailroom:
             "folder": record.folder,
             "outsiders": tuple(outsiders),
         }
-        if "unknown" in traits and self._mail.unknown != "skip":
+        if "unknown" in traits and self._strangers in ("park", "lead"):
             traits.discard("unknown")
             known_to_be = {**fields, "traits": frozenset(traits)}
             if not outsiders or not self._crosses(known_to_be):  # nobody is asked about what would not cross
                 traits.add("unknown")
-            elif self._mail.unknown == "park":
+            elif self._strangers == "park":
                 return Rejected(_STRANGERS)
             else:
                 fields = {**known_to_be, "transactions": frozenset({self._lead(record, outsiders[0])})}
@@ -183,7 +191,7 @@ class Mailroom:
 
     def _business(self, record: Record) -> bool:
         """True when it may cross; what is passed over is counted by its kind (lesson 30)."""
-        passed = sorted(set(self._mail.never) & record.traits)
+        passed = sorted(self._never & record.traits)
         if passed:
             self._ctx.report.passed_over[passed[0]] = self._ctx.report.passed_over.get(passed[0], 0) + 1
         return self._crosses(record.fields)

@@ -24,6 +24,11 @@ class Choice:
     copy: str = ""
     move: str = ""
 
+    @property
+    def named(self) -> list[str]:
+        """The folders that are to be there; one into which mail is copied or moved is made when it is needed."""
+        return [name for name in dict.fromkeys((*self.folders, *self.excluded)) if name != self.move]
+
 
 def choice_of(options: Mapping[str, Any]) -> Choice:
     """As mapping and employee say, in the options with which a connector is opened."""

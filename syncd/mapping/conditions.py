@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
+from syncd.mapping.mail import passed_over
 from syncd.mapping.schema import Condition, MappingFile
 from syncd.model.fields import Fields
 from syncd.model.people import People
@@ -44,7 +45,7 @@ def met(condition: Condition, fields: Fields, known: Mapping[str, str]) -> bool:
 
 def taken(mapping: MappingFile, fields: Fields, known: Mapping[str, str]) -> bool:
     """True when the mapping lets the item cross."""
-    if mapping.item == "message" and set(mapping.mail.never) & set(fields.get("traits") or ()):
+    if mapping.item == "message" and passed_over(mapping.mail, mapping.activity) & set(fields.get("traits") or ()):
         return False
     if any(met(c, fields, known) for c in mapping.exclude):
         return False

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from syncd.mapping.strict import Strict
+from syncd.model.people import normal_address, normal_domain
 
 #: Kinds of mail, as headers, flags and the CRM show them (facts: mail).
 Trait = Literal[
@@ -38,10 +41,11 @@ def _pattern(value: str) -> str:
 
 
 def _party(value: str) -> str:
-    text = value.strip().casefold().removeprefix("@")
-    if not text or " " in text or "." not in text.rpartition("@")[2]:
+    text = value.strip().removeprefix("@")
+    made = normal_address(text) if "@" in text else normal_domain(text)
+    if not made or " " in made or "." not in made.rpartition("@")[2]:
         raise ValueError("an e-mail address, or a domain such as example.com")
-    return text
+    return made
 
 
 Reference = Annotated[str, AfterValidator(_pattern)]
@@ -95,7 +99,7 @@ class Mail(Strict):
     #: Addresses and domains of whom nothing ever crosses.
     block: list[Party] = []
     #: Kinds of mail that are none of the CRM's business.
-    never: list[Trait] = ["internal", "list", "automatic", "bounce", "spam", "draft", "deleted", "unknown"]
+    never: list[Trait] = ["internal", "list", "automatic", "bounce", "spam", "draft", "deleted"]
     #: Domains of the company itself, beside the addresses of its employees.
     internal_domains: list[Party] = Field([], alias="internal-domains")
     #: What crosses: headers-only; text: and its words and what attachments are called; full: and attachments.
@@ -104,8 +108,10 @@ class Mail(Strict):
     text: Text = Field(default_factory=lambda: Text.model_validate({}))
     #: Attachments of more than so many megabytes cross by name only.
     largest_attachment: int = Field(10, alias="largest-attachment", ge=1, le=30)
-    #: Mail of correspondents whom the CRM does not know: skip it, park it for somebody to look at, make a lead.
-    unknown: Literal["skip", "park", "lead"] = "skip"
+    #: Mail of correspondents whom the CRM does not know: skip it (as `never` does that names them, whatever
+    #: stands here), park it for somebody to look at, make a lead, take it as it is. Of flagged mail, if left
+    #: out: take it.
+    unknown: Literal["skip", "park", "lead", "take"] = "skip"
     #: Also file by domain: at the one account to which all known at that domain belong.
     by_domain: bool = Field(True, alias="by-domain")
     #: Providers at which anybody has an address, beside the usual ones: never filed by domain.
@@ -116,3 +122,70 @@ class Mail(Strict):
     drop_folders: dict[str, Place] = Field({}, alias="drop-folders")
     #: How the mailbox shows what was logged.
     write_back: WriteBack = Field(default_factory=lambda: WriteBack.model_validate({}), alias="write-back")
+
+
+def strangers(mail: Mail, activity: str) -> Literal["skip", "park", "lead", "take"]:
+    """What is done with mail of correspondents whom the CRM does not know. Two keys speak of it, `never` and
+    `unknown`, and the stricter counts; of flagged mail (`activity` task) the flag speaks, where they do not."""
+    if "unknown" in mail.never:
+        return "skip"
+    if activity == "task" and "unknown" not in mail.model_fields_set:
+        return "take"
+    return mail.unknown
+
+
+def passed_over(mail: Mail, activity: str) -> frozenset[str]:
+    """The kinds of mail that are none of the CRM's business."""
+    return frozenset([*mail.never, *(["unknown"] if strangers(mail, activity) == "skip" else [])])
+
+
+def faults(
+    mail: Mail, keywords: Sequence[str] = (), folders: Sequence[str] = ()
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What would take back at once what it has logged: (place, message). `keywords` and `folders`: what is
+    excluded beside what the mapping excludes."""
+    back = mail.write_back
+    kept = {k.casefold() for k in (*mail.exclude_keywords, *keywords)}
+    if back.keyword and back.keyword.casefold() in kept:
+        yield ("write-back", "keyword"), f'"{back.keyword}" is excluded too: what is logged would be taken back at once'
+    for key, name in (("copy", back.copy_), ("move", back.move)):
+        if name and _excluded(name, (*mail.exclude_folders, *folders)):
+            yield ("write-back", key), f'"{name}" is excluded too: what is logged would be taken back'
+
+
+def contradictions(mail: Mail, fed: Collection[str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Keys that contradict each other, and which of them counts: (place, message). `fed`: the fields of a
+    message that the mapping asks for."""
+    given = mail.model_fields_set
+    if "unknown" in mail.never and mail.unknown != "skip":
+        yield (
+            ("unknown",),
+            f'"never" names unknown correspondents: their mail is skipped, "{mail.unknown}" has no effect',
+        )
+    for name in mail.folders:
+        if not name.startswith("\\") and _excluded(name, mail.exclude_folders):
+            yield ("folders",), f'"{name}" is excluded: nothing of it is read'
+    for name in mail.drop_folders:
+        if _excluded(name, mail.exclude_folders):
+            yield ("drop-folders", name), f'"{name}" is excluded: nothing of it is read'
+    for party in mail.internal_domains:
+        if any(party == b or party.endswith(f".{b}") for b in mail.block):
+            yield ("block",), f'"{party}" is internal and blocked: nothing to or from colleagues there crosses'
+    if mail.content == "headers-only":
+        for name in ("text", "attachments", "invitation"):
+            if name in fed:
+                yield ("content",), f'"headers-only": the field that is fed from "{name}" stays empty'
+        if "text" in given:
+            yield ("text",), '"content: headers-only": no text crosses that could be cut'
+    if mail.content != "full" and "largest_attachment" in given:
+        yield ("largest-attachment",), f'"content: {mail.content}": attachments cross by name only'
+    if mail.content == "full" and "attachment" in mail.never:
+        yield ("never",), '"content: full": but mail with attachments never crosses'
+    if "invitation" in mail.never and "invitation" in fed:
+        yield ("never",), 'a field is fed from "invitation", but invitations never cross'
+    if not mail.by_domain and "public_providers" in given:
+        yield ("public-providers",), '"by-domain: false": nothing is filed by domain anyway'
+
+
+def _excluded(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name.casefold(), p.casefold()) for p in patterns)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from syncd.mapping.mail import Mail, Trait
+from syncd.mapping.mail import Mail, Trait, contradictions, faults, passed_over
 from syncd.mapping.strict import Strict
 from syncd.model.fields import ACTIVITY_FIELDS, ITEM_FIELDS, ITEM_WORDS, Kind
 from syncd.strict_yaml import Place, nearest
@@ -188,6 +188,7 @@ def problems_of(mapping: MappingFile) -> list[Fault]:
                 found.append((("privacy", key), "a message is no block of time: withhold or full"))
         if "item_gone" in mapping.deletions.model_fields_set and mapping.deletions.item_gone != "keep":
             found.append((("deletions", "item-gone"), "mail that is deleted stays in the CRM: keep"))
+        found += [(("mail", *place), message) for place, message in faults(mapping.mail)]
     item_fields, activity_fields = ITEM_FIELDS[mapping.item], ACTIVITY_FIELDS[mapping.activity]
     fed: dict[str, str] = {}
     for name, rule in mapping.fields.items():
@@ -311,9 +312,21 @@ def warnings_of(mapping: MappingFile) -> list[Fault]:
                     found.append((("fields", name, "values"), text))
         if rule.back and direction == "to-crm":
             found.append((("fields", name, "back"), f'"{name}" goes to the CRM only: "back" is never used'))
+    sources = {r if isinstance(r, str) else r.from_ for r in mapping.fields.values()}
+    if mapping.item == "message":
+        found += [(("mail", *place), message) for place, message in contradictions(mapping.mail, sources)]
+        found += _never_met(mapping)
     for name in ITEM_FIELDS[mapping.item]:
-        sources = {r if isinstance(r, str) else r.from_ for r in mapping.fields.values()}
         if name not in sources and name in ("recurrence", "attendees"):
             what = {"recurrence": "series cross as their first occurrence", "attendees": "nobody else takes part"}
             found.append((("fields",), f'"{name}" is not mapped: {what[name]}'))
     return found
+
+
+def _never_met(mapping: MappingFile) -> Iterator[Fault]:
+    """Conditions that ask for what never crosses."""
+    never = passed_over(mapping.mail, mapping.activity)
+    for key, conditions in (("any", mapping.include.any), ("all", mapping.include.all)):
+        for number, condition in enumerate(conditions):
+            if condition.kind is not None and set(condition.kind) <= never:
+                yield ("include", key, number, "kind"), "mail of this kind never crosses: the condition is never met"

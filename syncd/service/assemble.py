@@ -17,7 +17,8 @@ from syncd.engine.pairing import Employee, OwnMail, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
-from syncd.secrets import SecretFault, digest_key, resolve
+from syncd.secrets import SecretFault, resolve
+from syncd.service.key import open_store
 from syncd.service.probe import probed
 from syncd.settings import Account, Configuration, EmployeeEntry
 from syncd.store import Store
@@ -95,11 +96,6 @@ def forgotten_mark(key: bytes, employee: str) -> str:
     return f"forgotten {Digester(key, 'forgotten').text(employee)}"
 
 
-def key_path(configuration: Configuration) -> Path:
-    """Where the key of the store's digests lies."""
-    return configuration.state / "syncd.key"
-
-
 def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     """Opens store, CRM and the pairings (if any are named, only those of these employees or ids).
 
@@ -107,8 +103,7 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     mapping that speaks of what the CRM does not have.
     """
     settings = configuration.settings
-    key = digest_key(key_path(configuration))
-    store = Store.open(configuration.url(settings.store))
+    store, key = open_store(configuration)
     crm = connector(settings.crm.connector)(crm_options(configuration))
     house = House(configuration, store, key, crm)
     wanted = set(only)

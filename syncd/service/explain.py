@@ -8,6 +8,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import crm_view, in_scope, within
 from syncd.engine.mailroom import for_mail
 from syncd.engine.pairing import Moment, Pairing
+from syncd.mapping.mail import Mail, passed_over
 from syncd.model.record import Record
 from syncd.ports import PortError, Rejected
 from syncd.privacy import Admission
@@ -100,6 +101,10 @@ def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], act
     return "not in the calendar yet: the next pass brings it"
 
 
+def _rules(pairing: Pairing) -> tuple[Mail, str]:
+    return pairing.lens.mapping.mail, pairing.lens.mapping.activity
+
+
 def _item_only(house: House, name: str) -> dict[str, Any] | None:
     """An item that has no link: does it cross?"""
     from datetime import UTC, datetime
@@ -118,7 +123,9 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
             continue
         elif found.record is None:
             why = "private: nothing of it crosses"
-        elif kinds := sorted(found.record.traits & set(pairing.lens.mapping.mail.never)):
+        elif kinds := sorted(
+            found.record.traits & passed_over(pairing.lens.mapping.mail, pairing.lens.mapping.activity)
+        ):
             why = f"not the CRM's business, as the mapping says: {', '.join(kinds)}"
         else:
             why = "not taken: outside the window, or the mapping's conditions leave it out"

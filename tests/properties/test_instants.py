@@ -19,10 +19,11 @@ from dateutil.rrule import rrulestr
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from connectors.builtin.convert import columns_of, recurrence_from
+from connectors.builtin.convert import columns_of
 from connectors.caldav.lines import written
 from connectors.caldav.read import read
 from connectors.caldav.write import new_object
+from syncd.crm.series import recurrence_from
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, as_instant, parse_moment, zone_named
 

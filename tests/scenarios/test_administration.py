@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -32,8 +33,29 @@ def test_b1_from_nothing_to_a_first_sync(server: Server, tmp_path: Path) -> None
     assert secret.stat().st_mode & 0o777 == 0o600
     assert "1 created in the CRM" in desk.run("plan").out
     assert "1 created in the CRM" in desk.run("sync").out
-    assert [a["owner"] for a in desk.activities()] == ["dora"]
+    assert [a["owner"] for a in desk.activities(as_="dora")] == ["dora"]
     assert "signed in" in desk.run("check").out
+
+
+def test_case_g13_what_the_quickstart_makes_is_its_owners_alone(server: Server, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        desk = Desk(tmp_path / "work", server)
+        desk.folder.mkdir()
+        server.calendar("cid", "work")
+        desk.run(
+            "init", "--url", server.url, "--username", "cid", "--address", "cid@us.example", "--name", "Cid",
+            "--zone", "UTC", "--secret-in", "file", stdin="cid\n",
+        )  # fmt: skip
+        desk.run("sync")
+        desk.run("crm", "list", "--as", "cid")
+    finally:
+        os.umask(before)
+    modes = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")}
+    assert {"crm.db", "store.db", "syncd.key"} <= modes.keys()
+    assert {n: m for n, m in modes.items() if n != "syncd.yaml" and m not in (0o600, 0o700)} == {}
+    assert modes["work"] == 0o700
+    assert "warning: others" not in desk.run("check", "--offline").out
 
 
 def test_b1_asks_for_what_it_was_not_told_and_again_for_what_cannot_be(server: Server, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from connectors.builtin.convert import recurrence_text
 from syncd.crm.database import Crm
+from syncd.crm.series import recurrence_text
 from syncd.model.recurrence import Recurrence
 from tests.scenarios.conftest import MONDAY, ROOT, Desk
 from tests.scenarios.test_appointments import stamp

@@ -94,7 +94,8 @@ userdb {{
 }}
 namespace inbox {{
   inbox = yes
-  separator = /
+  separator = {separator}
+  prefix = {prefix}
   mailbox Drafts {{
     special_use = \\Drafts
     auto = create
@@ -164,10 +165,13 @@ def dovecot(
     extra: str = "",
     tls: tuple[Path, Path] | None = None,
     introspection: str = "",
+    prefix: str = "",
+    separator: str = "/",
 ) -> Iterator[Dovecot]:
     """A server on which everybody has a mailbox, with the name as password, and with these master users
     (name -> password); it stops at the end. `tls`: certificate and key; `introspection`: where it asks
-    whether an access token holds (RFC 7662)."""
+    whether an access token holds (RFC 7662). `prefix` and `separator`: what stands before and between the
+    names of folders; "INBOX." and "." as Courier has it, and Cyrus without altnamespace."""
     assert PROGRAM is not None
     folder = Path(tempfile.mkdtemp(prefix="dovecot-", dir="/tmp"))  # sockets have short names
     folder.chmod(0o755)
@@ -201,6 +205,8 @@ def dovecot(
         "gid": me.pw_gid,
         "group": group,
         "mailbox": mailbox,
+        "prefix": prefix,
+        "separator": separator,
     }
     (folder / "dovecot.conf").write_text(_CONFIG.format(**values, **names, extra=extra), "utf-8")
     process = subprocess.Popen([PROGRAM, "-F", "-c", str(folder / "dovecot.conf")], stderr=subprocess.PIPE)

@@ -75,16 +75,16 @@ def test_nonsense_is_refused(crm: Crm, values: dict[str, object]) -> None:
 
 def test_both_ends_of_a_follow_up_show_each_other(crm: Crm) -> None:
     made = crm.create("call", {"subject": "Call back"}, by="ann")
-    crm.follow(("opportunity", "op1"), ("call", made.guid))
-    assert crm.documents("opportunity", "op1")["followers"] == [("call", made.guid)]
-    assert crm.documents("call", made.guid)["predecessors"] == [("opportunity", "op1")]
+    crm.follow(("opportunity", "op1"), ("call", made.guid), by="ann")
+    assert crm.documents("opportunity", "op1", viewer="ann")["followers"] == [("call", made.guid)]
+    assert crm.documents("call", made.guid, viewer="ann")["predecessors"] == [("opportunity", "op1")]
 
 
 def test_a_follow_up_of_what_does_not_exist_is_refused(crm: Crm) -> None:
     made = crm.create("call", {"subject": "x"}, by="ann")
     for predecessor in (("opportunity", "op9"), ("order", "op1"), ("lead", "op1")):
         with pytest.raises(Invalid):
-            crm.follow(predecessor, ("call", made.guid))
+            crm.follow(predecessor, ("call", made.guid), by="ann")
 
 
 def test_the_status_list_is_the_companys_own(crm: Crm, tmp_path: Path) -> None:
