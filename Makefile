@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test lint unit bench docs soak run pins clean
+.PHONY: demo test lint unit bench docs soak mutants run pins clean
 
 demo: $(VENV)/.demo            ## the main job, shown on a server of its own
 	@$(BIN)/syncd demo
@@ -28,6 +28,9 @@ docs: $(VENV)/.dev             ## writes the generated part of the reference
 
 soak: $(VENV)/.dev             ## a million steps of the engine's property test
 	@$(BIN)/python -m tests.properties.soak --steps 1000000
+
+mutants: $(VENV)/.dev          ## faults put in by hand: do the fast tests see each of them?
+	@$(BIN)/python -m tests.properties.mutants
 
 run: $(VENV)/.demo             ## the service, with the configuration in this folder
 	@$(BIN)/syncd run
