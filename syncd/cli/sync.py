@@ -68,6 +68,8 @@ def check(
             typer.echo(f"{problem.file}:{problem.line}:{problem.column}: warning: {problem.message}")
         if not lost:
             typer.echo(f"{path}: fine")
+        for line in _of_guests(path):
+            typer.echo(f"  {line}")
     for line in _too_wide(found):
         typer.echo(f"warning: {line}")
     if offline:
@@ -93,6 +95,24 @@ def check(
             bad += say_telling(opened)
     if bad:
         raise typer.Exit(3)
+
+
+#: What the mapping's word on guests means, as an administrator reads it.
+GUESTS = {
+    "wait": "what guests act on (time, place, recurrence, cancellation, deletion) waits until somebody makes the "
+    "change in the calendar; the rest goes where the server tells nobody",
+    "quiet": "what the CRM changes goes where the server tells nobody, or can be asked not to; else it waits",
+    "tell": "what the CRM changes goes, and THE SERVER TELLS THE GUESTS",
+}
+
+
+def _of_guests(path: Path) -> list[str]:
+    from syncd.mapping.loader import load
+
+    mapping = load(path).mapping
+    if mapping.item != "event" or mapping.direction == "to-crm":
+        return []
+    return [f"meetings with guests ({mapping.guests}): {GUESTS[mapping.guests]}"]
 
 
 def _too_wide(found: Any) -> list[str]:
