@@ -77,9 +77,9 @@ def settled(recurrence: Recurrence, starts: Starts, moved: Mapping[str, str] | N
 
 
 def renamed(keys: Iterable[str], rule: str, before: Moment, after: Moment) -> dict[str, str]:
-    """The original starts that these have after the series' start moved -> those that they have now."""
+    """Original start -> the one that it has after the series' start moved."""
     marked = Recurrence(rule, overrides={key: {"summary": key} for key in keys})
-    return {key: str(fields["summary"]) for key, fields in shifted(marked, before, after).overrides.items()}
+    return {str(fields["summary"]): key for key, fields in shifted(marked, before, after).overrides.items()}
 
 
 def lost(series: Any, there: Mapping[str, Any]) -> str:

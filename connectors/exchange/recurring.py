@@ -87,9 +87,12 @@ class SeriesWrites:
         """Finishes what an earlier write has left half done. Raises PortErrors."""
         item, series, there = self._now(ref)
         plan = plan_of(item, series.name) if series is not None else None
+        written = 0
         if plan is not None and series is not None:
-            carry_out(Writer(self.items, ref, series, self._edits), plan, there, fresh=False)
-        discharge(self.items, ref)
+            writer = Writer(self.items, ref, series, self._edits)
+            carry_out(writer, plan, there, fresh=False)
+            written = writer.written
+        discharge(self.items, ref, "" if written else item_id(item)[1])
 
     # -- all of it: what the first request makes go is written again -----------------------------------------------
 
@@ -109,7 +112,7 @@ class SeriesWrites:
         was = Recurrence(wanted.rule)
         names: dict[str, str] = {}
         if series is not None:
-            names = {old: new for new, old in self._shifted(series, span).items()}
+            names = self._names(series, span, wanted)
             item, differing_now = self._read(record, series)
             full = recurrence_of(series, differing_now, series.deleted)
             there = {names.get(k, k): element for k, element in differing_now.items()}
@@ -172,13 +175,13 @@ class SeriesWrites:
         if not edits:
             self.items.check(record.ref, record.version)
         if plan:
-            self._carry_out(record.ref, plan, tell=tell, last=False)
+            self._carry_out(record.ref, plan, tell=tell, last=not (out or own))
         writer = Writer(self.items, record.ref, series, self._edits, tell)
         for key in sorted(out):
             writer.leave_out(key)
         for key, fields in sorted(own.items()):
             writer.write(key, lambda element, fields=fields: list(self._edits(fields, element)))  # type: ignore[misc]
-        if plan:
+        if plan and (out or own):
             discharge(self.items, record.ref)
         return Written(record.ref, None if plan or writer.written else version)
 
@@ -191,12 +194,13 @@ class SeriesWrites:
 
     def _carry_out(self, ref: str, plan: Plan, *, tell: bool, last: bool = True) -> None:
         """Writes the occurrences of a series that was written just now."""
-        _, series, there = self._now(ref)
+        item, series, there = self._now(ref)
         if series is None:
             raise Rejected("the server does not keep the series")
-        carry_out(Writer(self.items, ref, series, self._edits, tell), plan, there, fresh=True)
+        writer = Writer(self.items, ref, series, self._edits, tell)
+        carry_out(writer, plan, there, fresh=True)
         if last:
-            discharge(self.items, ref)
+            discharge(self.items, ref, "" if writer.written else item_id(item)[1])
 
     def _now(self, ref: str) -> tuple[Any, Series | None, dict[str, Any]]:
         """The item as it stands, the series that it is, and its occurrences that differ. Raises PortErrors."""
@@ -224,10 +228,10 @@ class SeriesWrites:
     def _edits(self, changes: Mapping[str, Any], item: Any) -> list[Edit]:
         return list(edit.event_edits(changes, item, self.zone))
 
-    def _shifted(self, series: Series, span: Span) -> dict[str, str]:
-        """Of each occurrence that was deleted or differs: its original start when the series begins with `span` ->
-        the one that it has now."""
-        keys = series.deleted | series.exceptions.keys()
+    def _names(self, series: Series, span: Span, wanted: Recurrence) -> dict[str, str]:
+        """Original start -> the one that it has when the series begins with `span`: of what was deleted or differs,
+        and of what is wanted by somebody who does not know that it moved."""
+        keys = series.deleted | series.exceptions.keys() | wanted.exdates | wanted.overrides.keys()
         return renamed(keys, series.rule, self._local(series.span, series.item).start, span.start)
 
     def _local(self, span: Span, item: Any) -> Span:

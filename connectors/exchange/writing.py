@@ -143,10 +143,11 @@ def _at(series: Series, there: Any, uri: str, value: Any) -> bool:
     return uri != "calendar:IsAllDayEvent" or same_value(held, value)
 
 
-def discharge(items: Items, ref: str) -> None:
-    """Takes the plan away, as all is written; where somebody is at the item just now, another time."""
+def discharge(items: Items, ref: str, version: str = "") -> None:
+    """Takes the plan away, as all is written; where somebody is at the item just now, another time. `version`: the
+    item's change key, if nothing was written since it was read."""
     try:
         change = updates("CalendarItem", [(property_uri(PLAN), None)])
-        items.write(el("t:ItemId", Id=ref, ChangeKey=items.version(ref)), change)
+        items.write(el("t:ItemId", Id=ref, ChangeKey=version or items.version(ref)), change)
     except (Stale, Gone):
         pass

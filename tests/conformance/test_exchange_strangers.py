@@ -126,6 +126,23 @@ def test_case_e1_a_series_that_moves_takes_its_occurrences_along(double: Exchang
     assert PLAN not in extended(read(replica, record.ref).native)
 
 
+def test_case_l6_dates_of_somebody_who_does_not_know_that_the_series_moved_move_too(double: ExchangeServer) -> None:
+    """The same change moves the series and says something of its occurrences, by where they were."""
+    replica = calendar(double)
+    record = weekly(replica)
+    old = read(replica, record.ref).fields["recurrence"]
+    more = replace(old, exdates=old.exdates | {key(3)}, overrides={**old.overrides, key(0): {"summary": "First"}})
+    replica.update(read(replica, record.ref), {"time": at(week(0, hour=11)), "recurrence": more})
+    assert held(replica, record.ref)[1:] == (
+        {key(2, 11), key(3, 11)},
+        {key(0, 11): {"summary": "First"}, key(1, 11): {"time": at(week(1, days=1, hour=14))}},
+    )
+    replica.update(
+        read(replica, record.ref), {"time": at(week(0, hour=9)), "recurrence": Recurrence("FREQ=WEEKLY;COUNT=4")}
+    )
+    assert held(replica, record.ref)[1:] == (set(), {}), "and who knows it is taken at the word"
+
+
 def test_case_e1_what_is_written_again_keeps_what_we_do_not_know(double: ExchangeServer) -> None:
     """Formatted text, a reminder, "out of office" of one occurrence."""
     replica = calendar(double)
