@@ -633,11 +633,12 @@ class World:
     def quiesce(self) -> None:
         """People rest, nothing fails: everything settles, and then nothing moves any more."""
         self.armed = self.mixing = False
-        self.say("rest")
+        thorough = self.rng.random() < 0.5  # a full comparison would hide what an announcement lost
+        self.say(f"rest{', after a full comparison' if thorough else ''}")
         for round_ in range(12):
             reports = []
             for pairing in self.pairings:
-                report = self.sync(pairing, full=round_ == 0)
+                report = self.sync(pairing, full=round_ == 0 and thorough)
                 assert report is not None, "a pass without faults ended early"
                 reports.append(report)
                 with self.store.transaction() as tx:
