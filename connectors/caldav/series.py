@@ -23,7 +23,7 @@ from connectors.caldav.read import (
     span_of,
     usual_span,
 )
-from syncd.model.fields import kind_of
+from syncd.model.fields import kind_of, same
 from syncd.model.recurrence import Recurrence, shifted
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 from syncd.ports import Unsupported
@@ -129,14 +129,37 @@ def _spelt_as(text: str, before: Moment, after: Moment) -> str:
     return wall(like(after, before))
 
 
+def hidden(root: Component, head: Component, others: list[Component], shown: Recurrence) -> set[int]:
+    """The ids (of `id`) of occurrences that the engine was not shown as they are, because of what is private:
+    left out where the object does not leave them out, or with other words than they have."""
+    if not others:
+        return set()
+    span = usual_span(root, head)
+    found = set()
+    for component in others:
+        key = original_start(root, component, span)
+        there = fields_of(root, component, head)
+        words = {n: v for n, v in shown.overrides.get(key, {}).items() if n != "attendees"}
+        left_out = key in shown.exdates and not _left_out(root, head, key, span)
+        if left_out or not all(same(n, there.get(n), v) for n, v in words.items()):
+            found.add(id(component))
+    return found
+
+
 # -- what of a series differs ---------------------------------------------------------------------------
 
 
 def edit_series(
-    root: Component, master: Component, seen: Recurrence, wanted: Recurrence, fields: Collection[str] | None = None
+    root: Component,
+    master: Component,
+    seen: Recurrence,
+    wanted: Recurrence,
+    fields: Collection[str] | None = None,
+    unseen: Collection[int] = (),
 ) -> list[Component]:
     """Applies the difference of two recurrences; returns the components that were edited. `fields`: those of
-    which `wanted` speaks at all. Raises Unsupported."""
+    which `wanted` speaks at all; `unseen`: what `hidden` found. Raises Unsupported."""
+    _leave_alone(root, master, seen, wanted, unseen)
     if master.line("RECURRENCE-ID") is not None:
         return _edit_detached(root, master, seen, wanted, fields)
     kind = kind_of("recurrence")
@@ -169,6 +192,18 @@ def edit_series(
                 _drop_override(root, key, span)
     touched += _edit_overrides(root, master, seen, wanted, span, fields)
     return list({id(c): c for c in touched}.values())
+
+
+def _leave_alone(
+    root: Component, master: Component, seen: Recurrence, wanted: Recurrence, unseen: Collection[int]
+) -> None:
+    """Raises Unsupported where a write is meant for an occurrence that was not shown as it is."""
+    kind = kind_of("recurrence")
+    was, new = kind.elements(seen), kind.elements(wanted)
+    differs = {k.split(" ")[1] for k in was.keys() | new.keys() if " " in k and was.get(k) != new.get(k)}
+    for key, component in _overrides(root, usual_span(root, master)).items():
+        if id(component) in unseen and key in differs:
+            raise Unsupported("an occurrence that is not shown as it is is not written")
 
 
 def _behind_lines(component: Component) -> int:
@@ -251,8 +286,6 @@ def _edit_overrides(
             if n != "attendees" and (n not in before or kind_of(n).canonical(before[n]) != kind_of(n).canonical(v))
         }
         if key in there:
-            if changes and key in seen.exdates - wanted.exdates and not _left_out(root, master, key, span):
-                raise Unsupported("an occurrence that is not shown is not written")
             touched += _reset(root, there[key], master, _at(span, key), _known(before, fields) - wants.keys())
         if not changes:
             continue

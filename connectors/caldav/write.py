@@ -14,7 +14,7 @@ from typing import Any
 from connectors.caldav.edit import edit
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import COMPONENTS, fields_of, head_of, own_words, span_of
-from connectors.caldav.series import edit_series, moved
+from connectors.caldav.series import edit_series, hidden, moved
 from syncd.model.fields import Fields, same
 from syncd.model.recurrence import Recurrence, shifted
 from syncd.model.span import moment_key
@@ -41,10 +41,10 @@ def apply(
     fresh: bool = False,
     fields: Collection[str] | None = None,
 ) -> None:
-    """Edits the object. A recurrence is applied as the difference from what was `seen`, so an occurrence that
-    the engine was not shown is not touched; when the time moves too, what was seen moves with it. `fields`:
-    those that may be written at all (None: any); of others nothing is known from a recurrence that lacks them.
-    Raises Unsupported."""
+    """Edits the object. A recurrence is applied as the difference from what was `seen`: an occurrence that the
+    engine was not shown as it is moves with its series, and is not touched otherwise. `fields`: those that may
+    be written at all (None: any); of others nothing is known from a recurrence that lacks them. Raises
+    Unsupported."""
     entries = root.components(*COMPONENTS)
     head = head_of(root, entries)
     others = [c for c in entries if c is not head]
@@ -53,16 +53,17 @@ def apply(
     if others and head.line("RECURRENCE-ID") is not None and "time" in changes:
         raise Unsupported("single occurrences of a series that is not here cannot be moved together")
     plain = {n: v for n, v in changes.items() if n not in ("recurrence", "time")}
-    touched = [head] if changes.keys() - {"recurrence"} else []
-    touched += _edit_with_followers(root, head, others, plain)
     shown = seen.get("recurrence") or Recurrence()
+    unseen = hidden(root, head, others, shown) if head.name == "VEVENT" else set()
+    touched = [head] if changes.keys() - {"recurrence"} else []
+    touched += _edit_with_followers(root, head, [c for c in others if id(c) not in unseen], plain)
     if "time" in changes:
         before = span_of(root, head).start if head.line("DTSTART") is not None else None
         touched += moved(root, head, others, changes["time"])
         if before is not None:
             shown = shifted(shown, before, span_of(root, head).start)
     if "recurrence" in changes:
-        touched += edit_series(root, head, shown, changes["recurrence"], fields)
+        touched += edit_series(root, head, shown, changes["recurrence"], fields, unseen)
     for component in {id(c): c for c in touched}.values():
         _stamp(component, now, moved=not fresh and ("time" in changes or "recurrence" in changes))
 

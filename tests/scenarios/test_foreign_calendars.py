@@ -155,3 +155,28 @@ def test_case_s5_her_own_meeting_by_her_path_on_the_server_is_hers(make_desk: Ma
     desk.sync()
     assert "DESCRIPTION:From the CRM" in desk.get("ann", path)  # a server that schedules nothing tells nobody
     desk.quiet()
+
+
+@pytest.mark.parametrize("series", [True, False])
+@pytest.mark.parametrize("private", ["busy-only", "withhold"])
+def test_case_p2_whatever_the_crm_does_to_a_series_its_private_occurrence_stays(
+    make_desk: MakeDesk, series: bool, private: str
+) -> None:
+    desk = make_desk("ann", crm="" if series else ", series: false", e1=f"private: withhold => private: {private}")
+    secret = exception(MONDAY + WEEK, MONDAY + WEEK + HOUR, "SUMMARY:Oncologist", "DESCRIPTION:Results",
+                       "LOCATION:Clinic", "CLASS:PRIVATE", "TRANSP:TRANSPARENT", "PRIORITY:1")  # fmt: skip
+    path = desk.put("ann", "s", "SUMMARY:Weekly", "DESCRIPTION:Notes", "LOCATION:Here", "UID:s",
+                    "RRULE:FREQ=WEEKLY;COUNT=4", *secret)  # fmt: skip
+    desk.sync()
+    (hidden,) = [part for part in desk.get("ann", path).split("BEGIN:VEVENT\n") if "Oncologist" in part]
+    hidden = hidden.partition("END:VEVENT")[0]
+    for made in desk.activities():
+        desk.edit(made["guid"], "--notes", "From the CRM", "--location", "There", "--category", "A")
+    desk.sync()
+    desk.quiet()
+    for made in desk.activities()[-1:]:
+        desk.edit(made["guid"], "--subject", "Renamed")
+    desk.sync()
+    after = desk.get("ann", path)
+    assert "DESCRIPTION:From the CRM" in after
+    assert hidden in after

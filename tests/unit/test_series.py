@@ -195,6 +195,26 @@ def test_case_l6_an_occurrence_that_was_not_shown_moves_too() -> None:
                                               overrides={"20261208T090000Z": {"summary": "Mine"}})}, shown)  # fmt: skip
 
 
+def test_case_p2_an_occurrence_that_was_shown_as_less_than_it_is_takes_nothing_but_the_move() -> None:
+    text = thing(WEEKLY, (*AS_USUAL, "CLASS:PRIVATE", "DESCRIPTION:Results"))
+    seen = read(text).fields
+    key, later = "20261208T090000Z", "20261208T100000Z"
+    blank = {"summary": "Busy", "description": "", "location": ""}
+    shown = {**seen, "recurrence": Recurrence("FREQ=WEEKLY;COUNT=4", overrides={key: blank})}
+    now = after(text, {"summary": "New", "location": "Room 1", "status": "cancelled", "sensitivity": "private"}, shown)
+    occurrence = [part for part in text.split("BEGIN:VEVENT") if "Results" in part]
+    assert [part for part in now.split("BEGIN:VEVENT") if "Results" in part] == occurrence
+    wanted = Recurrence("FREQ=WEEKLY;COUNT=4", exdates=frozenset({"20261215T100000Z"}), overrides={later: blank})
+    now = after(text, {"time": ELEVEN, "recurrence": wanted}, shown)
+    assert ("20261208T100000Z", "Weekly") in occurrences(now) and "DESCRIPTION:Results" in now
+    for meant in (Recurrence("FREQ=WEEKLY;COUNT=4", overrides={key: {**blank, "summary": "Mine"}}),
+                  Recurrence("FREQ=WEEKLY;COUNT=4", overrides={key: {"summary": "Busy"}}),
+                  Recurrence("FREQ=WEEKLY;COUNT=4", exdates=frozenset({key})),
+                  Recurrence("FREQ=WEEKLY;COUNT=4")):  # fmt: skip
+        with pytest.raises(Unsupported):
+            after(text, {"recurrence": meant}, shown)
+
+
 # -- L7: its occurrences follow -------------------------------------------------------------------------
 
 
