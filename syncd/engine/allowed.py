@@ -7,6 +7,7 @@ made or deleted that has not asked here, and `plan` asks the same question.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -51,7 +52,8 @@ class Allowed:
     occurrence: str = ""
     #: Somebody besides the employee, who organises it, is invited.
     guests: bool = False
-    telling: Telling = Telling.TELLS
+    #: Asks what the server tells them, once there is something to be told.
+    telling: Callable[[], Telling] = lambda: Telling.TELLS
     #: The address under which the employee answers, for an attendee's copy.
     me: str = ""
 
@@ -105,7 +107,7 @@ class Allowed:
             return May.YES
         if policy == "wait" and acted_on:
             return May.WAITS
-        return May.WAITS if self.telling is Telling.TELLS else May.YES
+        return May.WAITS if self.telling() is Telling.TELLS else May.YES
 
     # -- whole records ---------------------------------------------------------------------------------------
 
@@ -159,7 +161,7 @@ def allowed(
     admission: Admission | None,
     occurrence: str,
     guests: bool,
-    telling: Telling,
+    telling: Callable[[], Telling],
     view: Fields,
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the

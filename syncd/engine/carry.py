@@ -8,7 +8,7 @@ from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
 from syncd.engine.merge import Merge, image
-from syncd.engine.occurrences import with_occurrences
+from syncd.engine.occurrences import in_items_words, with_occurrences
 from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
 from syncd.engine.plan import SPEAKING, Rule
@@ -18,6 +18,7 @@ from syncd.engine.write_item import create_item, delete_item, update_item
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value
 from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence
 from syncd.privacy import Admission
 from syncd.store import Link
 
@@ -82,6 +83,10 @@ def _write_single(ctx: Context, record: Record, part: Part) -> None:
     """The item is one record of one link."""
     lens, activity = ctx.pairing.lens, part.look.activity
     changes = lens.to_item(part.merge.to_item)
+    if "recurrence" in changes:
+        name = lens.named("recurrence")
+        shown, wanted = part.look.sides.item.get(name) or Recurrence(), part.merge.to_item[name]
+        changes["recurrence"] = in_items_words(record.fields, shown, wanted, lens, changes.get("time"))
     if part.look.link.role == "copy" and activity is not None:
         lens.dress_item(changes, participants_lines(activity.fields), ctx.items.capabilities)
     if changes:

@@ -19,7 +19,6 @@ from syncd.mapping.conditions import taken
 from syncd.model.fields import Fields, kind_of, normal_text, same
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.ports import Telling
 from syncd.privacy import Admission
 from syncd.store import Link
 
@@ -121,7 +120,7 @@ def look(
 
 
 def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields) -> Allowed:
-    """What this link may write. The server is asked what it tells only where there is anybody to be told."""
+    """What this link may write. The server is asked what it tells only where there is something to be told."""
     record = admission.record if admission is not None else None
     masked = admission is not None and admission.read_only
     guests = record is not None and has_guests(record, ctx.pairing.employee)
@@ -133,7 +132,7 @@ def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields) ->
         admission=admission,
         occurrence=link.occurrence,
         guests=guests and link.role in ("own", "copy"),
-        telling=ctx.items.telling() if guests and link.role in ("own", "copy") and not masked else Telling.NOBODY,
+        telling=ctx.items.telling,
         view=view,
     )
 
@@ -210,8 +209,9 @@ def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:
 
 def _accept_shaping(ctx: Context, sides: Sides, link: Link, record: Record | None, activity: Record | None) -> Sides:
     """A field that we wrote and that differs now is the server's shaping, not an edit, when it is
-    an image of what we sent and the sender's side still holds what it sent (fine print 3): under the version
-    of our own write, or at the first look after a write that gave none. A later version is an edit."""
+    an image of what we sent and the sender's side still holds what it sent (fine print 3): at the first look
+    after a write that gave no version. Under the version of our own write whatever stands there is the
+    server's doing. A later version is an edit."""
     bases = {"item": dict(sides.item_base), "crm": dict(sides.crm_base)}
     versions = {
         "item": (link.item_version, record.version if record is not None else None),
@@ -226,7 +226,7 @@ def _accept_shaping(ctx: Context, sides: Sides, link: Link, record: Record | Non
             if name not in here or sides.digester.holds(bases[side], name, here[name]):
                 continue
             unchanged = name in there and sides.digester.holds(other, name, there[name])
-            if unchanged and image(here[name], there[name]):
+            if versions[side][0] or (unchanged and image(here[name], there[name])):
                 bases[side][name] = sides.digester.of(name, here[name])
     return replace(sides, item_base=bases["item"], crm_base=bases["crm"])
 

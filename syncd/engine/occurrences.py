@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
-from syncd.model.fields import Fields, Value
-from syncd.model.recurrence import Recurrence, starts
+from syncd.mapping.lens import Lens
+from syncd.model.fields import Fields, Value, same
+from syncd.model.recurrence import Recurrence, shifted, starts
 from syncd.model.span import Moment, Span, as_instant, like, moment_key, parse_moment
 
 
@@ -75,6 +76,32 @@ def rekeyed(
     if lost and len(lost) == len(fresh):
         matched.update(zip(lost, fresh, strict=True))
     return matched
+
+
+def in_items_words(held: Fields, shown: Recurrence, wanted: Recurrence, lens: Lens, time: Span | None) -> Recurrence:
+    """The recurrence to write, in the item's terms: only what was changed is said in the CRM's words. What the
+    mapping does not know, or knows in fewer words (a tentative occurrence), stays as the item has it.
+
+    Args:
+        held: the item's fields as admitted.
+        shown: its recurrence in the activity's terms; `wanted`: the same with the changes.
+        time: where the series is moved to by the same write.
+    """
+    own: Recurrence = held.get("recurrence") or Recurrence()
+    if time is not None and isinstance(held.get("time"), Span):
+        before = held["time"].start
+        own, shown = shifted(own, before, time.start), shifted(shown, before, time.start)
+    overrides: dict[str, Mapping[str, Value]] = {}
+    for key in {*own.overrides, *wanted.overrides} - wanted.exdates:
+        was, now = shown.overrides.get(key, {}), wanted.overrides.get(key, {})
+        if key in shown.overrides and key not in wanted.overrides:
+            continue
+        changed = {n: v for n, v in now.items() if n not in was or not same(n, was[n], v)}
+        gone = {lens.rules[n].item for n in was.keys() - now.keys() if n in lens.rules}
+        made = {n: v for n, v in own.overrides.get(key, {}).items() if n not in gone} | lens.to_item(changed)
+        if made:
+            overrides[key] = MappingProxyType(made)
+    return Recurrence(wanted.rule, wanted.rdates, wanted.exdates, MappingProxyType(overrides))
 
 
 def with_occurrences(

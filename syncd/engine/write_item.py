@@ -11,7 +11,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
 from syncd.engine.merge import Merge
 from syncd.engine.pairing import participants_lines
-from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of, seen
+from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -84,7 +84,8 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             names = sorted(merge.to_item)
             images = {n: ctx.pairing.lens.on_item(n, v, ctx.items.capabilities) for n, v in merge.to_item.items()}
             check = {n: look.sides.digester.of(n, image) for n, image in images.items()}
-            more: Moves = {"check": check, "unconfirmed": ["item", names]}
+            meant = [n for n in names if n in merge.with_item[0]]  # words beside a new block are a person's
+            more: Moves = {"check": check, "unconfirmed": ["item", meant]}
             if "private" in merge.to_item:
                 more["private_copy"] = bool(merge.to_item["private"])
             moves = moves_of(merge, merge.with_item, **more)
@@ -98,8 +99,6 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
         intents[0], written = confirm(
             ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields, role)
         )
-    elif written.version is not None and ctx.items.capabilities.exact:
-        intents = [seen(intent) for intent in intents]
     links = []
     with ctx.store.transaction() as tx:
         for intent, (_look, merge, _) in zip(intents, parts, strict=True):

@@ -76,7 +76,9 @@ def _alone(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         alone = f"local-{side}"
         held = {k: v for k, v in link.unconfirmed.items() if k not in (side, alone)}
         if moves.get("unconfirmed"):
-            held[side] = sorted({*link.unconfirmed.get(side, []), *names})
+            known = link.item_version if side == "item" else link.crm_version
+            before = [] if known else link.unconfirmed.get(side, [])  # under a version of before, nothing is ours now
+            held[side] = sorted({*before, *names})
         local = [n for n in link.unconfirmed.get(alone, []) if not _has_crossed(n, names, moves.get(side, {}))]
         values["unconfirmed"] = {**held, alone: local} if local else held
     return values
@@ -129,7 +131,7 @@ def confirm(
     write was not taken: that is no edit either, and is said once.
     """
     if written.version is not None and _caps(ctx, side).exact:
-        return seen(intent), written
+        return intent, written  # what stands there under this version is the server's doing, if it is looked at
     found = read_back(ctx, side, written.ref, private=_private_copy(ctx, intent))
     if found is None:
         return intent, Written(written.ref, None)

@@ -94,6 +94,10 @@ class Lens:
             name, full.from_, direction, full.merge, full.overflow, full.values, full.back, words, self.kinds[name]
         )
 
+    def named(self, item: str) -> str:
+        """The activity field that an item field feeds."""
+        return self._by_item[item].activity
+
     # -- item -> activity's terms -------------------------------------------------------------
 
     def from_item(self, fields: Fields) -> dict[str, Value]:

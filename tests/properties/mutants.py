@@ -153,7 +153,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a server of which nothing is known tells nobody": (
         "engine/allowed.py",
-        "return May.WAITS if self.telling is Telling.TELLS else May.YES",
+        "return May.WAITS if self.telling() is Telling.TELLS else May.YES",
         "return May.YES",
     ),
     "a place is nothing that guests act on": (
@@ -227,10 +227,10 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         'if side not in bases or versions[side][0] not in ("", versions[side][1]):',
         "if side not in bases:",
     ),
-    "an exact side is believed to cut texts": (
-        "engine/writes.py",
-        "        return seen(intent), written\n    found",
-        "        return intent, written\n    found",
+    "what a server does under our own version is an edit": (
+        "engine/look.py",
+        "            if versions[side][0] or (unchanged",
+        "            if (unchanged",
     ),
     "linked anew, one text that begins like the other is the other": (
         "engine/merge.py",

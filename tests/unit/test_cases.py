@@ -283,6 +283,26 @@ def test_case_l1_a_side_that_cuts_without_saying_so_is_still_no_editor() -> None
     assert world.items("ann")[0]["summary"] == "Quart"
 
 
+def test_case_l7_what_the_crm_writes_into_a_series_changes_no_other_word_of_its_occurrences() -> None:
+    world = World("ann")
+    first = {"status": "tentative", "show-as": "free", "summary": "Perhaps"}
+    world.event("ann", recurrence=weekly({"20261207T100000Z": first}))
+    world.quiet()
+    ref = only(world)
+    shown = world.crm.records[ref].fields["recurrence"]
+    other = {**shown.overrides, "20261214T100000Z": {"subject": "Renamed"}}
+    world.crm.edit(ref, recurrence=replace(shown, overrides=other))
+    world.sync()
+    held = world.calendars["ann"].records["e1"].fields["recurrence"].overrides
+    assert dict(held["20261207T100000Z"]) == first
+    assert dict(held["20261214T100000Z"]) == {"summary": "Renamed"}
+    world.crm.edit(ref, time=span(MON + timedelta(hours=1)))
+    world.sync()
+    held = world.calendars["ann"].records["e1"].fields["recurrence"].overrides
+    assert dict(held["20261207T110000Z"]) == first
+    world.quiet()
+
+
 @pytest.mark.parametrize("side", ["crm", "calendar"])
 def test_case_l2_what_was_edited_while_it_lay_beyond_the_window_arrives_on_the_day(side: str) -> None:
     world = World("ann")
