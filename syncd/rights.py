@@ -64,6 +64,14 @@ def too_wide(files: Iterable[Path], folders: Iterable[Path]) -> Iterator[str]:
             yield f"others may look into {path} (mode {mode:04o}): chmod 700 {path}"
 
 
+def inside(folder: Path) -> list[Path]:
+    """What lies in the folder, as far as whoever asks may look."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
 def _mode(path: Path) -> int:
     """0 where there is nothing to be seen."""
     try:

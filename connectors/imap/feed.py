@@ -19,6 +19,7 @@ from typing import Any
 from connectors.imap.folders import ref_of
 from connectors.imap.session import Session, as_set, ranges, runs
 from syncd.mail.folders import Folder
+from syncd.mail.headers import EARLIEST
 from syncd.ports import Change, CursorExpired, Page
 
 #: Changes a page.
@@ -106,7 +107,8 @@ class Feed:
             return
         self._enter(folder, place)
         every = self.session.search("ALL")
-        news = self.session.search("SINCE", _imap_date(self.since))
+        # by arrival, and what says nothing of it: programs that move mail leave the beginning of time there
+        news = self.session.search("OR", "SINCE", _imap_date(self.since), "BEFORE", _imap_date(EARLIEST.date()))
         self._remember(folder, place, every)
         recent = _Members(news)
         for chunk in _chunks(every):

@@ -118,14 +118,14 @@ def _of_guests(path: Path) -> list[str]:
 def _too_wide(found: Any) -> list[str]:
     """What others may read of what syncd keeps."""
     from syncd.database import file_of
-    from syncd.rights import BESIDE, too_wide
+    from syncd.rights import BESIDE, inside, too_wide
     from syncd.service.key import key_path
 
     urls = [found.url(u) for u in (found.settings.store, found.settings.crm.url)]
     databases = dict.fromkeys(file_of(u) for u in urls if u.startswith("sqlite:///"))
     files = [f for d in databases for f in (d, *(d.with_name(d.name + more) for more in BESIDE))]
     secrets = found.folder / "secrets"
-    kept = [*files, key_path(found), *(sorted(secrets.iterdir()) if secrets.is_dir() else ())]
+    kept = [*files, key_path(found), *inside(secrets)]
     folders = dict.fromkeys([found.state, *(d.parent for d in databases), secrets])
     return list(too_wide(kept, folders))
 

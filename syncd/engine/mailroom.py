@@ -2,7 +2,8 @@
 
 In this order: what is excluded is blanked, and the engine never holds it; who is inside and who outside,
 and which way it went; where it is filed; whether it is the CRM's business at all; and only then the parts
-that may cross are asked for. So what does not cross is not even read (design §7; facts: mail).
+that may cross are asked for. So what does not cross is not even read (design §7; facts: mail). Each message
+without a link is in one count: here, by the reason for which it does not cross, or in the engine's.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from syncd.engine.announced import Announced
 from syncd.engine.digest import uid_digest
 from syncd.engine.filing import Filed, file_all
+from syncd.engine.identity import GONE, Identities
 from syncd.engine.look import within
 from syncd.engine.roles import OVERRULED
 from syncd.mail.text import without_history
@@ -25,6 +28,7 @@ from syncd.ports import (
     Capabilities,
     Correspondent,
     Filing,
+    Gone,
     Page,
     Partial,
     PortError,
@@ -34,6 +38,7 @@ from syncd.ports import (
     Written,
 )
 from syncd.privacy import blank, excluded, is_of
+from syncd.store import Link, Row
 
 if TYPE_CHECKING:
     from syncd.engine.context import Context
@@ -41,6 +46,7 @@ if TYPE_CHECKING:
 #: What is shown of a message that is none of the CRM's business.
 _OUTSIDE = ("date", "sensitivity", "flagged")
 _STRANGERS = "none of its correspondents is known to the CRM: add a contact there, or put it into a drop folder"
+_NOT_SHOWN = "the server lists it and shows nothing of it"
 _LEVELS = ("headers-only", "text", "full")
 
 
@@ -57,6 +63,10 @@ class Mailroom:
         self.real = real
         self._ctx = ctx
         self._own = {a for p in (*ctx.everyone, ctx.pairing) for a in p.employee.addresses}
+        self._feed = Announced(ctx, real)
+        self._identities = Identities(ctx, real.fetch, self._words)
+        #: Message -> why it does not cross (a kind of mail, or a reason); each is counted once.
+        self.passed: dict[str, str] = {}
 
     @property
     def _mail(self) -> Mail:
@@ -79,7 +89,7 @@ class Mailroom:
         return self.real.requests
 
     def changes(self, cursor: str) -> Iterator[Page]:
-        return self.real.changes(cursor)
+        return self._feed.changes(cursor)
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         return self.real.create(fields, key, kind=kind, uid=uid, owner=owner)
@@ -94,11 +104,28 @@ class Mailroom:
         found = self.real.find(key, uid)
         if found is None:
             return None
+        counted = dict(self.passed), dict(self._ctx.report.passed_over)
         seen = self._sorted({found.ref: found})[found.ref]
+        self.passed, self._ctx.report.passed_over = counted  # who asks for our own has read nothing
         return seen if isinstance(seen, Record) else None
 
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
-        return self._sorted(self.real.fetch(refs))
+        found = self._sorted(self.real.fetch(refs))
+        linked = self._linked(found)
+        for ref in [r for r, f in found.items() if isinstance(f, Gone) and r not in linked]:
+            if self._feed.still_there(ref):
+                found[ref] = Rejected(_NOT_SHOWN)
+            else:
+                self._pass_over(ref, "gone")
+        return found
+
+    def _linked(self, refs: Iterable[str]) -> dict[str, list[Link]]:
+        """Ref -> its links, of those that have any."""
+        made: dict[str, list[Link]] = {}
+        with self._ctx.store.reading() as tx:
+            for link in tx.links_by_item(self._ctx.pairing.id, list(refs)):
+                made.setdefault(link.item_ref or "", []).append(link)
+        return made
 
     # -- sorting -----------------------------------------------------------------------------------------------
 
@@ -109,21 +136,68 @@ class Mailroom:
         for ref, record in mail.items():
             if excluded(record, self._ctx.pairing.lens.mapping.privacy, rules):
                 made[ref] = blank(record)
+        blanks = [r for r in made.values() if isinstance(r, Record) and r.ref in mail and r is not mail[r.ref]]
+        for ref, uid in self._identities.of_excluded(blanks).items():
+            made[ref] = replace(_record(made[ref]), uid=uid)
         mail = {ref: r for ref, r in mail.items() if made[ref] is r}
         known = self._known({a for r in mail.values() for a in (*_people(r), r.owner) if a})
         outsiders = {ref: self._outsiders(r, known) for ref, r in mail.items()}
         filed = file_all(self._ctx, self._mail, list(mail.values()), known, outsiders)
         business: list[str] = []
+        linked = self._linked(mail) if mail else {}
         for ref, record in mail.items():
             seen = self._placed(record, outsiders[ref], known, filed[ref])
-            if isinstance(seen, Record) and self._business(seen):
-                business.append(ref)
-            elif isinstance(seen, Record):
-                seen = replace(seen, fields=_shown_outside(seen))
+            if isinstance(seen, Record):
+                why = self._outside(seen)
+                if ref not in linked and (why or self._makes_nothing(seen)):
+                    self._pass_over(ref, why or self._makes_nothing(seen))
+                if why:
+                    seen = replace(seen, fields=_shown_outside(seen))
+                else:
+                    business.append(ref)
             made[ref] = seen
         for ref, completed in zip(business, self._completed([_record(made[ref]) for ref in business]), strict=True):
             made[ref] = completed
+        self._identified(made, [ref for ref in business if isinstance(made[ref], Record)], linked)
         return made
+
+    def _identified(
+        self, made: dict[str, Record | PortError], business: Sequence[str], linked: Mapping[str, Sequence[Link]]
+    ) -> None:
+        """Gives messages that may cross the identity by which they are known, and counts what the mailbox holds
+        more than once."""
+        uids = self._identities.of([_record(made[ref]) for ref in business], linked)
+        seen: set[str] = set()
+        for ref in sorted(business, key=lambda r: r not in linked):
+            record = _record(made[ref])
+            row = self._identities.row_of(record, uids[ref]) if uids[ref] and not record.key else None
+            if ref not in linked and (uids[ref] in seen or (row is not None and self._held(row, record))):
+                self._pass_over(ref, "copy")
+            seen |= {uids[ref]} - {""}
+            made[ref] = replace(record, uid=uids[ref])
+
+    def _held(self, row: Row, record: Record) -> bool:
+        """True when another copy in this mailbox speaks for the message."""
+        with self._ctx.store.reading() as tx:
+            links = [k for k in tx.links_of_rows(self._ctx.pairing.id, [row.id]) if k.rest not in GONE]
+        others = [k for k in links if k.item_ref not in (None, record.ref) and not self._feed.gone(k.item_ref or "")]
+        speaking = [k.item_ref or "" for k in others if "filed" not in record.traits or k.role == "filed"]
+        if not speaking or not self._feed.anew:
+            return bool(speaking)
+        found = self.real.fetch(speaking)  # a listing does not tell what is gone
+        return any(not isinstance(f, Gone) for f in found.values())
+
+    def _words(self, record: Record) -> tuple[str, str] | None:
+        """Subject and text, as far as they may cross; None of what is excluded."""
+        if excluded(record, self._ctx.pairing.lens.mapping.privacy, (self._mail, self._ctx.pairing.own)):
+            return None
+        fields: Mapping[str, Value] = record.fields
+        if "text" not in fields and "text" in self._wanted(record) and isinstance(self.real, Partial):
+            (more,) = self.real.complete([record], frozenset({"text"}))
+            if isinstance(more, PortError):
+                return None
+            fields = self._with(record, more)
+        return str(fields.get("subject") or ""), str(fields.get("text") or "")
 
     def _known(self, addresses: set[str]) -> Mapping[str, Correspondent]:
         crm = self._ctx.pairing.crm
@@ -189,12 +263,27 @@ class Mailroom:
     def _inside_window(self, fields: Fields) -> bool:
         return within(self._ctx, {"time": fields["date"]})
 
-    def _business(self, record: Record) -> bool:
-        """True when it may cross; what is passed over is counted by its kind (lesson 30)."""
+    def _outside(self, record: Record) -> str:
+        """Why it may not cross: the kind of mail it is, or what leaves it out; "" when it may."""
         passed = sorted(self._never & record.traits)
         if passed:
-            self._ctx.report.passed_over[passed[0]] = self._ctx.report.passed_over.get(passed[0], 0) + 1
-        return self._crosses(record.fields)
+            return passed[0]
+        if not self._inside_window(record.fields):
+            return "outside-window"
+        return "" if self._crosses(record.fields) else "conditions"
+
+    def _makes_nothing(self, record: Record) -> str:
+        """Why nothing is made of it although it may cross; "" when something is."""
+        mapping = self._ctx.pairing.lens.mapping
+        if mapping.direction == "to-groupware":
+            return "direction"
+        return "unflagged" if mapping.activity == "task" and not record.fields.get("flagged") else ""
+
+    def _pass_over(self, ref: str, why: str) -> None:
+        """Counts it, once a pass (lesson 30)."""
+        if ref not in self.passed:
+            self.passed[ref] = why
+            self._ctx.report.passed_over[why] = self._ctx.report.passed_over.get(why, 0) + 1
 
     # -- reading what may cross ----------------------------------------------------------------------------------
 

@@ -250,12 +250,18 @@ def _digest(*parts: str) -> str:
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=12).hexdigest()
 
 
+#: Before this nobody wrote mail that a CRM is still asked for: a clock that was never set.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
+
+
 def sent_at(headers: Headers, received: datetime | None) -> datetime:
-    """When it was sent: the Date, unless it is missing or lies in the future of its arrival by more than
-    a day; then the arrival."""
+    """When it was sent: the Date; but the arrival, where the Date is missing or absurd: before 1990, or in the
+    future of its arrival by more than a day. An arrival before 1990 says nothing."""
+    if received is not None and received < EARLIEST:
+        received = None
     if received is None:
         return headers.date or datetime(1970, 1, 1, tzinfo=UTC)
     received = received.astimezone(UTC).replace(microsecond=0)
-    if headers.date is None or headers.date > received + timedelta(days=1):
+    if headers.date is None or headers.date < EARLIEST or headers.date > received + timedelta(days=1):
         return received
     return headers.date

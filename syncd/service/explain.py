@@ -6,7 +6,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.look import crm_view, in_scope, within
-from syncd.engine.mailroom import for_mail
+from syncd.engine.mailroom import Mailroom, for_mail
 from syncd.engine.pairing import Moment, Pairing
 from syncd.mapping.mail import Mail, passed_over
 from syncd.model.record import Record
@@ -14,7 +14,7 @@ from syncd.ports import PortError, Rejected
 from syncd.privacy import Admission
 from syncd.service.assemble import House
 from syncd.service.rehearsal import rehearsed
-from syncd.store.journal import crossings, decisions
+from syncd.store.journal import crossings, decisions, parked
 from syncd.store.rows import Link, Row
 
 _RESTS = {
@@ -33,6 +33,15 @@ _ROLES = {
     "block": "in the calendar as private: only the time goes to the CRM",
     "holder": "in the mailbox: logged in the CRM",
     "filed": "in the mailbox: logged in the CRM because it lies in a drop folder",
+}
+
+#: Why a message does not cross that is no kind of mail.
+_PASSED = {
+    "outside-window": "not taken: outside the mapping's window",
+    "conditions": "not taken: the mapping's conditions leave it out",
+    "copy": "another copy of it in this mailbox speaks for it",
+    "unflagged": "not taken: nobody flagged it",
+    "direction": "not taken: the mapping goes to the groupware only",
 }
 
 
@@ -109,6 +118,11 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
     """An item that has no link: does it cross?"""
     from datetime import UTC, datetime
 
+    with house.store.reading() as tx:
+        waiting = [p for p in parked(tx) if p.ref == name]
+    if waiting:
+        shown = [{"pairing": p.pairing, "why": f"parked: {p.reason}"} for p in waiting]
+        return {"activity": None, "calendars": shown, "decisions": [], "crossings": []}
     for pairing in house.pairings:
         (looking,) = rehearsed([pairing])  # who asks makes no lead
         ctx = Context(looking, house.store, Moment(datetime.now(UTC)), house.key, house.pairings)
@@ -127,6 +141,8 @@ def _item_only(house: House, name: str) -> dict[str, Any] | None:
             found.record.traits & passed_over(pairing.lens.mapping.mail, pairing.lens.mapping.activity)
         ):
             why = f"not the CRM's business, as the mapping says: {', '.join(kinds)}"
+        elif isinstance(ctx.pairing.replica, Mailroom) and ctx.pairing.replica.passed.get(name) in _PASSED:
+            why = _PASSED[ctx.pairing.replica.passed[name]]
         else:
             why = "not taken: outside the window, or the mapping's conditions leave it out"
         return {"activity": None, "calendars": [{"pairing": pairing.id, "why": why}], "decisions": [], "crossings": []}
