@@ -9,10 +9,10 @@ which nothing but the identity is read, can still be found. What nobody can comp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from syncd.engine.join import meeting_digest
+from syncd.engine.join import message_mark
 from syncd.engine.look import crm_view, item_view
 from syncd.mail.same import same_subject, share
 from syncd.model.record import Record
@@ -88,12 +88,12 @@ class Identities:
     # -- what the store knows ------------------------------------------------------------------------------------
 
     def _digest(self, record: Record, number: int) -> str:
-        return meeting_digest(self.ctx, replace(record, uid=numbered(record.uid, number)), "") or ""
+        return message_mark(self.ctx, numbered(record.uid, number))
 
     def _look_up(self, records: Iterable[Record], number: int = 1) -> None:
         digests = [self._digest(r, number) for r in records]
         with self.ctx.store.reading() as tx:
-            found = tx.rows_by_uid(self.ctx.pairing.crm_name, digests) if digests else {}
+            found = tx.rows_by_claim(self.ctx.pairing.crm_name, digests) if digests else {}
         self._rows |= {digest: found.get(digest) for digest in digests}
 
     def _row(self, record: Record, number: int) -> Row | None:
