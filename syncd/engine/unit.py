@@ -218,6 +218,10 @@ def _part(
     if row.crm_ref is not None:
         found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
         activity = _there(found)
+        if activity is None:  # or it went because a colleague's copy became private, which is not accounted for yet
+            with ctx.store.reading() as tx:
+                if any(k != link.id for k in tx.open_redactions(row.id)):
+                    raise Wait
     known = known_people(ctx, fields) if fields is not None else {}
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]

@@ -414,6 +414,12 @@ class Transaction:
         """Links with an open create of this activity."""
         return [f[0] for f in self.connection.execute(_OPEN_CREATES, {"row": row})]
 
+    def open_redactions(self, row: int) -> list[int]:
+        """Links that are just taking the content of this activity back."""
+        mine = select(t.link.c.id).where(t.link.c.activity == row)
+        where = and_(t.intent.c.link.in_(mine), t.intent.c.side == "crm", t.intent.c.op == "redact")
+        return [f[0] for f in self.connection.execute(select(t.intent.c.link).where(where))]
+
     def close_intent(self, id: int) -> None:
         """The write is accounted for."""
         self.close_intents([id])
