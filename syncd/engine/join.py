@@ -183,6 +183,8 @@ def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks) -> Row 
             return row
     if meeting:
         return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
+    if (record.fields.get("sensitivity") or "public") != "public":
+        return None  # its activity is private to whoever had it
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
             return row
