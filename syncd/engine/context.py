@@ -88,6 +88,8 @@ class Context:
     #: Links that went over to another item in this pass: whoever read them before reads them again.
     moved: set[int] = field(default_factory=set)
 
+    #: The store's feeds were read by an earlier release: what it got wrong is mended where it can be seen.
+    heal: bool = False
     #: Look at everything anew, whatever its version.
     anew: bool = False
     _gate: Gate | None = None

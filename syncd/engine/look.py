@@ -96,6 +96,7 @@ def look(
         caps=(pairing.replica.capabilities, pairing.crm.capabilities),
         digester=ctx.digester(link.id),
         may=may,
+        heal=ctx.heal,
         item_modified=record.modified if record else None,
         crm_modified=activity.modified if activity else None,
         organizer=bool(record and record.owner and record.owner in pairing.employee.addresses),

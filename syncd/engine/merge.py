@@ -42,6 +42,8 @@ class Sides:
     organizer: bool = False
     #: field -> "crm" | "groupware": a person's word on a conflict.
     decided: Mapping[str, str] = field(default_factory=dict)
+    #: The store is of an earlier release, which took every beginning of a text for a server's cut.
+    heal: bool = False
     #: Fields, and elements as "field element's digest", whose value on that side never crossed, as it may not.
     local: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
@@ -102,6 +104,8 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     item, crm = sides.item.get(name), sides.crm.get(name)
     item_changed = name in sides.item and _changed(sides, sides.item_base, name, item)
     crm_changed = name in sides.crm and _changed(sides, sides.crm_base, name, crm)
+    if sides.heal and not item_changed and not crm_changed and _was_taken_for_cut(sides, name, item, crm):
+        item_changed = crm_changed = True  # an edit of either side that never crossed: the mapping's word decides
     if not item_changed and not crm_changed:
         return
     rule = sides.lens.rules[name]
@@ -136,6 +140,13 @@ def _changed(sides: Sides, base: Mapping[str, Any], name: str, value: Value) -> 
     if name not in base:
         return not same(name, value, kind_of(name).empty)
     return not sides.digester.holds(base, name, value)
+
+
+def _was_taken_for_cut(sides: Sides, name: str, item: Value, crm: Value) -> bool:
+    exact = sides.caps[0].exact and sides.caps[1].exact
+    if not exact or name not in sides.item or name not in sides.crm or sides.lens.agree(name, item, crm, sides.caps):
+        return False
+    return image(item, crm) or image(crm, item)
 
 
 def _one_is_cut(sides: Sides, item: Value, crm: Value) -> bool:

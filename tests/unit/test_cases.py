@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import delete, update
 
 from syncd.engine.context import Context, Report
+from syncd.engine.digest import Digester
+from syncd.engine.feed import item_feed, seed_feed
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
+from syncd.engine.write_item import copy_key
 from syncd.mapping.blocks import MARK
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
@@ -24,6 +28,7 @@ from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.ports import Telling
+from syncd.store import tables
 from syncd.store.journal import decisions, parked
 from tests.memory import MemoryCrm, calendar, crm
 from tests.unit.test_engine import MON, NOW, World, span
@@ -851,3 +856,84 @@ def test_a_time_far_in_the_past_waits_for_nothing() -> None:
     world.event("ann", time=Span(datetime(2020, 1, 1, 9, tzinfo=UTC), datetime(2020, 1, 1, 10, tzinfo=UTC), "UTC"))
     world.quiet()
     assert world.activities == []
+
+
+# -- a store of before -------------------------------------------------------------------------------------------------
+
+
+def as_it_was(world: World) -> None:
+    """The store as an earlier release left it: feeds read in its way, versions kept of what had not crossed, nothing
+    announced."""
+    with world.store.transaction() as tx:
+        for pairing in world.pairings:
+            tx.connection.execute(delete(tables.pending))
+            for name in (item_feed(pairing.id), seed_feed("crm", pairing.id)):
+                tx.connection.execute(
+                    update(tables.feed).where(tables.feed.c.name == name).values(mapping=pairing.lens.digest)
+                )
+            for ref, record in world.calendars[pairing.id].records.items():
+                for link in tx.links_by_item(pairing.id, [ref]):
+                    row = tx.row(link.activity)
+                    assert row is not None and row.crm_ref is not None
+                    tx.set_link(
+                        link.id, item_version=record.version, crm_version=world.crm.records[row.crm_ref].version
+                    )
+                    tx.set_row(row.id, claim=row.uid_digest)
+
+
+def test_a_store_of_before_is_healed_by_its_first_pass() -> None:
+    world = World("ann")
+    world.event("ann", summary="Quarterly review with Borealis")
+    world.event("ann", "e2", summary="Two", time=span(MON + DAY))
+    world.quiet()
+    by = {str(r.fields["subject"]): ref for ref, r in world.crm.records.items()}
+    world.crm.edit(by["Quarterly review with Borealis"], subject="Quarterly review")
+    world.calendars["ann"].edit("e2", location="There")
+    as_it_was(world)
+    world.sync()
+    assert sorted(str(i["summary"]) for i in world.items("ann")) == ["Quarterly review", "Two"]
+    assert "There" in {a.get("location") for a in world.activities}
+    world.quiet()
+
+
+def test_a_store_of_before_in_which_two_peoples_events_were_one_is_taken_apart() -> None:
+    world = World("ann", "bob")
+    world.event("ann", "x", uid="booking-1", summary="Flight")
+    world.quiet()
+    world.event("bob", "y", uid="booking-1", summary="Flight")
+    with world.store.transaction() as tx:
+        (row,) = tx.rows_by_ref("crm", [only(world)]).values()
+        (anns,) = tx.links_of_row(row.id)
+        tx.add_link(
+            pairing="bob", activity=row.id, item_ref="y", role="own", item_base=anns.item_base, crm_base=anns.crm_base
+        )
+    as_it_was(world)
+    for _ in range(3):
+        world.sync()
+    assert len(world.activities) == 2
+    world.calendars["ann"].edit("x", summary="Ann's flight")
+    world.sync()
+    world.sync()
+    assert [i["summary"] for i in world.items("bob")] == ["Flight"]
+    world.quiet()
+
+
+def test_copies_that_an_earlier_release_made_in_the_other_calendar_are_taken_away() -> None:
+    world = two_calendars()
+    world.event("ann", summary="Mine")
+    world.quiet()
+    with world.store.transaction() as tx:
+        (row,) = tx.rows_by_ref("crm", [only(world)]).values()
+        assert len(tx.links_of_row(row.id)) == 1
+        key = copy_key(row, "home")
+        fields = world.calendars["ann"].records["e1"].fields
+        world.calendars["home"].put(f"home/{key}", "event", fields, uid=row.key, key=key)
+        made = tx.add_link(pairing="home", activity=row.id, item_ref=f"home/{key}", role="copy", ours=True)
+        bases = {"item_base": Digester(b"k" * 32, f"link {made.id}").base({"subject": "Mine"})}
+        tx.set_link(made.id, **bases, crm_base=bases["item_base"])
+    as_it_was(world)
+    for _ in range(3):
+        world.sync()
+    assert [len(world.items(n)) for n in ("ann", "home")] == [1, 0]
+    assert [a["status"] for a in world.activities] == ["open"]
+    world.quiet()
