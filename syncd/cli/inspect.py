@@ -11,14 +11,20 @@ from syncd.cli.app import WAITS, ConfigOption, JsonOption, app, configuration, f
 
 
 @app.command()
-def status(config: ConfigOption = None, json: JsonOption = False) -> None:
-    """Show when each pairing last agreed, what is parked, held or in conflict, and what to do."""
+def status(
+    only: Annotated[
+        list[str] | None, typer.Argument(help="Employees or pairings (employee/account); all if left out.")
+    ] = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show when each pairing last agreed, what is parked, held, in conflict or waits for guests, and what to do."""
     from syncd.store.journal import conflicts, parked, runs
 
-    with house(config) as opened, opened.store.reading() as tx:
+    with house(config, only) as opened, opened.store.reading() as tx:
         last = runs(tx)
         shown = []
-        for pairing in opened.pairings:
+        for pairing in opened.chosen:
             run = last.get(pairing.id)
             shown.append(
                 {

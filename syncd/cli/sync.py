@@ -137,7 +137,7 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
 
     from syncd.logs import silent
     from syncd.service.rehearsal import planned, rehearsed
-    from syncd.service.runner import exit_status, run_one
+    from syncd.service.runner import exit_status, once_more, run_one
 
     silent()
     with house(config, only) as opened:
@@ -145,11 +145,14 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
         pretending = rehearsed(opened.pairings)
         results, writes, waits = [], {}, {}
         chosen = {p.id for p in opened.chosen}
-        for pairing in pretending:
-            if pairing.id not in chosen:
-                continue
+        mine = [p for p in pretending if p.id in chosen]
+        for pairing in mine:
             results.append(run_one(pairing, pretending, copy, opened.key, _now()))
             writes[pairing.id] = planned(pairing)
+        for pairing in once_more(results, mine):
+            run_one(pairing, pretending, copy, opened.key, _now())
+            writes[pairing.id] += planned(pairing)
+        for pairing in mine:
             with copy.reading() as tx:
                 found = [(k, tx.row(k.activity)) for k in tx.waiting(pairing.id)]
             waits[pairing.id] = [
