@@ -121,6 +121,8 @@ def _hand_over(tx: Transaction, link: Link, row: Row, to: Link) -> None:
     """What a colleague's copy also shows is theirs now: if that becomes private too, it is taken back
     with it."""
     tx.set_link(to.id, brought=to.brought | link.brought)
+    if to.item_ref is not None:  # it may speak for the meeting now
+        tx.announce(to.pairing, "item", [to.item_ref])
     if row.maker == link.id:
         tx.set_row(row.id, maker=to.id)
 

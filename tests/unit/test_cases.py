@@ -937,3 +937,49 @@ def test_copies_that_an_earlier_release_made_in_the_other_calendar_are_taken_awa
     assert [len(world.items(n)) for n in ("ann", "home")] == [1, 0]
     assert [a["status"] for a in world.activities] == ["open"]
     world.quiet()
+
+
+# -- what mutants showed to be untested --------------------------------------------------
+
+
+def test_case_s3_the_dates_of_a_series_wait_with_its_time(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path)
+    world.event(
+        "ann",
+        owner="ann@us.example",
+        attendees=GUESTS,
+        recurrence=weekly({"20261207T100000Z": {"summary": "Otherwise"}}),
+    )
+    world.quiet()
+    world.calendars["ann"].log.clear()
+    world.crm.edit(only(world), time=span(MON + timedelta(hours=2)))
+    world.sync()
+    assert world.calendars["ann"].log == []
+    assert waiting(world) == ["recurrence,time"]
+
+
+def test_case_l4_of_two_activities_that_are_alike_none_is_adopted() -> None:
+    world = World("ann")
+    world.appointment("a1", subject="Visit")
+    world.appointment("a2", subject="Visit")
+    for pairing in world.pairings:
+        assert pairing.default
+    world.pairings = [replace(p, default=False) for p in world.pairings]  # nothing comes down while we look
+    world.event("ann", summary="Visit")
+    world.quiet()
+    assert len(world.activities) == 3
+
+
+def test_an_attendee_who_becomes_the_speaker_is_compared_as_if_it_were_new() -> None:
+    world = World("ann", "bob")
+    people = People([Participant("ann@us.example"), Participant("bob@us.example"), Participant("dora@cust.example")])
+    for who in ("ann", "bob"):
+        world.event(who, uid="m", owner="ann@us.example", attendees=people)
+    world.quiet()
+    world.calendars["bob"].edit("e1", summary="As Bob was told")
+    world.sync()
+    assert [a["subject"] for a in world.activities] == ["Meeting"]
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    for _ in range(3):
+        world.sync()
+    assert [a["subject"] for a in world.activities] == ["As Bob was told"]
