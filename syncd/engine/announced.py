@@ -23,7 +23,7 @@ class Announced:
         self._ctx, self._real = ctx, real
         self._gone: set[str] = set()
         #: What is parked, and has not been listed in this pass.
-        self._parked: set[str] = set()
+        self._parked: set[str] | None = None
         #: True when all was listed from the beginning.
         self.anew = False
         #: How far the feed has been read; None before.
@@ -31,8 +31,7 @@ class Announced:
 
     def changes(self, cursor: str) -> Iterator[Page]:
         """See `syncd.ports.Replica`."""
-        with self._ctx.store.reading() as tx:
-            self._parked = {p.ref for p in parked(tx, self._ctx.pairing.id) if p.side == "item"}
+        self._parked = None
         for page in self._real.changes(cursor):
             self._heard(page)
             yield page
@@ -40,14 +39,18 @@ class Announced:
     def _heard(self, page: Page) -> None:
         there = {c.ref for c in page.changes if not c.gone}
         self._gone = (self._gone - there) | {c.ref for c in page.changes if c.gone}
-        if self._parked:
-            self._parked -= {*there, *page.there}
+        if page.changes or page.there or page.complete:  # a quiet pass asks nothing
+            self._parked = (self._waiting() if self._parked is None else self._parked) - {*there, *page.there}
         self.anew |= page.complete
         self._cursor = page.cursor
 
+    def _waiting(self) -> set[str]:
+        with self._ctx.store.reading() as tx:
+            return {p.ref for p in parked(tx, self._ctx.pairing.id) if p.side == "item"}
+
     def gone(self, ref: str) -> bool:
         """True when the feed has said so, or a whole listing did not name what is parked."""
-        return ref in self._gone or (self.anew and ref in self._parked)
+        return ref in self._gone or (self.anew and ref in (self._parked or ()))
 
     def still_there(self, ref: str) -> bool:
         """True for what was listed and is not shown, if the feed still does not call it gone. Raises

@@ -111,8 +111,9 @@ class Mailroom:
 
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
         found = self._sorted(self.real.fetch(refs))
-        linked = self._linked(found)
-        for ref in [r for r, f in found.items() if isinstance(f, Gone) and r not in linked]:
+        missing = [r for r, f in found.items() if isinstance(f, Gone)]
+        linked = self._linked(missing) if missing else {}
+        for ref in [r for r in missing if r not in linked]:
             if self._feed.still_there(ref):
                 found[ref] = Rejected(_NOT_SHOWN)
             else:
