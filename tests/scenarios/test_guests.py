@@ -77,7 +77,7 @@ class Meeting:
 
 @contextmanager
 def meeting(make_desk: MakeDesk, server: Cyrus, policy: str, *more: str) -> Iterator[Meeting]:
-    edits = {} if policy == "wait" else {"guests": f"direction: both\n => direction: both\nguests: {policy}\n"}
+    edits = {} if policy == "wait" else {"guests": f"guests: wait\n => guests: {policy}\n"}
     desk = make_desk("ann", "bob", **edits)
     path = desk.put("ann", uuid.uuid4().hex, "SUMMARY:Review", "DESCRIPTION:Notes", *PEOPLE, *more)
     assert server.sink.told() == [(CARL, "REQUEST")]
@@ -228,9 +228,9 @@ def test_case_s3_what_an_attendee_does_in_the_crm_reaches_nobody(make_desk: Make
     with cyrus_server.untouched("ann"), cyrus_server.untouched("bob"):
         desk.sync()
         guid = next(a["guid"] for a in desk.activities(as_="bob") if a["subject"] == "Review")
-        desk.edit(guid, "--location", "Room 1", "--notes", "Bob's")
+        desk.run("crm", "edit", guid, "--location", "Room 1", "--notes", "Bob's", "--as", "bob")
         desk.sync()
-        desk.run("crm", "delete", guid)
+        desk.run("crm", "delete", guid, "--as", "bob")
         desk.sync()
     cyrus_server.request("ann", "DELETE", path)
 

@@ -54,9 +54,9 @@ def test_lesson_1_who_was_invited_through_a_group_shares_the_one_appointment(mak
     desk.quiet()
     assert desk.activities(as_="bob") == [made]
     before = desk.calendar("bob")
-    desk.edit(made["guid"], "--location", "Room 1")
+    desk.edit(made["guid"], "--notes", "Bring the plan")
     desk.sync()
-    assert "LOCATION:Room 1" in desk.calendar("ann")[0]
+    assert "DESCRIPTION:Bring the plan" in desk.calendar("ann")[0]
     assert desk.calendar("bob") == before  # the server brings him what the organizer's copy says
     desk.quiet()
 
