@@ -227,7 +227,8 @@ def _accept_shaping(ctx: Context, sides: Sides, link: Link, record: Record | Non
             if name not in here or sides.digester.holds(bases[side], name, here[name]):
                 continue
             unchanged = name in there and sides.digester.holds(other, name, there[name])
-            if versions[side][0] or (unchanged and image(here[name], there[name])):
+            under_ours = bool(versions[side][0]) and not kind_of(name).keyed  # of a set we wrote elements only
+            if under_ours or (unchanged and image(here[name], there[name])):
                 bases[side][name] = sides.digester.of(name, here[name])
     return replace(sides, item_base=bases["item"], crm_base=bases["crm"])
 

@@ -229,7 +229,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what a server does under our own version is an edit": (
         "engine/look.py",
-        "            if versions[side][0] or (unchanged",
+        "            if under_ours or (unchanged",
         "            if (unchanged",
     ),
     "linked anew, one text that begins like the other is the other": (

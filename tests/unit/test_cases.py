@@ -983,3 +983,26 @@ def test_an_attendee_who_becomes_the_speaker_is_compared_as_if_it_were_new() -> 
     for _ in range(3):
         world.sync()
     assert [a["subject"] for a in world.activities] == ["As Bob was told"]
+
+
+def test_case_l1_what_was_added_to_a_set_beside_our_write_crosses_although_the_other_write_had_to_be_planned_anew() -> (
+    None
+):
+    world = World("ann")
+    world.event("ann", categories=frozenset({"one"}))
+    world.quiet()
+    ref = only(world)
+    world.crm.edit(ref, categories=frozenset({"one", "of the CRM"}))
+    world.calendars["ann"].edit("e1", categories=frozenset({"one", "of Ann"}))
+    once: list[str] = []
+
+    def meanwhile(when: str, call: str) -> None:
+        if (when, call) == ("before", "update") and not once:
+            once.append(call)
+            world.crm.edit(ref, location="There")  # the write that is under way is refused
+
+    world.crm.gate = meanwhile
+    world.sync()
+    world.quiet()
+    every = {"one", "of the CRM", "of Ann"}
+    assert (world.activities[0]["categories"], world.items("ann")[0]["categories"]) == (every, every)
