@@ -358,6 +358,9 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
 }
 
 
+#: Seconds after which a fault has shown itself by never coming to an end.
+HANGS = 900
+
 #: What takes the worlds of the property tests, and many of them, to show.
 LONG = frozenset(
     {
@@ -405,7 +408,7 @@ def _caught(fault: tuple[str, str, str], steps: int, seed: int) -> str:
         if text.count(old) != 1:
             return ""
         path.write_text(text.replace(old, new), encoding="utf-8")
-        said = _run(folder, ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *FAST])
+        said = _run(folder, ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=60", *FAST])
         spoke = re.search(r"^(?:FAILED|ERROR) (\S+)", said, re.MULTILINE)
         if spoke:
             return spoke[1]
@@ -416,9 +419,18 @@ def _caught(fault: tuple[str, str, str], steps: int, seed: int) -> str:
 
 def _run(folder: str, command: list[str]) -> str:
     environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, *command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=HANGS,
+        )
+    except subprocess.TimeoutExpired:
+        return "FAILED (it never ends)"
     return done.stdout
 
 
