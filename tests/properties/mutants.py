@@ -33,7 +33,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        with ctx.store.transaction() as tx:\n            refs = [c.ref for c in page.changes]",
         "        with ctx.store.transaction() as tx:\n"
         "            tx.set_feed(name, cursor=page.cursor, generation=generation,"
-        " listing='', mapping=pairing.lens.digest)\n"
+        " listing='', mapping=pairing.reading)\n"
         "        with ctx.store.transaction() as tx:\n            refs = [c.ref for c in page.changes]",
     ),
     "a change that came meanwhile is cleared with the old one (2)": (
