@@ -34,6 +34,9 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
                 tx.clear(ctx.pairing.id, [entry])
         for side, ref in _sides(unit, parts):
             unpark(tx, ctx.pairing.id, side, ref)
+        dropped = any(part.decision.rule is Rule.DROP and part.look.item_fields is not None for part in parts)
+        if dropped and unit.ref is not None:  # of an item that shows a block of time in its place
+            tx.announce(ctx.pairing.id, "item", [unit.ref])
 
 
 def _sides(unit: Unit, parts: Sequence[Part]) -> set[tuple[str, str]]:
@@ -80,7 +83,8 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     stays = sorted({f"{name.partition(' ')[0]} ({side})" for side, name in part.merge.stays})
     waits = list(part.waits) if ",".join(part.waits) != at.link.waits else []
     detail = {k: v for k, v in {**wrote, "stays": stays, "asks": sorted(asks), "waits": waits}.items() if v}
-    if detail or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
+    made = rule in (Rule.CREATE_CRM, Rule.CREATE_ITEM)
+    if detail or made or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
         ctx.explain(tx, link, decision, **detail)
 
 

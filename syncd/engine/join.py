@@ -154,9 +154,10 @@ def _mark_row(tx: Transaction, row: Row, marks: Marks) -> None:
 
 
 def _moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
-    """The link's item is under another ref now, of this pairing."""
+    """The link's item is under another ref now, of this pairing. A link whose item was gone rests until it is
+    looked at: its activity may have gone with the item, and is made again then."""
     ctx.moved.add(link.id)
-    rest = "" if link.rest in ("item-gone", "declined", "taken-back") else link.rest
+    rest = "" if link.rest in ("declined", "taken-back") else link.rest
     made = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
     note_mark(ctx, tx, made)
     return made
@@ -222,7 +223,7 @@ def just_asked(ctx: Context, at: str | None) -> bool:
 def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
     once, and waited for an hour at most: two people may have imported one file."""
-    others = [k for k in links if not k.ours and k.role == "own" and k.rest == "" and k.item_ref is not None]
+    others = [k for k in links if not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None]
     if not others:
         return False
     with ctx.store.transaction() as tx:
@@ -271,7 +272,8 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         ctx.moved.add(left[0].id)
-        made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest="")
+        rest = left[0].rest if left[0].rest == "item-gone" else ""  # see _moved
+        made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
         note_decision(
             tx,
             at=ctx.moment.text,
@@ -287,7 +289,8 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks
 
 def moved_here(ctx: Context, found: Admission) -> list[Link]:
     """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
-    withheld now: what it brought is to be taken back."""
+    withheld now: what it brought is to be taken back. Raises Wait while another calendar of the employee has to be
+    asked whether it is still there."""
     if not found.uid:
         return []
     with ctx.store.reading() as tx:
@@ -297,8 +300,8 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
         else:
             digest = uid_digest(ctx.key, found.uid, "")
             rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
-        mine = [k for r in rows for k in tx.links_of_row(r.id)]
-    for link in mine:
+        mine = [(r, k) for r in rows for k in tx.links_of_row(r.id)]
+    for row, link in mine:
         if link.pairing == ctx.pairing.id:
             there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
             left = isinstance(there, Gone)
@@ -308,6 +311,8 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)
                 return [tx.hand_over(link, ctx.pairing.id, item_ref=found.ref, item_version="", rest="")]
+        elif link.pairing in ctx.siblings and found.kind != "message" and _may_have_left(ctx, row, [link]):
+            raise Wait
     return []
 
 
@@ -348,7 +353,7 @@ def _adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> Row
     with ctx.store.reading() as tx:
         rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
         links = {row.id: tx.links_of_row(row.id) for row in rows.values()}
-    free = [c for c in likely if c.ref not in rows or _is_free(ctx, links[rows[c.ref].id], occurrence)]
+    free = [c for c in likely if c.ref not in rows or _is_free(ctx, rows[c.ref], record, occurrence, links)]
     if len(free) != 1:
         return None
     with ctx.store.transaction() as tx:
@@ -364,15 +369,29 @@ def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool
     return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
 
 
-def _is_free(ctx: Context, links: Sequence[Link], occurrence: str) -> bool:
+def _is_free(
+    ctx: Context, row: Row, record: Record, occurrence: str, links: Mapping[int, Sequence[Link]]
+) -> bool:
     """True when the employee has no item of the activity, or had one in a calendar in which it is no more."""
-    for link in links:
+    for link in links[row.id]:
         if link.pairing in ctx.siblings and link.rest not in ABSENT:
             return False
         if link.pairing == ctx.pairing.id:
             if link.occurrence != occurrence or not _is_missing(ctx, link):
                 return False
-    return True
+    return not is_another_persons(ctx, row, record, occurrence, links[row.id])
+
+
+def is_another_persons(ctx: Context, row: Row, record: Record, occurrence: str, links: Sequence[Link]) -> bool:
+    """True for an item that has the UID of another employee's own, and that neither of them organises: it is an
+    appointment of its own."""
+    if record.owner or not record.uid or row.uid_digest is None or record.kind == "message":
+        return False
+    if row.uid_digest != uid_digest(ctx.key, record.uid, occurrence):
+        return False
+    others = {p.id for p in ctx.everyone} - {ctx.pairing.id, *ctx.siblings}
+    theirs = [k for k in links if k.pairing in others and k.occurrence == occurrence]
+    return any(not k.ours and k.role == "own" and k.rest not in ABSENT for k in theirs)
 
 
 def _is_missing(ctx: Context, link: Link) -> bool:

@@ -180,7 +180,8 @@ def _item_state(
         return Item.PRIVATE
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):
         return Item.OUT
-    return Item.CHANGED if changed(sides.digester, sides.item_base, sides.item) else Item.SAME
+    moved = changed(sides.digester, sides.item_base, sides.item) or sides.any_freed("item")
+    return Item.CHANGED if moved else Item.SAME
 
 
 def _left(ctx: Context, admission: Admission | None, fields: Fields | None) -> bool:
@@ -195,7 +196,8 @@ def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | N
         return Activity.GONE
     if not in_scope(ctx, activity, ours=link.ours):
         return Activity.OUT
-    return Activity.CHANGED if changed(sides.digester, sides.crm_base, sides.crm) else Activity.SAME
+    moved = changed(sides.digester, sides.crm_base, sides.crm) or sides.any_freed("crm")
+    return Activity.CHANGED if moved else Activity.SAME
 
 
 def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:

@@ -44,8 +44,32 @@ class Sides:
     decided: Mapping[str, str] = field(default_factory=dict)
     #: The store is of an earlier release, which took every beginning of a text for a server's cut.
     heal: bool = False
-    #: Fields, and elements as "field element's digest", whose value on that side never crossed, as it may not.
+    #: Fields, and elements as "field element's digest", whose value on that side never crossed, as it might not.
     local: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def freed(self, side: str, name: str, key: str = "") -> bool:
+        """True when what this side shows of the field (or of an element of it) might not cross when it was put there
+        (into a block of time, under an account that was read only), and may now."""
+        alone = self.local.get(side, frozenset())
+        if not alone or name not in self.item or name not in self.crm:
+            return False
+        if name not in alone and not (key and f"{name} {self.digester.element(name, key)}" in alone):
+            return False
+        if not (self.may.up(name, key) if side == "item" else self.may.down(name, key) is not May.NO):
+            return False
+        if key:
+            mine, theirs = (kind_of(name).elements(view[name]) for view in (self.item, self.crm))
+            return mine.get(key) != theirs.get(key)
+        return not self.lens.agree(name, self.item[name], self.crm[name], self.caps)
+
+    def any_freed(self, side: str) -> bool:
+        """True when there is such a field, or element, on this side."""
+        names = {alone.partition(" ")[0] for alone in self.local.get(side, ())}
+        for name in names & self.item.keys() & self.crm.keys():
+            keys = _keys(self, name) if kind_of(name).keyed else [""]
+            if any(self.freed(side, name, key) for key in keys):
+                return True
+        return False
 
 
 @dataclass
@@ -104,6 +128,8 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     item, crm = sides.item.get(name), sides.crm.get(name)
     item_changed = name in sides.item and _changed(sides, sides.item_base, name, item)
     crm_changed = name in sides.crm and _changed(sides, sides.crm_base, name, crm)
+    item_changed = item_changed or sides.freed("item", name)
+    crm_changed = crm_changed or sides.freed("crm", name)
     if sides.heal and not item_changed and not crm_changed and _was_taken_for_cut(sides, name, item, crm):
         item_changed = crm_changed = True  # an edit of either side that never crossed: the mapping's word decides
     if not item_changed and not crm_changed:
@@ -338,15 +364,20 @@ def _elements(sides: Sides, name: str) -> list[_Element]:
     mine, theirs = kind.elements(sides.item.get(name)), kind.elements(sides.crm.get(name))
     item_base, crm_base = sides.item_base.get(name) or {}, sides.crm_base.get(name) or {}
     found = []
-    for key in sorted(mine.keys() | theirs.keys()):
+    for key in _keys(sides, name):
         element = digester.element(name, key)
         here = digester.content(name, key, mine[key]) if key in mine else None
         there = digester.content(name, key, theirs[key]) if key in theirs else None
-        item_changed = name in sides.item and here != item_base.get(element)
-        crm_changed = name in sides.crm and there != crm_base.get(element)
+        item_changed = (name in sides.item and here != item_base.get(element)) or sides.freed("item", name, key)
+        crm_changed = (name in sides.crm and there != crm_base.get(element)) or sides.freed("crm", name, key)
         if item_changed or crm_changed:
             found.append(_Element(key, here, there, item_changed, crm_changed))
     return found
+
+
+def _keys(sides: Sides, name: str) -> list[str]:
+    kind = kind_of(name)
+    return sorted({*kind.elements(sides.item.get(name)), *kind.elements(sides.crm.get(name))})
 
 
 def _gone_from_both(sides: Sides, name: str) -> set[str]:

@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
-from syncd.engine.digest import uid_digest
 from syncd.engine.feed import PEOPLE
-from syncd.engine.join import join_item, just_asked, known_people, moved_here, moving
+from syncd.engine.join import is_another_persons, join_item, just_asked, known_people, moved_here, moving
 from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
@@ -264,16 +263,9 @@ def _is_moving(ctx: Context, row: Row) -> bool:
 
 
 def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Sequence[Link]) -> bool:
-    """True for an item that was once taken for another employee's, because it has the same UID, and that neither
-    of them organises: it is an appointment of its own."""
-    if link.ours or link.role != "own" or seen.owner or not seen.uid or row.uid_digest is None:
-        return False
-    if row.uid_digest != uid_digest(ctx.key, seen.uid, link.occurrence):
-        return False
-    mine = {ctx.pairing.id, *ctx.siblings}
-    known = {p.id for p in ctx.everyone}
-    before = [k for k in others if k.pairing in known - mine and k.id < link.id and k.occurrence == link.occurrence]
-    return any(not k.ours and k.role == "own" and k.rest == "" for k in before)
+    """True for an item that was once taken for another employee's, because it has the same UID."""
+    before = [k for k in others if k.id < link.id and k.occurrence == link.occurrence]
+    return not link.ours and link.role == "own" and is_another_persons(ctx, row, seen, link.occurrence, before)
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

@@ -64,7 +64,7 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
 
 def _alone(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     """What was written and not seen yet, and what stands on one side alone as it may not cross: whatever
-    replaces that later keeps it."""
+    replaces that later keeps it, and it crosses when it may."""
     values: dict[str, Any] = {}
     local_side, local_names = moves.get("local") or ("", [])
     if local_names:
@@ -73,14 +73,16 @@ def _alone(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         link = replace(link, unconfirmed=values["unconfirmed"])
     if moves.get("unconfirmed") or moves.get("crossed"):
         side, names = moves.get("unconfirmed") or moves["crossed"]
-        alone = f"local-{side}"
-        held = {k: v for k, v in link.unconfirmed.items() if k not in (side, alone)}
+        held = {k: v for k, v in link.unconfirmed.items() if k != side}
         if moves.get("unconfirmed"):
             known = link.item_version if side == "item" else link.crm_version
             before = [] if known else link.unconfirmed.get(side, [])  # under a version of before, nothing is ours now
             held[side] = sorted({*before, *names})
-        local = [n for n in link.unconfirmed.get(alone, []) if not _has_crossed(n, names, moves.get(side, {}))]
-        values["unconfirmed"] = {**held, alone: local} if local else held
+        for alone in ("local-item", "local-crm"):  # it was sent, or replaced
+            left = [n for n in held.pop(alone, []) if not _has_crossed(n, names, moves.get(side, {}))]
+            if left:
+                held[alone] = left
+        values["unconfirmed"] = held
     return values
 
 

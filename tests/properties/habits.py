@@ -136,6 +136,8 @@ class HabitWorld:
     trail: list[str] = field(default_factory=list)
     #: (side or calendar, ref, activity field) -> what was typed there last.
     typed: dict[tuple[str, str, str], Typed] = field(default_factory=dict)
+    #: The same -> what both sides held alike last.
+    agreed: dict[tuple[str, str, str], Any] = field(default_factory=dict)
     #: Marks of things that a person ended in the CRM, in a calendar, or hid; of those hidden ones words may go.
     ended_crm: set[str] = field(default_factory=set)
     ended_item: set[str] = field(default_factory=set)
@@ -226,7 +228,9 @@ class HabitWorld:
             old = self.typed.get((side, ref, names[each]))
             if before is not None and same(names[each], held, value) and (old is None or old.delivered):
                 continue
-            self.typed[side, ref, names[each]] = Typed(value)
+            key = (side, ref, names[each])
+            back = key in self.agreed and same(names[each], self.agreed[key], value)
+            self.typed[key] = Typed(value, delivered=back)  # back to what it was is nothing new
 
     def _forget(self, side: str, ref: str) -> None:
         """Who deletes a record does not mind what was typed into it."""
@@ -541,6 +545,7 @@ class HabitWorld:
             for name in PLAIN:
                 if name in mine and name in theirs and same(name, mine[name], theirs[name]):
                     for key in ((pairing.id, item.ref, name), ("crm", activity.ref, name)):
+                        self.agreed[key] = mine[name]
                         found = self.typed.get(key)
                         if found is not None:
                             found.delivered = True
