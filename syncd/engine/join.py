@@ -128,7 +128,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
         if row is None and marks.claim:
             row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
-    row = row or _by_uid(ctx, record, occurrence, marks)
+    row = row or _by_uid(ctx, record, occurrence, marks, view)
     if row is not None:
         return _known(ctx, record, occurrence, row, marks), ""
     row = _adopted(ctx, record, occurrence, view)
@@ -167,7 +167,7 @@ def _moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
 JUST = timedelta(days=2)
 
 
-def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks) -> Row | None:
+def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fields) -> Row | None:
     """The row of the same meeting under another claim: the employee's own from before its organiser was known, a
     meeting of one of ours who organises it, or an item that has just moved here. Raises Wait while that has to
     be asked of its old calendar."""
@@ -186,6 +186,7 @@ def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks) -> Row 
         return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
     if (record.fields.get("sensitivity") or "public") != "public":
         return None  # its activity is private to whoever had it
+    links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
             return row
@@ -193,6 +194,13 @@ def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks) -> Row 
         if _may_have_left(ctx, row, links[row.id]):
             raise Wait
     return None
+
+
+def _resembles(ctx: Context, link: Link, view: Fields) -> bool:
+    """True when the item still shows the subject or the time that the link's had: what moves keeps its words, and
+    a stranger's system that gives out the same UID has others."""
+    digester = ctx.digester(link.id)
+    return any(n in view and digester.holds(link.item_base, n, view[n]) for n in ("subject", "time", "due"))
 
 
 def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:

@@ -391,6 +391,9 @@ class HabitWorld:
         if to == "bob" and record.uid in self.bobs:
             return
         self.went.add(mark)
+        new = [self.typed.get((name, record.ref, each)) for each in ("subject", "time")]
+        if (to == "bob") is not (name == "bob") and all(n is not None and not n.delivered for n in new):
+            self.late.add(mark)  # nothing of it is as it was: it is another's
         if (to == "bob") is not (name == "bob"):
             self.moving[mark] = (name, self.now)
         if to == "bob":
@@ -634,7 +637,8 @@ class HabitWorld:
         if guests and self.habits.guests == "wait":
             raise Broken(f"{name}: {mark} was deleted although its guests must be told")
         moved = mark in self.went and "/T" not in write.ref  # a copy beside what was moved is one too many
-        with_it = mark in self.ended_item and self.habits.item_gone == "delete"  # who answers for it deleted his copy
+        ends = self.habits.item_gone == "delete" or (self.habits.item_gone, self.habits.rejected) == ("cancel", "delete")
+        with_it = mark in self.ended_item and ends  # who answers for it deleted his copy
         if mark not in self.ended_crm and not moved and not with_it:
             raise Broken(f"{name}: {mark} was deleted and nobody had ended it in the CRM")
         for each in PLAIN:
