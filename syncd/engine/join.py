@@ -223,15 +223,24 @@ def moving(row: Row) -> str:
     return f"moving {row.id}"
 
 
+#: How long the answer may take: the other calendar's server may not be ready.
+ASKING = timedelta(days=1)
+
+
 def just_asked(ctx: Context, at: str | None) -> bool:
-    """True for an hour after that."""
-    return at is not None and at >= (ctx.moment.now - timedelta(hours=1)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """True until an answer is no longer waited for."""
+    return at is not None and at >= (ctx.moment.now - ASKING).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
-    once, and waited for an hour at most: two people may have imported one file."""
-    others = [k for k in links if not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None]
+    once, and waited for a day at most: two people may have imported one file."""
+    asked = {p.id for p in ctx.everyone}
+    others = [
+        k
+        for k in links
+        if k.pairing in asked and not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None
+    ]
     if not others:
         return False
     with ctx.store.transaction() as tx:
@@ -279,6 +288,7 @@ def _known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks
             return _add(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
+        tx.drop_setting(moving(row))
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see _moved
         made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
@@ -377,9 +387,7 @@ def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool
     return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
 
 
-def _is_free(
-    ctx: Context, row: Row, record: Record, occurrence: str, links: Mapping[int, Sequence[Link]]
-) -> bool:
+def _is_free(ctx: Context, row: Row, record: Record, occurrence: str, links: Mapping[int, Sequence[Link]]) -> bool:
     """True when the employee has no item of the activity, or had one in a calendar in which it is no more."""
     for link in links[row.id]:
         if link.pairing in ctx.siblings and link.rest not in ABSENT:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from types import MappingProxyType
 
 from syncd.mapping.lens import Lens
@@ -54,16 +55,28 @@ def inside_key(key: str, bounds: tuple[datetime, datetime]) -> bool:
     return bounds[0] <= as_instant(parse_moment(key)) < bounds[1]
 
 
+def later_keys(fields: Fields, before: datetime, number: int) -> list[str]:
+    """The keys of that many occurrences behind the window, as far as two years ahead."""
+    found = starts(fields["time"], fields["recurrence"], before, before + timedelta(days=800))
+    return [moment_key(start) for start in islice(found, number)]
+
+
 def rekeyed(
-    known: Iterable[str], present: Sequence[str], removed: Collection[str], bounds: tuple[datetime, datetime]
+    known: Sequence[str],
+    present: Sequence[str],
+    later: Sequence[str],
+    removed: Collection[str],
+    bounds: tuple[datetime, datetime],
 ) -> dict[str, str]:
     """Old key -> new key, where the series as a whole was moved.
 
     Known occurrences that are no longer there and new ones that nobody knows are matched: first by
-    date, then, when there are as many of one as of the other, in their order. So moving a series
+    date, then, when there are as many of one as of the other, or none is where it was, in their order; those
+    that the window leaves out with the ones that are `later`. So moving a series
     moves its activities instead of cancelling them all (scenario A7). An occurrence that was removed
     by name (an EXDATE) was not moved, whatever comes into the window on the same day.
     """
+    whole = not set(known) & set(present)
     lost = sorted(k for k in known if k and k not in set(present) and k not in removed and inside_key(k, bounds))
     fresh = sorted(k for k in present if k not in set(known))
     matched: dict[str, str] = {}
@@ -73,8 +86,8 @@ def rekeyed(
             matched[key] = same_day
             fresh.remove(same_day)
             lost.remove(key)
-    if lost and len(lost) == len(fresh):
-        matched.update(zip(lost, fresh, strict=True))
+    if len(lost) == len(fresh) or whole:
+        matched.update(zip(lost, [*fresh, *(k for k in later if k not in set(known))], strict=False))
     return matched
 
 

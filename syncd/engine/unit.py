@@ -16,7 +16,7 @@ from syncd.engine.feed import PEOPLE
 from syncd.engine.join import is_another_persons, join_item, just_asked, known_people, moved_here, moving
 from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import Merge, merge, second_copy
-from syncd.engine.occurrences import expand, inside_key, next_start, rekeyed
+from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
@@ -155,7 +155,10 @@ def _shown(
 
 def _rekey(ctx: Context, links: Sequence[Link], present: list[str], series: Fields, bounds: Any) -> list[Link]:
     """Links of a series that was moved as a whole follow their occurrences."""
-    change = rekeyed([k.occurrence for k in links], present, series["recurrence"].exdates, bounds)
+    known = [k.occurrence for k in links]
+    gone = [k for k in known if k and k not in present]
+    later = later_keys(series, bounds[1], len(gone)) if gone else []
+    change = rekeyed(known, present, later, series["recurrence"].exdates, bounds)
     if any(not k.occurrence for k in links):  # what was a single event has become a series
         change[""] = moment_key(series["time"].start)
     return _renamed(ctx, links, change)

@@ -147,7 +147,7 @@ class HabitWorld:
     #: Marks of bookings under a UID that somebody else's event has too.
     booked: set[str] = field(default_factory=set)
     #: Marks that went to somebody else: the calendar that has lost them and not been read since, and when; and those
-    #: for which a calendar was not read within the hour for which a question to it stands.
+    #: for which a calendar was not read within the day for which a question to it stands.
     moving: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     #: UIDs that Bob has had.
@@ -504,10 +504,6 @@ class HabitWorld:
 
     def sync(self, pairing: Pairing, *, full: bool = False) -> Report | None:
         self.now += timedelta(seconds=40)
-        for mark, (name, since) in list(self.moving.items()):
-            if name == pairing.id:
-                self.late |= {mark} if abs(self.now - since) > timedelta(minutes=50) else set()
-                del self.moving[mark]
         marks = {n: len(r.log) for n, r in (("crm", self.crm), *self.calendars.items())}
         context = Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings, full=full)
         report: Report | None = None
@@ -518,6 +514,10 @@ class HabitWorld:
         finally:
             self.check_writes(marks)
             self.note_delivered()
+        for mark, (name, since) in list(self.moving.items()):
+            if name == pairing.id and report is not None:
+                self.late |= {mark} if abs(self.now - since) > timedelta(hours=23) else set()
+                del self.moving[mark]
         return report
 
     def step(self) -> None:
@@ -637,7 +637,10 @@ class HabitWorld:
         if guests and self.habits.guests == "wait":
             raise Broken(f"{name}: {mark} was deleted although its guests must be told")
         moved = mark in self.went and "/T" not in write.ref  # a copy beside what was moved is one too many
-        ends = self.habits.item_gone == "delete" or (self.habits.item_gone, self.habits.rejected) == ("cancel", "delete")
+        ends = self.habits.item_gone == "delete" or (self.habits.item_gone, self.habits.rejected) == (
+            "cancel",
+            "delete",
+        )
         with_it = mark in self.ended_item and ends  # who answers for it deleted his copy
         if mark not in self.ended_crm and not moved and not with_it:
             raise Broken(f"{name}: {mark} was deleted and nobody had ended it in the CRM")
