@@ -118,11 +118,15 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         unconfirmed.pop("item", None)
     elif open_item:
         values["item_version"] = ""
+    elif version is None and not part.item_written:
+        unconfirmed.pop("item", None)  # one that is brought back, be it under the version of our write, is a person's
     if at.activity is not None and not part.crm_written:
         values["crm_version"] = "" if open_crm else at.activity.version
         unconfirmed.pop("crm", None)
     elif open_crm:
         values["crm_version"] = ""
+    elif at.activity is None and not part.crm_written:
+        unconfirmed.pop("crm", None)
     for side, name in part.merge.stays:
         unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
     values["unconfirmed"] = {k: v for k, v in unconfirmed.items() if v}

@@ -471,6 +471,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, activity, tx.links_of_row(row.id)):
             return None, ""  # it went to a colleague's calendar
+        if row is not None and just_asked(ctx, tx.setting(moving(row))):
+            raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         row = row or _row_of(ctx, tx, activity)

@@ -139,14 +139,21 @@ def _shown(
         links = _single(ctx, links, seen.fields)
     have = {k.occurrence for k in links}
     made = list(links)
+    waits = False
     for key, fields in list(present.items()):
         if key in have or fields is None:
             continue
-        joined, due = join_item(ctx, seen, key, fields)
+        try:
+            joined, due = join_item(ctx, seen, key, fields)
+        except Wait:
+            waits = True  # each occurrence asks for itself
+            continue
         if joined is not None:
             made.append(joined)
         elif due and (not outcome.due or due < outcome.due):
             outcome.due = due
+    if waits:
+        raise Wait
     for link in links:
         if link.occurrence not in present and inside_key(link.occurrence, bounds):
             present[link.occurrence] = None

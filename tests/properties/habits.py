@@ -146,9 +146,9 @@ class HabitWorld:
     went: set[str] = field(default_factory=set)
     #: Marks of bookings under a UID that somebody else's event has too.
     booked: set[str] = field(default_factory=set)
-    #: Marks that went to somebody else: the calendar that has lost them and not been read since, and when; and those
-    #: for which a calendar was not read within the day for which a question to it stands.
-    moving: dict[str, tuple[str, datetime]] = field(default_factory=dict)
+    #: Marks that went to somebody else: those of the two calendars that have not been read since, and when the first
+    #: of them was; and the marks for which the other one was not read within the day for which a question stands.
+    moving: dict[str, tuple[frozenset[str], datetime | None]] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     #: UIDs that Bob has had.
     bobs: set[str] = field(default_factory=set)
@@ -257,6 +257,8 @@ class HabitWorld:
             fields["attendees"] = People([Participant(DORA), Participant(owner, answer="accepted")])
         if private:
             self.hidden.add(mark)
+        if name == "bob":
+            self.bobs.add(f"uid-{mark}")
         self.say(f"{name} makes {mark}{' private' if private else ''}{' with guests' if owner else ''}"
                  f"{' weekly' if 'recurrence' in fields else ''}")  # fmt: skip
         self._put(name, f"{name}/{mark}", fields, uid=f"uid-{mark}", owner=owner)
@@ -395,7 +397,7 @@ class HabitWorld:
         if (to == "bob") is not (name == "bob") and all(n is not None and not n.delivered for n in new):
             self.late.add(mark)  # nothing of it is as it was: it is another's
         if (to == "bob") is not (name == "bob"):
-            self.moving[mark] = (name, self.now)
+            self.moving[mark] = frozenset({name, to}), None
         if to == "bob":
             self.bobs.add(record.uid)
         ref = f"{to}/{mark}-{self.number}-{len(self.trail)}"
@@ -514,10 +516,10 @@ class HabitWorld:
         finally:
             self.check_writes(marks)
             self.note_delivered()
-        for mark, (name, since) in list(self.moving.items()):
-            if name == pairing.id and report is not None:
-                self.late |= {mark} if abs(self.now - since) > timedelta(hours=23) else set()
-                del self.moving[mark]
+        for mark, (unread, since) in list(self.moving.items()):
+            if pairing.id in unread and report is not None:
+                self.late |= {mark} if since is not None and abs(self.now - since) > timedelta(hours=23) else set()
+                self.moving[mark] = unread - {pairing.id}, since or self.now
         return report
 
     def step(self) -> None:
@@ -760,6 +762,11 @@ class HabitWorld:
 
     def _once(self, where: str, marks: list[str]) -> None:
         twice = {m for m in marks if m and marks.count(m) > 1} - self.hidden - self.late
+        if twice and where != "crm":  # moved back before the copy in its place was taken away: a person is asked
+            with self.store.reading() as tx:
+                asked = {p.ref for p in parked(tx) if "is the same meeting" in p.reason}
+            found = [r for c in self.calendars.values() for r in c.records.values() if r.ref in asked]
+            twice -= {mark_of(r) for r in found} & self.went
         if twice:
             raise Broken(f"{where}: {sorted(twice)} stand there twice")
 

@@ -715,12 +715,15 @@ class World:
         lens, caps = self.lens, (pairing.replica.capabilities, self.crm.capabilities)
         with self.store.reading() as tx:
             links = tx.links_by_item(pairing.id, list(self.calendars[pairing.id].records))
+            stuck = {p.ref for p in parked(tx, pairing.id)}  # a person sees it, and the next full comparison tries
             for link in links:
                 row = tx.row(link.activity)
                 assert row is not None
                 item, activity = self.calendars[pairing.id].records.get(link.item_ref or ""), None
                 if row.crm_ref is not None:
                     activity = self.crm.records.get(row.crm_ref)
+                if {link.item_ref, row.crm_ref} & stuck:
+                    continue
                 if link.rest or link.role not in ("own", "copy") or link.occurrence or item is None or activity is None:
                     continue
                 mine, theirs = lens.from_item(item.fields), lens.from_activity(activity.fields)
