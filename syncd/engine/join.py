@@ -197,10 +197,11 @@ def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: F
 
 
 def _resembles(ctx: Context, link: Link, view: Fields) -> bool:
-    """True when the item still shows the subject or the time that the link's had: what moves keeps its words, and
-    a stranger's system that gives out the same UID has others."""
+    """True when the item still shows something that the link's had: what moves keeps its words, and a stranger's
+    system that gives out the same UID has others."""
     digester = ctx.digester(link.id)
-    return any(n in view and digester.holds(link.item_base, n, view[n]) for n in ("subject", "time", "due"))
+    shown = {n: view[n] for n in ("subject", "time", "due", "location", "notes") if view.get(n)}
+    return any(digester.holds(link.item_base, name, value) for name, value in shown.items())
 
 
 def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
