@@ -515,7 +515,7 @@ class HabitWorld:
             report = None
         finally:
             self.check_writes(marks)
-            self.note_delivered()
+            self.note_delivered(pairing)
         for mark, (unread, since) in list(self.moving.items()):
             if pairing.id in unread and report is not None:
                 self.late |= {mark} if since is not None and abs(self.now - since) > timedelta(hours=23) else set()
@@ -543,14 +543,15 @@ class HabitWorld:
 
     # -- the oracles ---------------------------------------------------------------------------------------------
 
-    def note_delivered(self) -> None:
-        """What both sides show alike has been delivered."""
+    def note_delivered(self, read: Pairing) -> None:
+        """What both sides show alike has been delivered; they have agreed on it once a pass has read both."""
         for pairing, item, activity in self._pairs():
             mine, theirs = self._views(pairing.id, item, activity)
             for name in PLAIN:
                 if name in mine and name in theirs and same(name, mine[name], theirs[name]):
                     for key in ((pairing.id, item.ref, name), ("crm", activity.ref, name)):
-                        self.agreed[key] = mine[name]
+                        if pairing.id == read.id:
+                            self.agreed[key] = mine[name]
                         found = self.typed.get(key)
                         if found is not None:
                             found.delivered = True
