@@ -164,7 +164,7 @@ def _moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
 
 
 #: How long after an item has gone the same UID in a colleague's calendar is that item, moved there.
-JUST = timedelta(days=2)
+JUST = timedelta(days=14)
 
 
 def _by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fields) -> Row | None:

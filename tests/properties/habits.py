@@ -147,8 +147,9 @@ class HabitWorld:
     #: Marks of bookings under a UID that somebody else's event has too.
     booked: set[str] = field(default_factory=set)
     #: Marks that went to somebody else: those of the two calendars that have not been read since, and when the first
-    #: of them was; and the marks for which the other one was not read within the day for which a question stands.
-    moving: dict[str, tuple[frozenset[str], datetime | None]] = field(default_factory=dict)
+    #: of them was; and the marks for which the other one was not read within the day for which a question stands, or
+    #: not read again within the days in which a thing that has gone may turn up.
+    moving: dict[str, tuple[frozenset[str], str, datetime | None]] = field(default_factory=dict)
     late: set[str] = field(default_factory=set)
     #: UIDs that Bob has had.
     bobs: set[str] = field(default_factory=set)
@@ -397,7 +398,7 @@ class HabitWorld:
         if (to == "bob") is not (name == "bob") and all(n is not None and not n.delivered for n in new):
             self.late.add(mark)  # nothing of it is as it was: it is another's
         if (to == "bob") is not (name == "bob"):
-            self.moving[mark] = frozenset({name, to}), None
+            self.moving[mark] = frozenset({name, to}), to, None
         if to == "bob":
             self.bobs.add(record.uid)
         ref = f"{to}/{mark}-{self.number}-{len(self.trail)}"
@@ -516,10 +517,14 @@ class HabitWorld:
         finally:
             self.check_writes(marks)
             self.note_delivered(pairing)
-        for mark, (unread, since) in list(self.moving.items()):
+        for mark, (unread, to, since) in list(self.moving.items()):
             if pairing.id in unread and report is not None:
-                self.late |= {mark} if since is not None and abs(self.now - since) > timedelta(hours=23) else set()
-                self.moving[mark] = unread - {pairing.id}, since or self.now
+                limit = timedelta(days=13) if len(unread) == 1 and to in unread else timedelta(hours=23)
+                self.late |= {mark} if since is not None and abs(self.now - since) > limit else set()
+                left = unread - {pairing.id} or (
+                    {to} if pairing.id != to else frozenset()
+                )  # it has asked, and reads on
+                self.moving[mark] = frozenset(left), to, self.now
         return report
 
     def step(self) -> None:

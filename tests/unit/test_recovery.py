@@ -13,6 +13,7 @@ from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Rejected, Stale
 from tests.memory import MemoryCrm, crm
+from tests.unit.test_cases import passed
 from tests.unit.test_engine import MON, NOW, World, span
 
 
@@ -230,3 +231,84 @@ def test_whichever_commit_is_not_made_what_was_announced_still_crosses(commit: i
     world.sync()
     assert "New" in {a["subject"] for a in world.activities}
     world.quiet()
+
+
+def at_once(when: str, call: str, act: Callable[[], None]) -> Callable[[str, str], None]:
+    """A gate at which a person acts, at the first such call."""
+    left = [act]
+
+    def gate(at: str, name: str) -> None:
+        if (at, name) == (when, call) and left:
+            left.pop()()
+
+    return gate
+
+
+def test_what_is_announced_anew_while_it_is_settled_is_settled_again() -> None:
+    world = World("ann", "bob")
+    ref = world.appointment(participants=People([Participant("bob@us.example")]))
+    world.quiet()
+    world.crm.edit(ref, subject="First")
+
+    def meanwhile() -> None:
+        world.crm.edit(ref, subject="Second")
+        passed(world, "bob")  # reads the feed that both share
+
+    world.calendars["ann"].gate = at_once("before", "update", meanwhile)
+    passed(world, "ann")
+    passed(world, "ann")
+    assert [i["summary"] for i in world.items("ann")] == ["Second"]
+
+
+def test_what_a_person_types_before_our_write_is_read_back_is_no_servers_shaping() -> None:
+    world = World("ann")
+    ref = world.appointment(subject="Visit")
+    world.quiet()
+    replica = world.calendars["ann"]
+    replica.silent = True
+    (item,) = replica.records
+    world.crm.edit(ref, subject="Visit ACME")
+    replica.gate = at_once("after", "update", lambda: replica.edit(item, summary="Typed by Ann"))
+    world.sync()
+    world.sync()
+    assert [a["subject"] for a in world.activities] == ["Typed by Ann"]
+    assert [i["summary"] for i in world.items("ann")] == ["Typed by Ann"]
+
+
+def test_an_item_that_is_deleted_before_its_create_is_accounted_for_takes_the_activity_along() -> None:
+    world = World("ann")
+    world.event("ann")
+    world.crm.gate = once("after", "create", Crash())
+    crashed(world)
+    world.calendars["ann"].remove("e1")
+    world.sync()
+    world.sync()
+    assert [a["status"] for a in world.activities] == ["rejected"]
+
+
+def test_what_a_person_types_between_our_reading_and_our_writing_is_not_overwritten() -> None:
+    world = World("ann")
+    world.event("ann")
+    world.quiet()
+    (ref,) = world.crm.records
+    world.calendars["ann"].edit("e1", summary="In the calendar")
+    world.now += timedelta(hours=1)
+    world.crm.gate = at_once("after", "fetch", lambda: world.crm.edit(ref, subject="In the CRM"))
+    world.sync()
+    world.sync()
+    assert "In the CRM" in everything(world) and "In the calendar" in everything(world)
+
+
+def test_who_attends_waits_until_the_organisers_create_is_accounted_for() -> None:
+    world = World("ann", "bob")
+    people = People([Participant("ann@us.example"), Participant("bob@us.example")])
+    for who in ("ann", "bob"):
+        world.event(who, f"{who}1", uid="u", owner="ann@us.example", attendees=people)
+    world.crm.gate = once("before", "create", Crash())
+    crashed(world)
+    world.pairings.reverse()  # Bob is first
+    world.sync()
+    with world.store.reading() as tx:
+        assert [k.rest for k in tx.links_by_item("bob", ["bob1"])] in ([], [""])
+    world.quiet()
+    assert len(world.activities) == 1
