@@ -584,6 +584,12 @@ class HabitWorld:
                     found.delivered |= same(name, write.after[name], found.value)
         for name, replica in (("crm", self.crm), *self.calendars.items()):
             for write in replica.log[marks[name] :]:
+                overrides = (write.after.get("recurrence") or Recurrence()).overrides.values() if name != "crm" else ()
+                for changed in overrides:  # and what of a single activity has reached its occurrence
+                    for (side, ref, each), found in self.typed.items():
+                        held = self.crm.records.get(ref) if side == "crm" else None
+                        if held is not None and mark_of(held) == mark_in(write.after) and PLAIN[each] in changed:
+                            found.delivered |= same(each, changed[PLAIN[each]], found.value)
                 if name == "crm":
                     self._check_crm(write)
                 else:
