@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from connectors.builtin import BuiltinCrm
+from syncd.crm.database import Crm
 from syncd.engine.pairing import Employee, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import digest_of
 from syncd.mapping.schema import MappingFile
 from syncd.model.fields import kind_of
-from syncd.model.people import Participant, People
+from syncd.model.people import Participant, People, normal_address
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.service.runner import run_one
@@ -24,6 +27,15 @@ from tests.memory import MemoryCrm, calendar, crm
 from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+#: Names of one person whose domain is not ASCII, as programs spell them, and of others.
+SPELT = (
+    "kim@bücher.example",
+    "kim@xn--bcher-kva.example",
+    "Kim@BÜCHER.example.",
+    "bob@straße.example",
+    "bob@пример.example",
+)
 
 words = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20)
 contents = st.fixed_dictionaries(
@@ -34,9 +46,9 @@ contents = st.fixed_dictionaries(
         "categories": st.frozensets(words.filter(bool), max_size=2),
         "status": st.sampled_from(["confirmed", "tentative"]),
         "priority": st.integers(0, 9),
-        "attendees": st.lists(st.from_regex(r"[a-z]{3}@[a-z]{3}\.example", fullmatch=True), max_size=2).map(
-            lambda found: People([Participant(a) for a in found])
-        ),
+        "attendees": st.lists(
+            st.from_regex(r"[a-z]{3}@[a-z]{3}\.example", fullmatch=True) | st.sampled_from(SPELT), max_size=2
+        ).map(lambda found: People([Participant(normal_address(a)) for a in found])),
     }
 )
 hidden = st.tuples(
@@ -221,3 +233,57 @@ def after_the_crm(words: dict[str, Any], change: str) -> tuple[object, ...]:
     dump = store.dump()
     store.close()
     return dump, shown(hub), hub.history, results
+
+
+def found_by_others(
+    folder: Path, policy: str, secrets: list[dict[str, Any]], asked: list[dict[str, Any]]
+) -> list[object]:
+    """What colleagues find in the built-in CRM, which holds a public appointment of Ann's and what may be shown of her
+    private ones."""
+    now = NOW
+    base = Crm.open("sqlite://", lambda: now)
+    people = folder / "employees.csv"
+    people.write_text("id,name,address\nann,Ann,ann@us.example\nbob,Bob,bob@bücher.example\n", encoding="utf-8")
+    base.import_csv("employees", people)
+    replica, store = calendar("ann", lambda: now), new_store()
+    pairing = Pairing("ann/cal", Employee("ann", ("ann@us.example",)), replica, BuiltinCrm(base), "crm", lens(policy))
+    time = Span(NOW + timedelta(days=2), NOW + timedelta(days=2, hours=1), "UTC")
+    guests = People([Participant(normal_address(SPELT[0]))])
+    known = {"summary": "Known", "location": "Room 7", "time": time, "sensitivity": "public", "attendees": guests}
+    replica.put("public", "event", known, uid="public")
+    for number, secret in enumerate(secrets):
+        later = time.moved_to(time.start + timedelta(hours=number + 1))
+        replica.put(f"s{number}", "event", {**secret, "time": later, "sensitivity": "private"}, uid=f"uid-{number}")
+    for _ in range(2):
+        now += timedelta(minutes=5)
+        run_one(pairing, [pairing], store, b"k" * 32, now)
+    store.close()
+    found: list[object] = []
+    for criteria in asked:
+        for viewer in ("bob", "nobody"):
+            rows = base.search(viewer=viewer, **criteria)
+            found.append([(a.subject, a.notes, a.location, sorted(a.participants), a.version) for a in rows])
+            found += [[dict(line, at="") for line in base.history(a.guid, viewer=viewer)] for a in rows]
+    base.close()
+    return found
+
+
+@pytest.mark.either
+@settings(max_examples=10, deadline=None)
+@given(
+    st.sampled_from(["withhold", "busy-only"]), st.lists(st.tuples(contents, contents), min_size=1, max_size=2), words
+)
+def test_no_search_of_a_colleague_finds_more_in_one_world_than_in_the_other(
+    tmp_path_factory: pytest.TempPathFactory,
+    policy: str,
+    secrets: list[tuple[dict[str, Any], dict[str, Any]]],
+    word: str,
+) -> None:
+    asked: list[dict[str, Any]] = [{}, {"text": word}, {"text": "Known"}, {"owner": "ann"}, {"kinds": ["appointment"]}]
+    asked += [{"address": a} for a in SPELT] + [{"text": a} for a in SPELT]
+    asked += [{"text": str(one[name])} for one, _ in secrets for name in ("summary", "location", "description")]
+    folder = tmp_path_factory.mktemp("people")
+    first = found_by_others(folder, policy, [a for a, _ in secrets], asked)
+    second = found_by_others(folder, policy, [b for _, b in secrets], asked)
+    assert first == second
+    assert any("Known" in repr(rows) for rows in first)

@@ -15,22 +15,24 @@ from syncd.engine.pairing import Employee, OwnMail, Pairing
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
 from syncd.model.files import File, Files
-from syncd.model.people import Participant, People
+from syncd.model.people import Participant, People, normal_address, normal_domain
 from syncd.service.runner import run_one
 from tests.memory_mail import fields, filing_crm, mailbox
-from tests.properties.test_noninterference import Recorder, words
+from tests.properties.test_noninterference import SPELT, Recorder, words
 from tests.stores import new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 #: Why nothing of a message crosses.
-REASONS = ("private", "confidential", "x-odd", "folder", "keyword", "blocked", "employee's keyword")
+REASONS = ("private", "confidential", "x-odd", "folder", "keyword", "blocked", "blocked name", "employee's keyword")
 
 secrets = st.fixed_dictionaries(
     {
         "subject": words,
         "text": words,
         "priority": st.integers(0, 9),
-        "people": st.lists(st.sampled_from(["kim@acme.example", "x@new.example", "bob@us.example"]), max_size=3),
+        "people": st.lists(
+            st.sampled_from(["kim@acme.example", "x@new.example", "bob@us.example", *SPELT]), max_size=3
+        ),
         "files": st.lists(words, max_size=2),
         "invitation": words,
         "answers": st.lists(st.sampled_from(["public@mail", "nobody@mail"]), max_size=2),
@@ -44,9 +46,8 @@ def lens() -> Lens:
 
 def deliver(box: Any, ref: str, secret: dict[str, Any], reason: str) -> None:
     """A message of which nothing may cross."""
-    people = [Participant(a) for a in secret["people"]] + (
-        [Participant("x@doctor.example")] if reason == "blocked" else []
-    )
+    named = {"blocked": ["x@doctor.example"], "blocked name": [SPELT[secret["priority"] % 3]]}
+    people = [Participant(normal_address(a)) for a in [*secret["people"], *named.get(reason, [])]]
     made = fields(
         secret["subject"], NOW - timedelta(hours=2), text=secret["text"], priority=secret["priority"],
         invitation=secret["invitation"], attachments=Files([File(n, "x/y", 1) for n in secret["files"]]),
@@ -66,7 +67,7 @@ def written(messages: list[tuple[dict[str, Any], str]]) -> tuple[object, ...]:
     hub, store, recorder = filing_crm(lambda: now), new_store(), Recorder()
     box = mailbox("ann", lambda: now, excluded=frozenset({"Home"}))
     structlog.configure(processors=[recorder])
-    own = OwnMail(exclude_keywords=("Mine",), block=("doctor.example",))
+    own = OwnMail(exclude_keywords=("Mine",), block=("doctor.example", normal_domain("BÜCHER.example")))
     pairing = Pairing("ann/mail", Employee("ann", ("ann@us.example",)), box, hub, "crm", lens(), own)
     results = []
 

@@ -24,6 +24,7 @@ from syncd.engine.write_item import copy_key
 from syncd.mapping.blocks import MARK
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
+from syncd.model.fields import Limit
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
@@ -1006,3 +1007,93 @@ def test_case_l1_what_was_added_to_a_set_beside_our_write_crosses_although_the_o
     world.quiet()
     every = {"one", "of the CRM", "of Ann"}
     assert (world.activities[0]["categories"], world.items("ann")[0]["categories"]) == (every, every)
+
+
+def test_case_s3_an_occurrence_that_the_crm_cancels_waits_for_the_guests(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, guests="wait")
+    world.event("ann", owner="ann@us.example", attendees=GUESTS, recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))
+    world.quiet()
+    before = dict(world.items("ann")[0])
+    left_out = Recurrence("FREQ=WEEKLY;COUNT=4", exdates=frozenset({"20261207T100000Z"}))
+    world.crm.edit(only(world), recurrence=left_out)
+    world.sync()
+    nothing_is_parked(world)
+    assert world.items("ann") == [before]
+    assert waiting(world) == ["recurrence"]
+
+
+def test_case_s3_a_rejection_that_would_delete_waits_alone_and_what_else_was_typed_crosses(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, guests="wait", deletions={"activity-rejected": "delete"})
+    world.event("ann", owner="ann@us.example", attendees=GUESTS, description="Agenda")
+    world.quiet()
+    world.crm.edit(only(world), status="rejected", notes="Agenda, longer")
+    world.sync()
+    (item,) = world.items("ann")
+    assert (item["status"], item["description"]) == ("confirmed", "Agenda, longer")
+    assert waiting(world) == ["status"]
+
+
+def test_what_a_server_makes_of_our_write_under_our_own_version_is_no_edit() -> None:
+    world = World("ann")
+    world.appointment(location="room 7")
+    world.quiet()
+    replica = world.calendars["ann"]
+    (item,) = replica.records.values()
+    replica.records[item.ref] = replace(item, fields={**item.fields, "location": "Building A, Room 7"})
+    assert [r.writes for r in world.sync(full=True)] == [0]
+    assert [a["location"] for a in world.activities] == ["room 7"]
+    replica.edit(item.ref, location="Building B")  # and what comes after it is one
+    world.sync()
+    assert [a["location"] for a in world.activities] == ["Building B"]
+
+
+@pytest.mark.parametrize(("item", "activity"), [("Agenda", "Agenda, longer"), ("Agenda, longer", "Agenda")])
+def test_case_l1_typed_on_both_sides_a_text_that_begins_like_the_other_is_another(item: str, activity: str) -> None:
+    world = World("ann")
+    world.event("ann", summary="Visit", location=item)
+    world.appointment(subject="Visit", location=activity)
+    world.quiet()
+    assert len(world.activities) == 1
+    assert world.items("ann")[0]["location"] == world.activities[0]["location"]
+    lost = {item, activity} - {world.activities[0]["location"]}
+    assert lost <= set(world.crm.remembered)
+
+
+def test_case_l1_what_our_own_limit_cut_in_the_calendar_never_comes_back_cut() -> None:
+    world = World("ann")
+    replica = world.calendars["ann"]
+    replica.caps = replace(replica.caps, limits={**replica.caps.limits, "location": Limit(length=10)})
+    ref = world.appointment(location="Room 7")
+    world.quiet()
+    world.crm.edit(ref, location="Building A, third floor, Room 7")
+    world.sync()
+    (item,) = replica.records
+    assert world.items("ann")[0]["location"] == "Building A"
+    replica.edit(item, summary="Renamed")
+    world.sync()
+    assert world.activities[0]["subject"] == "Renamed"
+    assert world.activities[0]["location"] == "Building A, third floor, Room 7"
+
+
+def test_case_l4_an_activity_with_the_uid_of_an_event_of_ones_own_is_somebody_elses() -> None:
+    world = World("ann")
+    people = People([Participant("ann@us.example")])
+    base = {"subject": "Their visit", "time": span(MON + DAY), "status": "open", "private": False}
+    world.crm.put("a1", "appointment", {**base, "participants": people}, owner="carla@us.example", uid="u")
+    world.event("ann", uid="u", summary="Dentist")
+    world.sync()
+    world.sync()
+    assert world.crm.records["a1"].fields["subject"] == "Their visit"
+    assert sorted(str(a["subject"]) for a in world.activities) == ["Dentist", "Their visit"]
+
+
+def test_case_l11_what_was_deleted_from_ones_other_calendar_is_not_copied_into_the_first(tmp_path: Path) -> None:
+    world = with_mapping(two_calendars(), tmp_path, deletions={"item-gone": "keep"})
+    world.event("home", uid="u")
+    world.quiet()
+    world.calendars["home"].remove("e1")
+    world.sync()
+    world.crm.edit(only(world), location="There")
+    world.sync()
+    world.sync()
+    assert world.items("ann") == []
