@@ -56,6 +56,8 @@ class Allowed:
     telling: Callable[[], Telling] = lambda: Telling.TELLS
     #: The address under which the employee answers, for an attendee's copy.
     me: str = ""
+    #: The employee answers for the activity.
+    responsible: bool = True
 
     # -- fields ----------------------------------------------------------------------------------------------
 
@@ -65,7 +67,19 @@ class Allowed:
             return False
         if self.role == "attendee":
             return name == "participants" and (not element or element == self.me)
-        return not (self.role == "copy" and name == "participants")
+        if self.role != "copy":
+            return True
+        return name != "participants" and not (
+            self.lens.rules[name].item == "recurrence" and self._is_private_to_copy(element)
+        )
+
+    def _is_private_to_copy(self, element: str) -> bool:
+        """Which dates a copy hides, or leaves out, is the affair of whoever holds it; the series is changed by who
+        answers for it."""
+        what, _, rest = element.partition(" ")
+        if rest.partition(" ")[0] in self.masked:
+            return True
+        return not self.responsible and what != "over"
 
     def down(self, name: str, element: str = "") -> May:
         """Whether the field (or this element of it) may go to the item."""
@@ -163,6 +177,7 @@ def allowed(
     guests: bool,
     telling: Callable[[], Telling],
     view: Fields,
+    responsible: bool = True,
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the
     activity's terms."""
@@ -177,6 +192,7 @@ def allowed(
         guests=guests,
         telling=telling,
         me=employee.among(people) if isinstance(people, People) else "",
+        responsible=responsible,
     )
 
 

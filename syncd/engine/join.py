@@ -112,8 +112,11 @@ def makes_nothing(ctx: Context, fields: Fields) -> bool:
     return bool(fields.get("status") == "cancelled")
 
 
-def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> tuple[Link | None, str]:
-    """The link of an item, or of an occurrence, that has none yet.
+def join_item(
+    ctx: Context, record: Record, occurrence: str, fields: Fields, *, adopts: bool = True
+) -> tuple[Link | None, str]:
+    """The link of an item, or of an occurrence, that has none yet. A block of time adopts nothing: it has no words by
+    which it could be known for what somebody typed in the CRM.
 
     Returns (link, ""), or (None, due): it does not cross, and is to be looked at again on the day
     `due` ("" for never). Raises Wait, Rejected.
@@ -131,7 +134,7 @@ def join_item(ctx: Context, record: Record, occurrence: str, fields: Fields) -> 
     row = row or _by_uid(ctx, record, occurrence, marks, view)
     if row is not None:
         return _known(ctx, record, occurrence, row, marks), ""
-    row = _adopted(ctx, record, occurrence, view)
+    row = _adopted(ctx, record, occurrence, view) if adopts else None
     if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
         return None, ""
     try:

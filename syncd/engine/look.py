@@ -84,7 +84,8 @@ def look(
     record = admission.record if admission else None
     item = item_view(ctx, fields, link.role) if fields is not None else {}
     crm = crm_view(ctx, activity) if activity is not None else {}
-    may = _may(ctx, link, admission, item)
+    responsible = activity is None or _responsible(ctx, link, activity)
+    may = _may(ctx, link, admission, item, responsible=responsible)
     past = _past(ctx, item or crm)
     sides = Sides(
         item=item,
@@ -97,6 +98,7 @@ def look(
         digester=ctx.digester(link.id),
         may=may,
         heal=ctx.heal,
+        shown_again=link.rest == "private",
         item_modified=record.modified if record else None,
         crm_modified=activity.modified if activity else None,
         organizer=bool(record and record.owner and record.owner in pairing.employee.addresses),
@@ -110,7 +112,7 @@ def look(
         role=link.role,
         rest=link.rest,
         past=past,
-        responsible=activity is None or _responsible(ctx, link, activity),
+        responsible=responsible,
         ours=link.ours,
         left=_left(ctx, admission, fields),
         fresh=not link.item_base,
@@ -120,7 +122,7 @@ def look(
     return Look(link, situation, sides, activity, fields)
 
 
-def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields) -> Allowed:
+def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool) -> Allowed:
     """What this link may write. The server is asked what it tells only where there is something to be told."""
     record = admission.record if admission is not None else None
     masked = admission is not None and admission.read_only
@@ -135,6 +137,7 @@ def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields) ->
         guests=guests and link.role in ("own", "copy"),
         telling=ctx.items.telling,
         view=view,
+        responsible=responsible,
     )
 
 
@@ -174,8 +177,9 @@ def _item_state(
         return Item.GONE
     if admission.verdict == "withheld":
         return Item.PRIVATE
-    if fields is None:
-        return Item.GONE
+    if fields is None:  # of a series with single activities: an occurrence that is hidden is not gone
+        hidden = link.occurrence in admission.masked or (admission.verdict == "partial" and bool(link.occurrence))
+        return Item.PRIVATE if hidden else Item.GONE
     if admission.read_only and link.role != "block" and (link.ours or showed(link)):
         return Item.PRIVATE
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):

@@ -7,7 +7,7 @@ says so, the rest by the mapping's word; whatever loses is named, so that it can
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -42,6 +42,8 @@ class Sides:
     organizer: bool = False
     #: field -> "crm" | "groupware": a person's word on a conflict.
     decided: Mapping[str, str] = field(default_factory=dict)
+    #: The item was private until now: what stands in the CRM in its place is what was left, or filled in.
+    shown_again: bool = False
     #: The store is of an earlier release, which took every beginning of a text for a server's cut.
     heal: bool = False
     #: Fields, and elements as "field element's digest", whose value on that side never crossed, as it might not.
@@ -269,6 +271,8 @@ def _winner(sides: Sides, rule: Rule) -> str:
     """item, crm or ask, by a person's word or the mapping's, asked in order."""
     if rule.activity in sides.decided:
         return {"groupware": "item"}.get(sides.decided[rule.activity], "crm")
+    if sides.shown_again:
+        return "item"
     for word in rule.words:
         if word == "crm":
             return "crm"
@@ -297,6 +301,7 @@ def _by_element(sides: Sides, made: Merge, name: str) -> None:
     new_crm: dict[str, Value] = dict.fromkeys(kind.elements(crm), crm)
     lost: dict[str, Value] = {}
     changed_item = changed_crm = False
+    edited = _edited_and_left_out(sides, name, found, downs)
     for each in found:
         key, element = each.key, digester.element(name, each.key)
         up, down = sides.may.up(name, key) and name in sides.item, downs[key]
@@ -307,6 +312,10 @@ def _by_element(sides: Sides, made: Merge, name: str) -> None:
             continue
         if each.item_changed and each.crm_changed and up and down is not May.NO:
             wins = _element_winner(sides, name, each.here, each.there)
+        elif edited.get(_date(each.key)) == "item" and up:
+            wins = "item"
+        elif edited.get(_date(each.key)) == "crm" and down is not May.NO:
+            wins = "crm"
         elif each.item_changed and up:
             wins = "item"
         elif each.crm_changed and down is not May.NO:
@@ -345,6 +354,34 @@ def _by_element(sides: Sides, made: Merge, name: str) -> None:
         made.to_item[name] = kind.rebuild(new_item)
     if lost:
         made.losers[name] = kind.rebuild(lost)
+
+
+def _date(element: str) -> str:
+    """The original start that an element of a recurrence is about, "" for the rule."""
+    return element.partition(" ")[2].partition(" ")[0]
+
+
+def _edited_and_left_out(
+    sides: Sides, name: str, found: Sequence[_Element], downs: Mapping[str, May]
+) -> dict[str, str]:
+    """Original start -> the side that edited the occurrence while the other left it out: an edit beats a deletion, as
+    it does for whole records."""
+    if name != "recurrence":
+        return {}
+    made: dict[str, str] = {}
+    for key in {_date(each.key) for each in found} - {""}:
+        about = [each for each in found if _date(each.key) == key]
+        gone = next((each for each in about if each.key.startswith("exdate ")), None)
+        words = [each for each in about if each.key.startswith("over ")]
+        if gone is None:
+            continue
+        if gone.crm_changed and gone.there is not None and any(e.item_changed and e.here is not None for e in words):
+            if all(sides.may.up(name, e.key) for e in about):
+                made[key] = "item"
+        if gone.item_changed and gone.here is not None and any(e.crm_changed and e.there is not None for e in words):
+            if all(downs[e.key] is not May.NO for e in about):
+                made[key] = "crm"
+    return made
 
 
 @dataclass(frozen=True)

@@ -144,7 +144,7 @@ def _shown(
         if key in have or fields is None:
             continue
         try:
-            joined, due = join_item(ctx, seen, key, fields)
+            joined, due = join_item(ctx, seen, key, fields, adopts=admission is None or admission.verdict != "busy")
         except Wait:
             waits = True  # each occurrence asks for itself
             continue
@@ -155,7 +155,8 @@ def _shown(
     if waits:
         raise Wait
     for link in links:
-        if link.occurrence not in present and inside_key(link.occurrence, bounds):
+        hidden = admission is not None and link.occurrence in admission.masked  # privacy waits for no window
+        if link.occurrence not in present and (hidden or inside_key(link.occurrence, bounds)):
             present[link.occurrence] = None
     return made, present
 
