@@ -33,7 +33,7 @@ class May(Enum):
 
 
 #: What guests act on, in the item's terms.
-ACTED_ON = frozenset({"time", "location", "recurrence", "status"})
+ACTED_ON = frozenset({"time", "due", "start", "location", "recurrence", "status"})
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,8 @@ class Situation:
     twice: bool = False
     #: And there it is the employee's own: a copy of it here is one too many.
     doubled: bool = False
+    #: It is our copy of an item that has become private, and its activity was taken back for that.
+    retracted: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
     scheduled: bool = False
 
@@ -157,18 +159,20 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
     if at.role in HOLDERS:
         return _message(at, rule)
     guest = at.role in ("attendee", "stand-in")
+    if at.ours and at.retracted and at.activity is _A.GONE and at.item in (_I.SAME, _I.CHANGED):
+        return Decision(_R.TAKE_BACK, "taken-back")
     if rule is _R.CANCEL:
         return _item_deleted(at, deletions, guest)
     if rule is _R.CREATE_ITEM and (guest or not at.responsible):
         return Decision(_R.DECLINE, "declined")
     if rule is _R.CREATE_ITEM and (at.elsewhere or at.twice):
         return Decision(_R.REST, "item-gone")
+    if rule is _R.CREATE_ITEM and at.rejected:
+        return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours)):
         # of a block of time nothing could be made again; and guests have been told that their meeting is off
         ended = _item_deleted(at, deletions, guest)
         return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_ITEM and at.rejected:
-        return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_CRM and at.role == "attendee":
         return Decision(_R.REST, "activity-gone")
     if rule is _R.DELETE_ITEM and (guest or deletions.activity_gone == "keep"):

@@ -7,9 +7,11 @@ colleague's copy also shows stays theirs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
+from syncd.engine.digest import Digester
 from syncd.engine.look import Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
@@ -29,33 +31,44 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     """Takes the item's content back from the CRM, its history too, and empties the link."""
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
-        speaking = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
-    shared = bool(speaking)
+        others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
+    copies = [k for k in others if k.ours and row.maker == link.id]  # they show what this item brought
+    speaking = [k for k in others if k not in copies]
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
     intent, kept = None, None
-    if activity is not None and not shared and (row.maker == link.id or link.brought):
-        kept = _kept(at, made_here=row.maker == link.id, block=becomes_block)
-        if link.role in HOLDERS and _empty(kept):
+    theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
+    if activity is not None and (row.maker == link.id or link.brought):
+        kept = _kept(at, theirs, made_here=row.maker == link.id and not speaking, block=becomes_block)
+        if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
-        with ctx.store.transaction() as tx:
-            moves = {"check": _check(at, kept), "block": becomes_block}
-            intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
-        attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, kept))
-        ctx.report.redacted += 1
+        check = _check(at, kept)
+        if check or not speaking:
+            with ctx.store.transaction() as tx:
+                moves = {"check": check, "block": becomes_block}
+                intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
+            left = kept
+            attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, left))
+            ctx.report.redacted += 1
     with ctx.store.transaction() as tx:  # one step: what was taken back must not look like an edit
         if intent is not None:
             tx.close_intent(intent.id)
             if kept == {}:
                 not_there(tx, link, row)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
+        for other in copies:
+            tx.set_link(other.id, brought=other.brought | {RETRACT})
+            ctx.touch(tx, other, row)
         if speaking:
-            _hand_over(tx, link, row, speaking[0])
+            _hand_over(tx, link, row, speaking[0], theirs)
         forget_agreement(tx, link, block=becomes_block)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
             ctx.touch(tx, link, row)
 
+
+#: Stands among the fields that a link brought when its item is our copy of what has become private.
+RETRACT = "retract"
 
 #: Stands among the fields that a link brought while words of one of its occurrences, which is private now, may
 #: still be in the activity's history.
@@ -117,10 +130,10 @@ def not_there(tx: Transaction, link: Link, row: Row) -> None:
         tx.set_row(row.id, crm_ref=None)
 
 
-def _hand_over(tx: Transaction, link: Link, row: Row, to: Link) -> None:
+def _hand_over(tx: Transaction, link: Link, row: Row, to: Link, theirs: frozenset[str]) -> None:
     """What a colleague's copy also shows is theirs now: if that becomes private too, it is taken back
     with it."""
-    tx.set_link(to.id, brought=to.brought | link.brought)
+    tx.set_link(to.id, brought=to.brought | (link.brought & (theirs | {HISTORY, ERASE})))
     if to.item_ref is not None:  # it may speak for the meeting now
         tx.announce(to.pairing, "item", [to.item_ref])
     if row.maker == link.id:
@@ -150,37 +163,59 @@ def _check(at: Look, kept: Fields) -> dict[str, object]:
     return {n: digest for n, digest in meant.items() if digest != digester.of(n, fields[n])}
 
 
-def _kept(at: Look, *, made_here: bool, block: bool) -> dict[str, Value]:
+def _shown_by(ctx: Context, at: Look, speaking: Iterable[Link]) -> frozenset[str]:
+    """The fields that a colleague's item shows just as the CRM does; a set counts as a whole."""
+    fields = at.activity.fields if at.activity is not None else {}
+    view = {**fields, **at.sides.crm}
+    return frozenset(
+        name for name in fields for k in speaking if ctx.digester(k.id).holds(k.item_base, name, view.get(name))
+    ) | (_TIMES if speaking else frozenset())
+
+
+def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
     """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
-    touched; else what this link did not bring, and of what it brought only the CRM's own additions."""
+    touched; else what this link did not bring, or a colleague's item shows too, and of the rest only the CRM's own
+    additions."""
     fields = dict(at.activity.fields) if at.activity is not None else {}
     if made_here and block:
         return {n: v for n, v in fields.items() if n in _TIMES}
     if made_here and at.situation.activity is Activity.SAME:
         return {}
-    kept = {n: v for n, v in fields.items() if n not in at.link.brought}
+    kept = {n: v for n, v in fields.items() if n not in at.link.brought or n in theirs}
     if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
         kept["notes"] = blocks.cut(str(kept["notes"] or ""))
-    for name in sorted(at.link.brought & fields.keys()):
+    for name in sorted((at.link.brought & fields.keys()) - theirs):
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
             digester = at.sides.digester
-            own = [k for k in kind.elements(fields[name]) if digester.element(name, k) not in base]
+            own = [k for k in kind.elements(fields[name]) if not _was_brought(digester, name, k, base)]
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
     return kept
 
 
+def _was_brought(digester: Digester, name: str, key: str, base: Mapping[str, object]) -> bool:
+    """True for an element that this link brought, also where somebody has changed its case."""
+    spelt = {key, key.lower(), key.upper(), key.title(), key.capitalize()}
+    return any(digester.element(name, each) in base for each in spelt)
+
+
+#: Lines more alike than this are one line that somebody has changed.
+ALIKE = 0.6
+
+
 def _own_lines(text: str, brought: str) -> str:
-    """The lines that the CRM added: new ones, that share no longer word with what was brought."""
-    known, old = _words(brought), [line for line in normal_text(brought).split("\n") if line]
-    lines = normal_text(text).split("\n")
-    return "\n".join(
-        line
-        for line in lines
-        if not any(_begins(line, o) for o in old) and not any(_begins(w, k) for w in _words(line) for k in known)
-    )
+    """The lines that the CRM added: new ones, that share no longer word with what was brought, and resemble none of
+    its lines."""
+    known, old = _words(brought), [line.casefold() for line in normal_text(brought).split("\n") if line.strip()]
+    return "\n".join(line for line in normal_text(text).split("\n") if not _is_of(line.casefold(), old, known))
+
+
+def _is_of(line: str, old: Sequence[str], known: Sequence[str]) -> bool:
+    if any(_begins(line, o) or o in line or SequenceMatcher(None, line, o).ratio() > ALIKE for o in old):
+        return True
+    return any(k in line for k in known) or any(_begins(w, k) for w in _words(line) for k in known)
 
 
 def _begins(one: str, other: str) -> bool:

@@ -22,8 +22,9 @@ ABSENT = ("item-gone", "declined", "taken-back", "private")
 
 def role_of(record: Record, employee: Employee, link: Link | None, others: Sequence[Link]) -> str:
     """own, attendee, stand-in or copy; `others` are the links of the same activity."""
-    if link is not None and link.ours:
-        return "copy"
+    invited = bool(record.owner) and record.owner not in employee.addresses
+    if link is not None and link.ours and not (invited and (record.fields.get("attendees") or record.guests)):
+        return "copy"  # else somebody has invited the employee to it, and the server has made it his invitation
     if record.kind == "message":
         return "filed" if "filed" in (record.fields.get("traits") or ()) or _left(record, link) else "holder"
     people: People = record.fields.get("attendees") or People()

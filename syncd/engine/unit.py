@@ -20,7 +20,7 @@ from syncd.engine.occurrences import expand, inside_key, later_keys, next_start,
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
-from syncd.engine.redact import ERASE, exposes
+from syncd.engine.redact import ERASE, RETRACT, exposes
 from syncd.engine.roles import ABSENT, role_of
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.writes import Wait
@@ -237,6 +237,7 @@ def _part(
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = [k for k in awake if k.occurrence == link.occurrence]
     more: dict[str, Any] = {
+        "retracted": RETRACT in link.brought,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in ctx.siblings for k in awake),

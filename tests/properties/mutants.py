@@ -159,8 +159,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a place is nothing that guests act on": (
         "engine/allowed.py",
-        'ACTED_ON = frozenset({"time", "location", "recurrence", "status"})',
-        'ACTED_ON = frozenset({"time", "recurrence", "status"})',
+        'ACTED_ON = frozenset({"time", "due", "start", "location", "recurrence", "status"})',
+        'ACTED_ON = frozenset({"time", "due", "start", "recurrence", "status"})',
     ),
     "a cancelled occurrence is nothing that guests act on": (
         "engine/allowed.py",
