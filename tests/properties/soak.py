@@ -38,7 +38,7 @@ def main() -> int:
     parser.add_argument("--stop", action="store_true", help="stop at the first failure")
     options = parser.parse_args()
     if os.environ.get("PYTHONHASHSEED") != "0":  # a seed is one world only where sets have one order
-        os.execve(
+        os.execve(  # noqa: S606 - itself
             sys.executable,
             [sys.executable, "-m", "tests.properties.soak", *sys.argv[1:]],
             {**os.environ, "PYTHONHASHSEED": "0"},
