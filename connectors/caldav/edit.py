@@ -6,7 +6,7 @@ It knows of no series; `series` and `write` say which entries are edited.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Any
 
 from connectors.caldav.lines import Component, Line, escape
@@ -98,11 +98,18 @@ def set_time(root: Component, component: Component, span: Span) -> None:
 def _due(root: Component, component: Component, value: Moment | None) -> None:
     if value is None:
         component.remove("DUE")
-    else:
-        _moment(root, component, "DUE", value, "")
-        start, due = component.line("DTSTART"), component.line("DUE")
-        if start is not None and due is not None and ("VALUE" in start.params) != ("VALUE" in due.params):
-            component.remove("DTSTART")  # RFC 5545 §3.8.2.3: both of one type
+        component.remove("DURATION")
+        return
+    component.remove("DURATION")  # RFC 5545 §3.6.2: one of the two says when it is due
+    _moment(root, component, "DUE", value, "")
+    start, due = component.line("DTSTART"), component.line("DUE")
+    if start is None or due is None or ("VALUE" in start.params) == ("VALUE" in due.params):
+        return
+    begins = moment_of(root, start)[0]  # §3.8.2.3: both of one type; its day stays
+    if isinstance(begins, datetime):
+        _moment(root, component, "DTSTART", begins.date(), "")
+    elif isinstance(value, datetime):
+        _moment(root, component, "DTSTART", datetime.combine(begins, time(), value.tzinfo), "")
 
 
 def _moment(root: Component, component: Component, name: str, moment: Moment, zone: str) -> None:

@@ -113,6 +113,8 @@ class Situation:
     twice: bool = False
     #: And there it is the employee's own: a copy of it here is one too many.
     doubled: bool = False
+    #: The clock went back: what rests because it was over may not be.
+    anew: bool = False
     #: It is our copy of an item that has become private, and its activity was taken back for that.
     retracted: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
@@ -139,7 +141,9 @@ def _permitted(at: Situation, made: Decision) -> Decision:
     if made.rule in (_R.DELETE_ITEM, _R.TAKE_BACK) and at.may.ends_item is not May.YES:
         if at.may.ends_item is May.WAITS and not at.past:
             return Decision(_R.WAIT)
-        return Decision(_R.REST, "activity-gone" if at.activity is _A.GONE else "out")
+        if at.activity is not _A.GONE:
+            return Decision(_R.REST, "out")
+        return Decision(_R.REST, "activity-gone" if at.past else "not-allowed")
     if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or at.twice or not at.may.ends_activity):
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.DECLINE and (at.twice or not at.may.ends_activity):
@@ -208,12 +212,16 @@ def _message(at: Situation, rule: Rule) -> Decision:
 
 def _asleep(at: Situation) -> Decision | None:
     """What a link does that settled a deletion earlier; None when it is awake."""
+    if at.anew and not at.past and _kept_as_past(at):
+        return None
     both = at.item is _I.GONE and at.activity is _A.GONE
     back = at.item in (_I.SAME, _I.CHANGED)
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
     if at.rest in ("item-gone", "declined") and at.item is _I.GONE:
         return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
+    if at.rest == "private" and at.item is _I.GONE and at.role not in HOLDERS:  # what is left in the CRM is the CRM's
+        return Decision(_R.DROP if both else _R.REST, "" if both else "item-gone")
     if at.rest == "activity-gone" and at.activity is _A.GONE:
         return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
     if at.rest == "taken-back" and at.item is _I.GONE:
@@ -223,6 +231,13 @@ def _asleep(at: Situation) -> Decision | None:
             return Decision(_R.REST, at.rest)
         return Decision(_R.CREATE_ITEM)
     return None
+
+
+def _kept_as_past(at: Situation) -> bool:
+    """A deletion that a clock which was ahead has settled as one of something that is over."""
+    if at.rest == "item-gone":
+        return at.item is _I.GONE and at.activity is _A.SAME and not at.rejected
+    return at.rest == "activity-gone" and at.activity is _A.GONE and at.item is _I.SAME
 
 
 def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:

@@ -238,6 +238,7 @@ def _part(
     awake = [k for k in awake if k.occurrence == link.occurrence]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
+        "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in ctx.siblings for k in awake),

@@ -22,6 +22,7 @@ _RESTS = {
     "declined": "the employee declined by deleting the invitation",
     "taken-back": "syncd took its copy back: the employee no longer takes part, or it was rejected",
     "activity-gone": "the activity was deleted; the item stays, as the mapping or the role says",
+    "not-allowed": "the activity was deleted; the item stays, as nothing may be written there now",
     "private": "private in the groupware: nothing of it crosses",
     "out": "outside the window, not taken by the mapping's conditions, or not this employee's: it rests",
 }

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from connectors.caldav.edit import edit
+from connectors.caldav.lines import written as rendered
 from connectors.caldav.people import Whose
 from connectors.caldav.read import read
 from syncd.engine.allowed import ACTED_ON
@@ -296,3 +298,87 @@ def test_a_meeting_that_its_organiser_deletes_for_good_stays_rejected(tmp_path: 
     world.quiet()
     assert [a["status"] for a in world.activities] == ["rejected"]
     assert waiting(world) == []
+
+
+# -- what sleeps -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [20, 60, 365])
+@pytest.mark.parametrize("side", ["calendar", "crm"])
+def test_a_deletion_that_was_first_seen_under_a_clock_far_ahead_crosses_when_it_is_right(side: str, days: int) -> None:
+    world = World("ann")
+    world.event("ann", summary="Off")
+    world.event("ann", "e2", summary="Stays")
+    world.quiet()
+    if side == "calendar":
+        world.calendars["ann"].remove("e1")
+    else:
+        world.crm.remove(next(r for r, a in world.crm.records.items() if a.fields["subject"] == "Off"))
+    world.now += timedelta(days=days)
+    world.sync()
+    world.now -= timedelta(days=days)
+    for _ in range(2):
+        world.sync()
+    assert [i["summary"] for i in world.items("ann")] == ["Stays"]
+    assert [a["subject"] for a in world.activities if a["status"] == "open"] == ["Stays"]
+
+
+def test_a_deletion_in_the_crm_is_made_up_for_once_the_account_takes_writes() -> None:
+    world = World("ann")
+    world.event("ann")
+    world.quiet()
+    caps = world.calendars["ann"].caps
+    world.calendars["ann"].caps = replace(caps, writable=False)
+    world.crm.remove(only(world))
+    world.sync()
+    assert len(world.items("ann")) == 1
+    world.calendars["ann"].caps = caps
+    world.sync(full=True)
+    assert world.items("ann") == []
+
+
+def test_an_edit_of_an_item_whose_activity_was_deleted_while_the_account_was_read_only_makes_it_anew() -> None:
+    world = World("ann")
+    world.event("ann")
+    world.quiet()
+    world.calendars["ann"].caps = replace(world.calendars["ann"].caps, writable=False)
+    world.crm.remove(only(world))
+    world.sync()
+    world.calendars["ann"].edit("e1", summary="Edited")
+    world.sync()
+    assert [a["subject"] for a in world.activities] == ["Edited"]
+
+
+def test_a_private_item_that_is_deleted_does_not_come_back_as_what_was_left_in_the_crm() -> None:
+    world = World("ann")
+    world.event("ann", summary="Mine")
+    world.quiet()
+    world.crm.edit(only(world), priority=1, notes="Words of the CRM")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    world.sync()
+    world.calendars["ann"].remove("e1")
+    for _ in range(2):
+        world.sync()
+    for ref in list(world.crm.records):
+        world.crm.edit(ref, notes="More words")
+    world.sync()
+    assert world.items("ann") == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "due", "expected"),
+    [
+        (["DTSTART:20261130T100000Z"], "day", ["DTSTART;VALUE=DATE:20261130", "DUE;VALUE=DATE:20261204"]),
+        (["DTSTART;VALUE=DATE:20261130", "DUE;VALUE=DATE:20261201"], "hour",
+         ["DTSTART:20261130T000000Z", "DUE:20261204T100000Z"]),
+        (["DTSTART:20261130T100000Z", "DURATION:PT2H"], "hour", ["DTSTART:20261130T100000Z", "DUE:20261204T100000Z"]),
+    ],
+)  # fmt: skip
+def test_a_task_whose_day_is_moved_keeps_its_start(lines: list[str], due: str, expected: list[str]) -> None:
+    made = ["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:x", "BEGIN:VTODO", "UID:u", "DTSTAMP:20261101T000000Z", *lines]
+    entry = read("\r\n".join([*made, "SUMMARY:T", "END:VTODO", "END:VCALENDAR", ""]), whose=Whose(("ann@us.example",)))
+    moment = MON + 4 * DAY
+    (component,) = entry.root.components("VTODO")
+    edit(entry.root, component, {"due": moment if due == "hour" else moment.date()})
+    written = [line for line in rendered(entry.root).splitlines() if line.startswith(("DTSTART", "DUE", "DURATION"))]
+    assert sorted(written) == sorted(expected)
