@@ -347,7 +347,8 @@ def _add(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: st
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
     for other in others:  # a copy beside it is one too many
-        if other.ours and other.pairing in ctx.siblings and other.item_ref is not None:
+        beside = other.pairing in ctx.siblings or row.origin == "groupware"
+        if other.ours and beside and other.item_ref is not None:
             tx.announce(other.pairing, "item", [other.item_ref])
     made = tx.add_link(
         pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours

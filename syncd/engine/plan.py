@@ -111,7 +111,7 @@ class Situation:
     elsewhere: bool = False
     #: The employee has it in another calendar: that it is not here is no answer.
     twice: bool = False
-    #: And there it is the employee's own: a copy of it here is one too many.
+    #: And there it is the employee's own, or a colleague's to whom it was moved: a copy of it here is one too many.
     doubled: bool = False
     #: The clock went back: what rests because it was over may not be.
     anew: bool = False
@@ -150,7 +150,7 @@ def _permitted(at: Situation, made: Decision) -> Decision:
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.CREATE_CRM and not at.may.makes_activity:
         return Decision(_R.REST, "activity-gone")
-    if made.rule is _R.CREATE_ITEM and (at.twice or not at.may.makes_item):
+    if made.rule is _R.CREATE_ITEM and (at.twice or (at.ours and at.doubled) or not at.may.makes_item):
         return Decision(_R.REST, at.rest or "item-gone")
     return made
 

@@ -236,13 +236,15 @@ def _part(
     seen_both = look(ctx, link, admission, fields, activity, known, decided)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = [k for k in awake if k.occurrence == link.occurrence]
+    people = activity.fields.get("participants") if activity is not None else None
+    moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in ctx.siblings for k in awake),
-        "doubled": any(k.pairing in ctx.siblings and k.role == "own" and not k.ours for k in awake),
+        "doubled": any(k.role == "own" and not k.ours and (k.pairing in ctx.siblings or moved_on) for k in awake),
     }
     if link.role in HOLDERS:
         more["deleted"] = row.crm_ref is not None and link.rest != "private"

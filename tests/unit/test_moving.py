@@ -28,6 +28,9 @@ def test_an_item_that_is_edited_in_the_crm_in_the_instant_in_which_it_moves_is_n
     for _ in range(3):
         world.sync()
     assert [a["subject"] for a in world.activities] == ["Handed over"]
+    assert [i["location"] for i in world.items("bob")] == ["Room 8"]
+    assert world.items("ann") == []
+    world.quiet()
     with world.store.reading() as tx:
         (row,) = tx.rows_by_ref("crm", [only(world)]).values()
         assert "create the item" in [d["rule"] for d in decisions(tx, row.id)]
