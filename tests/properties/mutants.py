@@ -26,6 +26,8 @@ FAST = (
     "tests/unit/test_mail_engine.py",
     "tests/unit/test_mapping.py",
     "tests/unit/test_window.py",
+    "tests/unit/test_gate.py",
+    "tests/unit/test_trials.py",
 )
 
 MUTANTS: dict[str, tuple[str, str, str]] = {

@@ -986,6 +986,23 @@ def test_an_attendee_who_becomes_the_speaker_is_compared_as_if_it_were_new() -> 
     assert [a["subject"] for a in world.activities] == ["As Bob was told"]
 
 
+def test_an_attendee_who_speaks_for_a_meeting_of_somebody_outside_says_what_he_was_told() -> None:
+    world = World("ann", "bob")
+    people = People([Participant("ann@us.example"), Participant("bob@us.example"), Participant("dora@cust.example")])
+    for who in ("ann", "bob"):
+        world.event(who, f"{who}1", uid="m", owner="dora@cust.example", attendees=people)
+    world.quiet()
+    world.calendars["bob"].edit("bob1", location="As Bob was told")
+    world.sync()
+    assert not world.activities[0].get("location")
+    world.calendars["ann"].remove("ann1")  # she declines
+    world.sync()
+    world.calendars["bob"].edit("bob1", description="Bring the plans")
+    for _ in range(2):
+        world.sync()
+    assert [a["location"] for a in world.activities] == ["As Bob was told"]
+
+
 def test_case_l1_what_was_added_to_a_set_beside_our_write_crosses_although_the_other_write_had_to_be_planned_anew() -> (
     None
 ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,11 +11,12 @@ import pytest
 
 from syncd.engine.gate import Gate
 from syncd.mapping.schema import Privacy
+from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.span import Span
-from syncd.ports import Gone, Stale
+from syncd.ports import Capabilities, Gone, Stale
 from syncd.privacy import Admission
-from tests.memory import calendar
+from tests.memory import MemoryReplica, calendar
 
 ENGINE = Path(__file__).resolve().parents[2] / "syncd" / "engine"
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -74,3 +76,36 @@ def test_a_write_is_made_at_the_version_that_was_admitted_however_often_it_was_r
         made.update(found.record, {"location": "There"}, tell=False)
     with pytest.raises(Stale):
         made.delete(found.record, tell=False)
+
+
+class Blunt(MemoryReplica):
+    """A server that deletes whatever it is given, at the version that the connector's own object says."""
+
+    def delete(self, record: Record, *, tell: bool = False) -> None:
+        del self.records[record.ref]
+
+
+def test_what_was_shown_is_deleted_and_nothing_that_was_read_since() -> None:
+    replica = Blunt("ann", Capabilities(frozenset({"event"})), lambda: NOW)
+    replica.put("e1", "event", {"summary": "Shown", "sensitivity": "public"})
+    gate = Gate(replica, Privacy.model_validate({}))
+    first = gate.one("e1")
+    assert isinstance(first, Admission)
+    assert first.record is not None
+    replica.edit("e1", summary="Edited meanwhile")
+    gate.one("e1")
+    with pytest.raises(Stale):
+        gate.delete(first.record, tell=False)
+    assert list(replica.records) == ["e1"]
+
+
+def test_a_block_of_time_has_no_guests() -> None:
+    replica = MemoryReplica("ann", Capabilities(frozenset({"event"})), lambda: NOW)
+    people = People([Participant("doctor@clinic.example")])
+    replica.put("e1", "event", {"summary": "Secret", "sensitivity": "private", "attendees": people})
+    replica.records["e1"] = replace(replica.records["e1"], guests=frozenset(people), owner="ann@us.example")
+    found = Gate(replica, Privacy.model_validate({"private": "busy-only"})).one("e1")
+    assert isinstance(found, Admission)
+    assert found.record is not None
+    assert not found.record.guests
+    assert not found.record.owner

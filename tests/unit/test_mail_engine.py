@@ -198,3 +198,14 @@ def test_a_thread_is_known_by_subject_whoever_of_ours_is_in_copy() -> None:
         if ref == "m1":
             office.crm.edit(next(iter(office.crm.records)), account="other")
     assert office.logged() == {"Our plan": "other", "Re: Our plan": "other"}
+
+
+def test_a_second_mailboxs_copy_changes_nothing_that_somebody_has_corrected() -> None:
+    office = Office()
+    office.deliver("m1", "Ofer", "ann")
+    office.sync()
+    (ref,) = office.crm.records
+    office.crm.edit(ref, subject="Offer")
+    office.deliver("m1", "Ofer", "bob")
+    office.sync(2)
+    assert list(office.logged()) == ["Offer"]
