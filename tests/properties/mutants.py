@@ -302,10 +302,30 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    if guest or not at.responsible:\n        return Decision(_R.DECLINE",
         '    if at.role == "attendee" or not at.responsible:\n        return Decision(_R.DECLINE',
     ),
-    "an attendee who becomes the speaker keeps the old bases": (
-        "engine/unit.py",
-        '    if link.role == "attendee" and role in ("own", "stand-in"):',
-        '    if link.role == "nobody" and role in ("own", "stand-in"):',
+    "what might not cross when it was typed never does": (
+        "engine/merge.py",
+        "        if not alone or name not in self.item or name not in self.crm:",
+        "        if name:",
+    ),
+    "a copy says which dates there are for everybody": (
+        "engine/allowed.py",
+        '        return not self.responsible and what != "over"',
+        "        return False",
+    ),
+    "an invitation that was our copy is still ours": (
+        "engine/roles.py",
+        'link.ours and not (invited and (record.fields.get("attendees") or record.guests)):',
+        "link.ours:",
+    ),
+    "of an occurrence edited here and left out there the deletion counts": (
+        "engine/merge.py",
+        'if name != "recurrence":',
+        "if name:",
+    ),
+    "what only the private copy showed is handed over with the rest": (
+        "engine/redact.py",
+        "theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()",
+        "theirs = frozenset(activity.fields) if activity is not None and speaking else frozenset()",
     ),
     "an item is deleted at a version that was fetched just before": (
         "engine/gate.py",
