@@ -327,16 +327,13 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
         if link.pairing == ctx.pairing.id:
             there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
             left = isinstance(there, Gone)
-        elif link.pairing in ctx.siblings:  # which has said that it is gone
-            left = link.rest in ("item-gone", "declined")
-        else:  # a colleague's own, handed over to be private here
-            left = not row.scheduled and found.kind != "message" and _has_left(ctx, row, [link])
+        else:  # in another calendar of the employee, which has said that it is gone
+            left = link.pairing in ctx.siblings and link.rest in ("item-gone", "declined")
         if left:
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)
                 return [tx.hand_over(link, ctx.pairing.id, item_ref=found.ref, item_version="", rest="")]
-        asks = found.kind != "message" and (link.pairing in ctx.siblings or not row.scheduled)
-        if asks and link.pairing != ctx.pairing.id and _may_have_left(ctx, row, [link]):
+        if link.pairing in ctx.siblings and found.kind != "message" and _may_have_left(ctx, row, [link]):
             raise Wait
     return []
 

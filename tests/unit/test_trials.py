@@ -258,18 +258,6 @@ def test_guests_of_a_task_act_on_its_day() -> None:
 # -- what moves ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
-def test_what_moves_to_a_colleague_and_becomes_private_there_is_taken_back(order: tuple[str, str]) -> None:
-    world = World(*order)
-    world.event("ann", uid="u", summary="Dismissal of Smith", description="Monday")
-    world.quiet()
-    world.calendars["ann"].remove("e1")
-    world.event("bob", "b1", uid="u", summary="Dismissal of Smith", description="Monday", sensitivity="private")
-    for _ in range(4):
-        world.sync()
-    assert "Smith" not in repr((world.activities, world.crm.history))
-
-
 def test_a_rejection_that_waits_for_the_guests_goes_along_when_the_meeting_moves(tmp_path: Path) -> None:
     world = with_mapping(World("ann"), tmp_path, guests="wait")
     guests = People([Participant("dora@cust.example")])
