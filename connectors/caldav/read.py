@@ -73,7 +73,7 @@ def _read(text: str, whose: Whose) -> Entry:
         _series(root, head, overrides, fields, whose)
     organizer = head.line("ORGANIZER")
     for component in entries if organizer is None and len(entries) > 1 else ():
-        if component.line("CLASS") is None or _value(component, "CLASS").upper() == "PUBLIC":
+        if _sensitivity(root, component, head) == "public":
             organizer = organizer or component.line("ORGANIZER")  # a private occurrence says nothing of its series
     owner = organizer_of(organizer, whose)
     return Entry(kind, next(iter(uids)), owner, fields, _modified(head), root, guests_of(entries, whose))

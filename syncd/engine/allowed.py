@@ -177,7 +177,7 @@ def allowed(
     guests: bool,
     telling: Callable[[], Telling],
     view: Fields,
-    responsible: bool = True,
+    responsible: bool,
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the
     activity's terms."""

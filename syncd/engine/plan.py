@@ -143,7 +143,7 @@ def _permitted(at: Situation, made: Decision) -> Decision:
             return Decision(_R.WAIT)
         if at.activity is not _A.GONE:
             return Decision(_R.REST, "out")
-        return Decision(_R.REST, "activity-gone" if at.past else "not-allowed")
+        return Decision(_R.REST, "activity-gone" if at.past or at.may.writable else "not-allowed")
     if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or at.twice or not at.may.ends_activity):
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.DECLINE and (at.twice or not at.may.ends_activity):
@@ -222,7 +222,7 @@ def _asleep(at: Situation) -> Decision | None:
         return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
     if at.rest == "private" and at.item is _I.GONE and at.role not in HOLDERS:  # what is left in the CRM is the CRM's
         return Decision(_R.DROP if both else _R.REST, "" if both else "item-gone")
-    if at.rest == "activity-gone" and at.activity is _A.GONE:
+    if at.rest == "activity-gone" and at.activity is _A.GONE and not (at.item is _I.CHANGED and _only_goes_up(at)):
         return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
     if at.rest == "taken-back" and at.item is _I.GONE:
         if at.activity is _A.GONE:
@@ -231,6 +231,12 @@ def _asleep(at: Situation) -> Decision | None:
             return Decision(_R.REST, at.rest)
         return Decision(_R.CREATE_ITEM)
     return None
+
+
+def _only_goes_up(at: Situation) -> bool:
+    """True where a deletion in the CRM never reaches the item, by the mapping's direction: an edit of the item makes
+    the activity again."""
+    return at.may is not None and at.may.lens.mapping.direction == "to-crm"
 
 
 def _kept_as_past(at: Situation) -> bool:

@@ -46,6 +46,9 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             with ctx.store.transaction() as tx:
                 moves = {"check": check, "block": becomes_block}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
+                for other in copies:  # with the activity they go too; what is left of one is the CRM's, and stays
+                    marked = other.brought | {RETRACT} if kept == {} else other.brought - {RETRACT}
+                    tx.set_link(other.id, brought=marked)
             left = kept
             attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, left))
             ctx.report.redacted += 1
@@ -56,7 +59,6 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
                 not_there(tx, link, row)
             ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
         for other in copies:
-            tx.set_link(other.id, brought=other.brought | {RETRACT})
             ctx.touch(tx, other, row)
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
@@ -201,8 +203,8 @@ def _was_brought(digester: Digester, name: str, key: str, base: Mapping[str, obj
     return any(digester.element(name, each) in base for each in spelt)
 
 
-#: Lines more alike than this are one line that somebody has changed.
-ALIKE = 0.6
+#: Lines more alike than this are one line that somebody has changed; longer ones are known by their words.
+ALIKE, LONGEST = 0.6, 400
 
 
 def _own_lines(text: str, brought: str) -> str:
@@ -213,9 +215,16 @@ def _own_lines(text: str, brought: str) -> str:
 
 
 def _is_of(line: str, old: Sequence[str], known: Sequence[str]) -> bool:
-    if any(_begins(line, o) or o in line or SequenceMatcher(None, line, o).ratio() > ALIKE for o in old):
+    if any(_begins(line, o) or o in line or _alike(line, o) for o in old):
         return True
     return any(k in line for k in known) or any(_begins(w, k) for w in _words(line) for k in known)
+
+
+def _alike(one: str, other: str) -> bool:
+    if max(len(one), len(other)) > LONGEST:
+        return False
+    match = SequenceMatcher(None, one, other)
+    return match.real_quick_ratio() > ALIKE and match.quick_ratio() > ALIKE and match.ratio() > ALIKE
 
 
 def _begins(one: str, other: str) -> bool:

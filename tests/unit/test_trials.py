@@ -370,3 +370,21 @@ def test_a_task_whose_day_is_moved_keeps_its_start(lines: list[str], due: str, e
     edit(entry.root, component, {"due": moment if due == "hour" else moment.date()})
     written = [line for line in rendered(entry.root).splitlines() if line.startswith(("DTSTART", "DUE", "DURATION"))]
     assert sorted(written) == sorted(expected)
+
+
+def test_in_a_mapping_that_only_goes_up_an_edit_makes_a_deleted_activity_again(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, direction="to-crm")
+    world.event("ann")
+    world.quiet()
+    world.crm.remove(only(world))
+    world.sync()
+    assert world.activities == []
+    world.calendars["ann"].edit("e1", summary="Edited")
+    world.sync()
+    assert [a["subject"] for a in world.activities] == ["Edited"]
+    world.crm.remove(only(world))
+    world.sync()
+    with_mapping(world, tmp_path, direction="both")
+    for _ in range(2):
+        world.sync(full=True)
+    assert [i["summary"] for i in world.items("ann")] == ["Edited"], "no late deletion because a mapping was changed"
