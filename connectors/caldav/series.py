@@ -24,7 +24,7 @@ from connectors.caldav.read import (
     usual_span,
 )
 from syncd.model.fields import kind_of, same
-from syncd.model.recurrence import Recurrence, shifted
+from syncd.model.recurrence import Recurrence, shifted, shifted_key
 from syncd.model.span import Moment, Span, like, moment_key, parse_moment
 from syncd.ports import Unsupported
 
@@ -75,8 +75,7 @@ def _at(span: Span, key: str) -> Span:
 
 
 def _moved_key(key: str, old: Span, new: Span) -> str:
-    (found,) = shifted(Recurrence(rdates=frozenset({key})), old.start, new.start).rdates
-    return found
+    return shifted_key(key, old.start, new.start)
 
 
 def _move_line(root: Component, line: Line, old: Span, new: Span, pattern: Line) -> None:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
-from syncd.engine.merge import Merge, image
 from syncd.engine.occurrences import in_items_words, with_occurrences
 from syncd.engine.pairing import participants_lines
 from syncd.engine.parts import Part
 from syncd.engine.plan import SPEAKING, Rule
 from syncd.engine.redact import erase_history, note_exposed, redact
+from syncd.engine.sides import Merge
+from syncd.engine.text import image
 from syncd.engine.write_crm import create_activity, delete_activity, update_activity
 from syncd.engine.write_item import create_item, delete_item, update_item
 from syncd.mapping import blocks

@@ -212,7 +212,7 @@ def _second_beat(ctx: Context, making: Sequence[_New]) -> list[Written | PortErr
     answers: list[Written | PortError] = []
     for n, (intent, answer) in zip(making, created_all(ctx, creates, intents) if creates else [], strict=True):
         if isinstance(answer, Written) and n.meant is not None:
-            view = lambda found: crm_view(ctx, found)  # noqa: E731
+            view = lambda found, link=n.link: crm_view(ctx, found, link)  # noqa: E731
             intent, answer = confirm(ctx, "crm", answer, intent, n.meant.sent, view)
         n.intent = intent
         answers.append(answer)

@@ -12,8 +12,10 @@ from typing import Any
 from syncd.engine.allowed import Allowed, allowed, has_guests
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.merge import Sides, image
+from syncd.engine.owners import for_colleague
 from syncd.engine.plan import Activity, Item, Situation
+from syncd.engine.sides import Sides
+from syncd.engine.text import image
 from syncd.engine.window import inside, over
 from syncd.mapping.conditions import taken
 from syncd.model.fields import Fields, kind_of, normal_text, same
@@ -46,9 +48,11 @@ def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
     return {name: value for name, value in seen.items() if name in names}
 
 
-def crm_view(ctx: Context, record: Record) -> dict[str, Any]:
-    """The activity's mapped fields, as far as both sides can hold them."""
-    seen = ctx.pairing.lens.from_activity(record.fields)
+def crm_view(ctx: Context, record: Record, link: Link | None = None) -> dict[str, Any]:
+    """The activity's mapped fields, as far as both sides can hold them, and as far as the link's employee may see
+    them: an occurrence may be its owner's alone."""
+    whole = link is None or _responsible(ctx, link, record)
+    seen = ctx.pairing.lens.from_activity(record.fields if whole else for_colleague(record.fields))
     return {name: value for name, value in seen.items() if name in ctx.pairing.names}
 
 
@@ -83,7 +87,7 @@ def look(
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
     item = item_view(ctx, fields, link.role) if fields is not None else {}
-    crm = crm_view(ctx, activity) if activity is not None else {}
+    crm = crm_view(ctx, activity, link) if activity is not None else {}
     responsible = activity is None or _responsible(ctx, link, activity)
     may = _may(ctx, link, admission, item, responsible=responsible)
     past = _past(ctx, item or crm)

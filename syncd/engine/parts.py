@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syncd.engine.look import Look
-from syncd.engine.merge import Merge
 from syncd.engine.plan import Decision, Rule
+from syncd.engine.sides import Merge
 from syncd.store import Link, Pending, Row
 
 

@@ -186,7 +186,7 @@ def _fetch(ctx: Context, side: str, link: Link, row: Row) -> _Held | None:
     if isinstance(found, PortError):
         raise found
     if isinstance(found, Record):
-        view = crm_view(ctx, found)
+        view = crm_view(ctx, found, link)
         return _Held(ref, found.version, view, {**found.fields, **view})
     shown = found.record
     view = item_view(ctx, shown.fields, link.role) if shown is not None else {}

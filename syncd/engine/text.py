@@ -1,10 +1,10 @@
-"""Three-way merge of text, line by line. Pure."""
+"""Texts: merged line by line, and known again when a server has cut them. Pure."""
 
 from __future__ import annotations
 
 from difflib import SequenceMatcher
 
-from syncd.model.fields import normal_text
+from syncd.model.fields import Value, normal_text
 
 
 def merge_text(base: str, one: str, other: str) -> str | None:
@@ -36,3 +36,15 @@ def merge_text(base: str, one: str, other: str) -> str | None:
 def _edits(old: list[str], new: list[str]) -> list[tuple[int, int, list[str]]]:
     matcher = SequenceMatcher(a=old, b=new, autojunk=False)
     return [(i1, i2, new[j1:j2]) for op, i1, i2, j1, j2 in matcher.get_opcodes() if op != "equal"]
+
+
+def image(held: Value, sent: Value) -> bool:
+    """True when `held` is what a server may have made of the text `sent`: cut off or trimmed."""
+    if not isinstance(held, str) or not isinstance(sent, str):
+        return False
+    return bool(one_line(held)) and one_line(sent).startswith(one_line(held))
+
+
+def one_line(text: Value) -> str:
+    """The words of a text with single blanks between them."""
+    return " ".join(normal_text(str(text or "")).split())

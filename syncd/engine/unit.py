@@ -15,13 +15,14 @@ from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import is_another_persons, join_item, just_asked, known_people, moved_here, moving
 from syncd.engine.look import Look, look, showed
-from syncd.engine.merge import Merge, merge, second_copy
+from syncd.engine.merge import merge, second_copy
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes
 from syncd.engine.roles import ABSENT, role_of
+from syncd.engine.sides import Merge
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.writes import Wait
 from syncd.mapping.conditions import needs_people

@@ -10,7 +10,8 @@ from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
-from syncd.engine.merge import Merge
+from syncd.engine.owners import with_private
+from syncd.engine.sides import Merge
 from syncd.engine.writes import (
     HIDDEN,
     HISTORY,
@@ -92,7 +93,7 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
     intent, written = created(
         ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)
     )
-    intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found))
+    intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found, link))
     with ctx.store.transaction() as tx:
         tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
         link = finish(ctx, tx, intent, written)
@@ -137,6 +138,8 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
     assert record is not None
     lens, caps = ctx.pairing.lens, ctx.pairing.crm.capabilities
     changes = lens.dress_crm(dict(merge.to_crm), record.fields, caps)
+    if not look.sides.may.responsible:
+        with_private(changes, record.fields)
     keep_losers(ctx, look, merge, record, changes)
     if not changes:
         return link
@@ -148,7 +151,7 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
             ctx, tx, link, "crm", "update", merge.to_crm, expected=record.version, moves=moves, after=after
         )
     written = attempt(ctx, [intent], lambda: ctx.pairing.crm.update(record, changes))
-    intent, written = confirm(ctx, "crm", written, intent, merge.to_crm, lambda found: crm_view(ctx, found))
+    intent, written = confirm(ctx, "crm", written, intent, merge.to_crm, lambda found: crm_view(ctx, found, link))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, written)
         if names:

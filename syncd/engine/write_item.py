@@ -9,8 +9,8 @@ from uuid import UUID, uuid5
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.look import Look, item_view
-from syncd.engine.merge import Merge
 from syncd.engine.pairing import participants_lines
+from syncd.engine.sides import Merge
 from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of

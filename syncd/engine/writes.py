@@ -14,7 +14,8 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.look import crm_view, item_view
-from syncd.engine.merge import Merge, image, one_line
+from syncd.engine.sides import Merge
+from syncd.engine.text import image, one_line
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
 from syncd.ports import (
@@ -314,7 +315,9 @@ def find_made(ctx: Context, intent: Intent) -> tuple[str, Fields] | None:
     it may not be seen); None when it did not arrive."""
     if intent.side == "crm":
         record = ctx.pairing.crm.find(intent.key, intent.uid)
-        return (record.ref, crm_view(ctx, record)) if record is not None else None
+        with ctx.store.reading() as tx:
+            link = tx.link(intent.link)
+        return (record.ref, crm_view(ctx, record, link)) if record is not None else None
     admission = ctx.items.find(intent.key, intent.uid, ours=bool(intent.moves.get("private_copy")))
     if admission is None:
         return None

@@ -75,18 +75,20 @@ def shifted(recurrence: Recurrence, before: Moment, after: Moment) -> Recurrence
     if moment_key(before) == moment_key(after) or recurrence.empty:
         return recurrence
 
-    def key(old: str) -> str:
-        try:
-            return moment_key(_moved(like(parse_moment(old), before), before, after))
-        except (OverflowError, ValueError):
-            return old
-
     return Recurrence(
         _until_moved(recurrence.rule, before, after),
-        frozenset(key(k) for k in recurrence.rdates),
-        frozenset(key(k) for k in recurrence.exdates),
-        MappingProxyType({key(k): fields for k, fields in recurrence.overrides.items()}),
+        frozenset(shifted_key(k, before, after) for k in recurrence.rdates),
+        frozenset(shifted_key(k, before, after) for k in recurrence.exdates),
+        MappingProxyType({shifted_key(k, before, after): fields for k, fields in recurrence.overrides.items()}),
     )
+
+
+def shifted_key(key: str, before: Moment, after: Moment) -> str:
+    """The original start of an occurrence of a series whose start moved from `before` to `after`."""
+    try:
+        return moment_key(_moved(like(parse_moment(key), before), before, after))
+    except (OverflowError, ValueError):
+        return key
 
 
 def _moved(moment: Moment, before: Moment, after: Moment) -> Moment:
