@@ -93,7 +93,8 @@ def merge_dates(sides: Sides, made: Merge) -> None:
     by_element(old, inner, _NAME)
     made.waits |= inner.waits
     if _NAME in inner.asks:
-        made.asks[_NAME] = (sides.item[_NAME], sides.crm[_NAME])
+        item, crm = inner.asks[_NAME]
+        made.asks[_NAME] = (move.forth_all(item), move.forth_all(crm))
     if _NAME in inner.losers:
         made.losers[_NAME] = move.forth_all(inner.losers[_NAME])
     if "time" in made.waits:

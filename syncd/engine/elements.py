@@ -21,6 +21,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
     new_item: dict[str, Value] = dict.fromkeys(kind.elements(item), item)
     new_crm: dict[str, Value] = dict.fromkeys(kind.elements(crm), crm)
     lost: dict[str, Value] = {}
+    asked: list[str] = []
     changed_item = changed_crm = False
     edited = _edited_and_left_out(sides, name, found, downs)
     for each in found:
@@ -42,7 +43,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
         elif each.crm_changed and down is not May.NO:
             wins = "crm"
         if wins == "ask":
-            made.asks[name] = (item, crm)
+            asked.append(key)
         elif wins == "item":
             if each.there is not None and (each.crm_changed or f"{name} {element}" in sides.local.get("crm", ())):
                 lost[key] = crm
@@ -75,6 +76,8 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
         made.to_crm[name] = kind.rebuild(new_crm)
     if changed_item:
         made.to_item[name] = kind.rebuild(new_item)
+    if asked:
+        made.asks[name] = (kind.rebuild(dict.fromkeys(asked, item)), kind.rebuild(dict.fromkeys(asked, crm)))
     if lost:
         made.losers[name] = kind.rebuild(lost)
 

@@ -28,6 +28,7 @@ FAST = (
     "tests/unit/test_window.py",
     "tests/unit/test_gate.py",
     "tests/unit/test_trials.py",
+    "tests/unit/test_dates.py",
 )
 
 MUTANTS: dict[str, tuple[str, str, str]] = {
@@ -175,7 +176,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    elif crm_changed and down is May.WAITS:\n        _stay(sides, made, name, item_changed, crm_changed)",
     ),
     "the dates of a series go where its time may not": (
-        "engine/merge.py",
+        "engine/elements.py",
         'if "time" in made.waits:',
         "if not made:",
     ),
@@ -303,7 +304,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         '    if at.role == "attendee" or not at.responsible:\n        return Decision(_R.DECLINE',
     ),
     "what might not cross when it was typed never does": (
-        "engine/merge.py",
+        "engine/sides.py",
         "        if not alone or name not in self.item or name not in self.crm:",
         "        if name:",
     ),
@@ -318,9 +319,34 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "link.ours:",
     ),
     "of an occurrence edited here and left out there the deletion counts": (
-        "engine/merge.py",
+        "engine/elements.py",
         'if name != "recurrence":',
         "if name:",
+    ),
+    "the dates of a series that moves are compared as they are called since": (
+        "engine/dates.py",
+        "    if move is None:",
+        "    if move is None or made:",
+    ),
+    "dates move along with whatever begins later": (
+        "engine/dates.py",
+        "    if kept != called_anew:",
+        "    if kept >= 0:\n        return True\n    if kept != called_anew:",
+    ),
+    "a colleague sees the occurrences that are the owner's alone": (
+        "engine/look.py",
+        "    whole = link is None or _responsible(ctx, link, record)",
+        "    whole = True",
+    ),
+    "a colleague's word on a series removes its private occurrences": (
+        "engine/write_crm.py",
+        "    if not look.sides.may.responsible:",
+        "    if not changes:",
+    ),
+    "nobody is asked about the dates of a series": (
+        "engine/elements.py",
+        '        if wins == "ask":',
+        '        if wins == "nobody":',
     ),
     "what only the private copy showed is handed over with the rest": (
         "engine/redact.py",

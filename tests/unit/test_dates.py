@@ -14,6 +14,7 @@ import pytest
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
+from syncd.store.journal import conflicts, decide
 from tests.unit.test_cases import DAY, only, passed, waiting, with_mapping
 from tests.unit.test_engine import MON, World, span
 
@@ -26,7 +27,7 @@ def date(number: int, later: timedelta = timedelta(0)) -> str:
     return moment_key(MON + number * WEEK + later)
 
 
-def weekly(exdates: tuple[str, ...] = (), **overrides: dict[str, Any]) -> Recurrence:
+def weekly(exdates: tuple[str, ...] = (), **overrides: Any) -> Recurrence:
     held = {key.removeprefix("on_"): MappingProxyType(fields) for key, fields in overrides.items()}
     return Recurrence("FREQ=WEEKLY;COUNT=6", frozenset(), frozenset(exdates), MappingProxyType(held))
 
@@ -148,6 +149,56 @@ def test_a_date_left_out_in_the_crm_is_that_date_when_the_calendar_lets_the_seri
     world.sync()
     world.sync()
     assert held(world).exdates == series_of(world, "ann").exdates == {date(3)}
+    world.quiet()
+
+
+@pytest.mark.parametrize("take", ["crm", "groupware"])
+def test_a_person_is_asked_about_one_occurrence_and_the_others_cross(take: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, conflicts={"default": "ask"})
+    world.event("ann", recurrence=weekly(**{on(date(1)): {"location": "Room 1"}}))
+    world.quiet()
+    here = weekly(**{on(date(1)): {"location": "Here"}, on(date(2)): {"summary": "Second"}})
+    there = weekly(**{on(date(1)): {"location": "There"}, on(date(3)): {"subject": "Third"}})
+    world.calendars["ann"].edit("e1", recurrence=here)
+    world.crm.edit(only(world), recurrence=there)
+    world.sync()
+    world.sync()
+    with world.store.reading() as tx:
+        (asked,) = conflicts(tx)
+    assert asked.field == "recurrence"
+    assert ("Here" in asked.item_value, "There" in asked.crm_value) == (True, True)
+    assert "Second" not in asked.item_value
+    assert words(held(world), "location") == {date(1): "There"}
+    assert words(series_of(world, "ann"), "location") == {date(1): "Here"}
+    for recurrence, name in ((held(world), "subject"), (series_of(world, "ann"), "summary")):
+        assert words(recurrence, name) == {date(2): "Second", date(3): "Third"}
+    with world.store.transaction() as tx:
+        decide(tx, asked.id, take)
+    world.sync(full=True)
+    taken = {date(1): "There" if take == "crm" else "Here"}
+    assert words(held(world), "location") == words(series_of(world, "ann"), "location") == taken
+    with world.store.reading() as tx:
+        assert conflicts(tx) == []
+    world.quiet()
+
+
+def test_dates_wait_for_a_persons_word_on_the_time_of_their_series(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, conflicts={"default": "ask"})
+    world.event("ann", recurrence=weekly((date(1),)))
+    world.quiet()
+    world.calendars["ann"].edit("e1", time=span(MON + HOUR))
+    world.crm.edit(only(world), time=span(MON + 2 * HOUR))
+    world.crm.edit(only(world), recurrence=weekly((date(1, 2 * HOUR), date(2, 2 * HOUR))))
+    world.sync()
+    world.sync()
+    assert series_of(world, "ann").exdates == {date(1, HOUR)}
+    assert held(world).exdates == {date(1, 2 * HOUR), date(2, 2 * HOUR)}
+    with world.store.transaction() as tx:
+        (asked,) = conflicts(tx)
+        decide(tx, asked.id, "groupware")
+    world.sync(full=True)
+    world.sync()
+    assert held(world).exdates == series_of(world, "ann").exdates == {date(1, HOUR), date(2, HOUR)}
     world.quiet()
 
 
