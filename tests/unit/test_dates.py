@@ -27,7 +27,7 @@ def date(number: int, later: timedelta = timedelta(0)) -> str:
     return moment_key(MON + number * WEEK + later)
 
 
-def weekly(exdates: tuple[str, ...] = (), **overrides: Any) -> Recurrence:
+def weekly(exdates: tuple[str, ...] = (), /, **overrides: Any) -> Recurrence:
     held = {key.removeprefix("on_"): MappingProxyType(fields) for key, fields in overrides.items()}
     return Recurrence("FREQ=WEEKLY;COUNT=6", frozenset(), frozenset(exdates), MappingProxyType(held))
 
