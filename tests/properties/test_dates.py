@@ -129,7 +129,7 @@ class Desk:
         before = self.agreed.get(number, "")
         if not said:
             return {before}
-        words = {s for s in said if s}
+        words: set[str | None] = {s for s in said if s}
         if len(said) == 2 and words and None in said:
             return words
         return {*said, *({before} if both_moved else ())}
