@@ -197,14 +197,14 @@ def _with_the_time(sides: Sides, old: Sides, made: Merge, inner: Merge, move: _M
         "item": move.forth_all(inner.to_item[_NAME] if _NAME in inner.to_item else old.item[_NAME]),
         "crm": move.forth_all(inner.to_crm[_NAME] if _NAME in inner.to_crm else old.crm[_NAME]),
     }
-    stayed, moved = (made.to_item, made.to_crm) if move.stayed == "item" else (made.to_crm, made.to_item)
+    to, inner_to = {"item": made.to_item, "crm": made.to_crm}, {"item": inner.to_item, "crm": inner.to_crm}
     held = (old.item if move.stayed == "item" else old.crm)[_NAME]
     by_itself = shifted(held, move.before, move.after)
     differs = _KIND.elements(wanted[move.stayed]) != _KIND.elements(by_itself)
-    if (differs or _dates(by_itself)) and _may(sides, move.stayed):
-        stayed[_NAME] = wanted[move.stayed]
-    if _NAME in (inner.to_item if move.moved == "item" else inner.to_crm):
-        moved[_NAME] = wanted[move.moved]
+    if _NAME in inner_to[move.stayed] or ((differs or _dates(by_itself)) and _may(sides, move.stayed)):
+        to[move.stayed][_NAME] = wanted[move.stayed]
+    if _NAME in inner_to[move.moved]:
+        to[move.moved][_NAME] = wanted[move.moved]
     with_stayed, with_moved = made.with_item, made.with_crm
     inner_stayed, inner_moved = inner.with_item, inner.with_crm
     if move.stayed == "crm":

@@ -15,9 +15,18 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
-from syncd.engine.join import Marks, as_activity, makes_nothing, marks_of, message_mark, new_row, note_thread, outside
 from syncd.engine.look import Look, crm_view, item_view, look
 from syncd.engine.marks import wanted
+from syncd.engine.newcomers import (
+    Marks,
+    as_activity,
+    makes_nothing,
+    marks_of,
+    message_mark,
+    new_row,
+    note_thread,
+    outside,
+)
 from syncd.engine.parts import Unit
 from syncd.engine.plan import Rule, decide
 from syncd.engine.roles import role_of

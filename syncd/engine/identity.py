@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from syncd.engine.join import message_mark
 from syncd.engine.look import crm_view, item_view
+from syncd.engine.newcomers import message_mark
 from syncd.mail.same import same_subject, share
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError

@@ -9,13 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from syncd.engine.adopting import is_another_persons
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
-from syncd.engine.join import is_another_persons, join_item, just_asked, known_people, moved_here, moving
+from syncd.engine.join import join_item
 from syncd.engine.look import Look, look, showed
 from syncd.engine.merge import merge, second_copy
+from syncd.engine.moving import just_asked, moved_here, moving
+from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit

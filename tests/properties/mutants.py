@@ -108,7 +108,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "return _cut_text(name, value)",
     ),
     "nothing is adopted at a first run": (
-        "engine/join.py",
+        "engine/adopting.py",
         "    if len(free) != 1:",
         "    if True:",
     ),
@@ -248,22 +248,22 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     # -- what is the same thing ---------------------------------------------
     "one UID is one meeting for everybody": (
-        "engine/join.py",
+        "engine/newcomers.py",
         '    scope = record.owner if meeting else f"\\0{ctx.pairing.employee.id}"',
         '    scope = record.owner if meeting else ""',
     ),
     "adoption takes the first of two candidates": (
-        "engine/join.py",
+        "engine/adopting.py",
         "    if len(free) != 1:",
         "    if not free:",
     ),
     "an activity that carries the UID of a stranger's item is that item": (
-        "engine/join.py",
+        "engine/adopting.py",
         "record.uid and c.uid == record.uid and _under_one_organiser(ctx, record, c)",
         "record.uid and c.uid == record.uid",
     ),
     "what moved to a colleague is a new thing": (
-        "engine/join.py",
+        "engine/moving.py",
         "        if _has_left(ctx, row, links[row.id]):\n            return row",
         "        pass",
     ),
@@ -288,7 +288,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    if at.ours is None:",
     ),
     "a system with new UIDs makes everything anew": (
-        "engine/join.py",
+        "engine/adopting.py",
         "return link.item_ref in ctx.missing or isinstance(ctx.items.one(link.item_ref), Gone)",
         "return False",
     ),

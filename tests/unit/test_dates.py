@@ -297,6 +297,25 @@ def test_a_colleague_moves_the_series_and_the_private_occurrence_moves_with_it(t
     world.quiet()
 
 
+def test_a_colleague_moves_the_series_and_edits_an_occurrence_of_it_at_once(tmp_path: Path) -> None:
+    world = colleagues(tmp_path)
+    world.crm.edit(only(world), recurrence=weekly((date(5),), **{on(date(2)): SECRET}))
+    world.quiet()
+    (ref,) = world.calendars["bob"].records
+    world.calendars["bob"].edit(ref, time=span(MON + HOUR))
+    shown = series_of(world, "bob")
+    mine = MappingProxyType({**shown.overrides, date(3, HOUR): MappingProxyType({"location": "Roof"})})
+    world.calendars["bob"].edit(ref, recurrence=Recurrence(shown.rule, shown.rdates, shown.exdates, mine))
+    world.sync()
+    world.sync()
+    assert words(held(world), "location") == {date(2, HOUR): "Clinic", date(3, HOUR): "Roof"}
+    assert words(series_of(world, "ann"), "location") == {date(2, HOUR): "Clinic", date(3, HOUR): "Roof"}
+    assert words(series_of(world, "bob"), "location") == {date(3, HOUR): "Roof"}
+    assert held(world).exdates == {date(5, HOUR)}
+    the_colleague_sees_nothing(world)
+    world.quiet()
+
+
 def test_a_colleague_edits_an_occurrence_in_the_instant_in_which_it_becomes_private(tmp_path: Path) -> None:
     world = colleagues(tmp_path)
     (ref,) = world.calendars["bob"].records

@@ -1,0 +1,205 @@
+"""An item that is known under another ref: moved to another folder, another calendar of the employee, or a colleague's.
+
+Its UID says that it may be the same; the calendar in which it was is asked before it is taken for a new one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, timedelta
+
+from syncd.engine.context import Context
+from syncd.engine.digest import uid_digest
+from syncd.engine.marks import note_mark
+from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
+from syncd.engine.plan import Rule
+from syncd.engine.roles import ABSENT
+from syncd.engine.writes import Wait
+from syncd.model.fields import Fields
+from syncd.model.record import Record
+from syncd.ports import Gone, PortError, Rejected
+from syncd.privacy import Admission
+from syncd.store import Link, Row, Transaction
+from syncd.store.journal import decisions, note_decision
+
+
+def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
+    """The link's item is under another ref now, of this pairing. A link whose item was gone rests until it is
+    looked at: its activity may have gone with the item, and is made again then."""
+    ctx.moved.add(link.id)
+    rest = "" if link.rest in ("declined", "taken-back") else link.rest
+    made = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+    note_mark(ctx, tx, made)
+    return made
+
+
+#: How long after an item has gone the same UID in a colleague's calendar is that item, moved there.
+JUST = timedelta(days=14)
+
+
+def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fields) -> Row | None:
+    """The row of the same meeting under another claim: the employee's own from before its organiser was known, a
+    meeting of one of ours who organises it, or an item that has just moved here. Raises Wait while that has to
+    be asked of its old calendar."""
+    if marks.uid is None or record.kind == "message":
+        return None
+    meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
+        links = {row.id: [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence] for row in rows}
+    mine = {ctx.pairing.id, *ctx.siblings}
+    organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
+    for row in rows:
+        if any(k.pairing in mine for k in links[row.id]) or any(k.pairing in organiser for k in links[row.id]):
+            return row
+    if meeting:
+        return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
+    if (record.fields.get("sensitivity") or "public") != "public":
+        return None  # its activity is private to whoever had it
+    links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
+    for row in rows:
+        if _has_left(ctx, row, links[row.id]):
+            return row
+    for row in rows:
+        if _may_have_left(ctx, row, links[row.id]):
+            raise Wait
+    return None
+
+
+def _resembles(ctx: Context, link: Link, view: Fields) -> bool:
+    """True when the item still shows something that the link's had: what moves keeps its words, and a stranger's
+    system that gives out the same UID has others."""
+    digester = ctx.digester(link.id)
+    shown = {n: view[n] for n in ("subject", "time", "due", "location", "notes") if view.get(n)}
+    return any(digester.holds(link.item_base, name, value) for name, value in shown.items())
+
+
+def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+    """True when the item was in a colleague's calendar until a short while ago, and is in none now, or only as what
+    we made in its place, as somebody had edited it in the CRM."""
+    own = [k for k in links if k.role == "own" or (k.ours and row.origin == "groupware")]
+    if not own or any(k.rest not in ("item-gone", "declined") for k in own if not k.ours):
+        return False
+    since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with ctx.store.reading() as tx:
+        last = [d for d in decisions(tx, row.id)[:9] if d["at"] >= since]
+    gone = {k.id for k in own if not k.ours}
+    again = {k.id for k in own if k.ours}
+    made = Rule.CREATE_ITEM.value
+    return any(d["link"] in gone or (d["link"] in again and d["rule"] == made) for d in last)
+
+
+def moving(row: Row) -> str:
+    """The setting that says since when a calendar shows an item that another may just have lost."""
+    return f"moving {row.id}"
+
+
+#: How long the answer may take: the other calendar's server may not be ready.
+ASKING = timedelta(days=1)
+
+
+def just_asked(ctx: Context, at: str | None) -> bool:
+    """True until an answer is no longer waited for."""
+    return at is not None and at >= (ctx.moment.now - ASKING).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+    """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
+    once, and waited for a day at most: two people may have imported one file."""
+    asked = {p.id for p in ctx.everyone}
+    others = [
+        k
+        for k in links
+        if k.pairing in asked and not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None
+    ]
+    if not others:
+        return False
+    with ctx.store.transaction() as tx:
+        at = tx.setting(moving(row))
+        waiting = at is None or (
+            just_asked(ctx, at) and any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
+        )
+        if at is None:
+            tx.set_setting(moving(row), ctx.moment.text)
+            for link in others:
+                tx.announce(link.pairing, "item", [link.item_ref or ""])
+        elif not waiting:  # it is still there, or nobody looks: this one is another's
+            tx.drop_setting(moving(row))
+    if waiting:
+        ctx.report.again |= {ctx.pairing.id, *(k.pairing for k in others)}
+    return waiting
+
+
+def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks) -> Link | None:
+    """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
+    that has moved to another place, in this replica or from another one."""
+    with ctx.store.reading() as tx:
+        links = [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence]
+        open_ = {i.link for k in links for i in tx.intents(k.pairing)}
+    link = next((k for k in links if k.pairing == ctx.pairing.id), None)
+    if link is not None and link.item_ref not in (None, record.ref):
+        there = ctx.items.one(link.item_ref or "")
+        if isinstance(there, Admission) and record.kind == "message":
+            if "filed" not in record.traits or there.record is None or "filed" in there.record.traits:
+                return None  # another copy of it in the same mailbox
+        elif isinstance(there, Admission):
+            same = "has the same UID" if there.uid == record.uid else "is the same meeting"
+            raise Rejected(f"another entry of this calendar {same}: {link.item_ref}: delete one of the two")
+        if isinstance(there, PortError) and not isinstance(there, Gone):
+            raise there
+    left = [k for k in links if k.pairing != ctx.pairing.id and k.rest in ("item-gone", "declined")]
+    left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or row.scheduled)]
+    if link is None and left and any(k.id in open_ for k in left):
+        raise Wait
+    with ctx.store.transaction() as tx:
+        mark_row(tx, row, marks)
+        if link is not None:
+            return moved(ctx, tx, link, record)
+        if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
+            return add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+        if marks.claim is not None and not row.scheduled:
+            tx.set_row(row.id, claim=marks.claim)
+        tx.drop_setting(moving(row))
+        ctx.moved.add(left[0].id)
+        rest = left[0].rest if left[0].rest == "item-gone" else ""  # see _moved
+        made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
+        note_decision(
+            tx,
+            at=ctx.moment.text,
+            pairing=ctx.pairing.id,
+            link=made.id,
+            row=row.id,
+            rule="moved here from another calendar",
+            detail={"from": left[0].pairing},
+        )
+        note_mark(ctx, tx, made)
+        return made
+
+
+def moved_here(ctx: Context, found: Admission) -> list[Link]:
+    """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
+    withheld now: what it brought is to be taken back. Raises Wait while another calendar of the employee has to be
+    asked whether it is still there."""
+    if not found.uid:
+        return []
+    with ctx.store.reading() as tx:
+        if found.kind == "message":
+            digest = message_mark(ctx, found.uid)
+            rows = [r for r in (tx.rows_by_claim(ctx.pairing.crm_name, [digest]).get(digest),) if r is not None]
+        else:
+            digest = uid_digest(ctx.key, found.uid, "")
+            rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
+        mine = [(r, k) for r in rows for k in tx.links_of_row(r.id)]
+    for row, link in mine:
+        if link.pairing == ctx.pairing.id:
+            there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
+            left = isinstance(there, Gone)
+        else:  # in another calendar of the employee, which has said that it is gone
+            left = link.pairing in ctx.siblings and link.rest in ("item-gone", "declined")
+        if left:
+            with ctx.store.transaction() as tx:
+                ctx.moved.add(link.id)
+                return [tx.hand_over(link, ctx.pairing.id, item_ref=found.ref, item_version="", rest="")]
+        if link.pairing in ctx.siblings and found.kind != "message" and _may_have_left(ctx, row, [link]):
+            raise Wait
+    return []
