@@ -20,7 +20,7 @@ from syncd.engine.elements import by_element, date_of
 from syncd.engine.sides import Merge, Sides
 from syncd.model.fields import kind_of
 from syncd.model.recurrence import Recurrence, shifted, shifted_key, starts
-from syncd.model.span import Moment, Span, as_instant, moment_key, parse_moment
+from syncd.model.span import Moment, Span, as_instant, moment_key
 
 _NAME = "recurrence"
 _KIND = kind_of(_NAME)
@@ -38,6 +38,8 @@ class _Move:
     after: Moment
     #: False where the dates are as they were.
     along: bool
+    #: The merge writes the time to the side that has not moved it; else the times stay apart.
+    written: bool = True
     #: Old name -> new name, of the dates that the side that moved it shows.
     shown: Mapping[str, str] = field(default_factory=dict)
     #: The rule there, before and since (its end moves too).
@@ -89,7 +91,7 @@ def merge_dates(sides: Sides, made: Merge) -> None:
     if "time" in made.asks:
         return  # whose dates they are is known once somebody has said whose time it is
     old = _under_old_names(sides, move)
-    inner = Merge(waits=set(made.waits), stays=set(made.stays), asks=dict(made.asks))
+    inner = Merge(waits=set(made.waits), asks=dict(made.asks))  # a time that stays keeps no date: they are told apart
     by_element(old, inner, _NAME)
     made.waits |= inner.waits
     if _NAME in inner.asks:
@@ -97,58 +99,66 @@ def merge_dates(sides: Sides, made: Merge) -> None:
         made.asks[_NAME] = (move.forth_all(item), move.forth_all(crm))
     if _NAME in inner.losers:
         made.losers[_NAME] = move.forth_all(inner.losers[_NAME])
-    if "time" in made.waits:
-        _while_it_waits(made, inner, move)
-    else:
+    if move.written:
         _with_the_time(sides, old, made, inner, move)
+    else:
+        _apart(sides, old, made, inner, move)
 
 
 # -- which side -------------------------------------------------------------------------------------------------------
 
 
 def _moved(sides: Sides, made: Merge) -> _Move | None:
-    """The move, where both sides show a series, and the merge of their times says whose time holds."""
+    """The move, where both sides show a series and its times differ, as one of them was moved now, or as the time may
+    not cross."""
     item, crm = sides.item.get("time"), sides.crm.get("time")
     if not isinstance(item, Span) or not isinstance(crm, Span) or moment_key(item.start) == moment_key(crm.start):
         return None
     if any(side.get(_NAME) is None or side[_NAME].empty for side in (sides.item, sides.crm)):
         return None
     if "time" in made.to_crm:
-        return _as_moved(sides, "item", crm.start, item)
-    if "time" in made.to_item or "time" in made.waits or "time" in made.asks:
-        return _as_moved(sides, "crm", item.start, crm)
-    return None
+        return _as_moved(sides, "item", crm, item, written=True)
+    if "time" not in made.to_item and "time" not in made.asks and sides.lens.agree("time", item, crm, sides.caps):
+        return None
+    return _as_moved(sides, "crm", item, crm, written="time" in made.to_item)
 
 
-def _as_moved(sides: Sides, moved: Side, before: Moment, now: Span) -> _Move:
+def _as_moved(sides: Sides, moved: Side, was: Span, now: Span, *, written: bool) -> _Move:
     shown, other = (sides.item, sides.crm) if moved == "item" else (sides.crm, sides.item)
-    base = (sides.item_base if moved == "item" else sides.crm_base).get(_NAME) or {}
-    move = _Move(moved, before, now.start, along=True)
-    along = _went_along(sides.digester, base, move, shown[_NAME], other[_NAME], now)
+    move = _Move(moved, was.start, now.start, along=True, written=written)
+    base = sides.item_base if moved == "item" else sides.crm_base
+    if written and not sides.digester.holds(base, "time", now):  # it has just been moved
+        names: Collection[str] = _base(base)
+    else:  # they were apart before, and each side's base is in its own names
+        names = {sides.digester.element(_NAME, e) for e in _KIND.elements(other[_NAME])}
+    along = _went_along(sides.digester, names, move, shown[_NAME], other[_NAME], (was, now))
     move = replace(move, along=along)
     keys = {move.back(key): key for key in _dates(shown[_NAME])}
     rule: str = shown[_NAME].rule
-    was = shifted(Recurrence(rule), now.start, before).rule if along else rule
-    return replace(move, shown=keys, rules=(was, rule))
+    before = shifted(Recurrence(rule), now.start, was.start).rule if along else rule
+    return replace(move, shown=keys, rules=(before, rule))
 
 
 def _went_along(
-    digester: Digester, base: Collection[str], move: _Move, shown: Recurrence, other: Recurrence, now: Span
+    digester: Digester,
+    base: Collection[str],
+    move: _Move,
+    shown: Recurrence,
+    other: Recurrence,
+    times: tuple[Span, Span],
 ) -> bool:
-    """Whether the dates moved with the series: by which of its old names are still there, or called anew; else by
-    whether the other side's dates are still dates of the series."""
+    """Whether the dates moved with the series: by which of its old names are still there, or called anew; else it
+    only begins earlier or later, if the one begin is a date of the series with the other."""
     known = {e for e in _KIND.elements(shown) if date_of(e)}
     kept = sum(digester.element(_NAME, e) in base for e in known)
     called_anew = sum(digester.element(_NAME, _renamed(e, move)) in base for e in known)
     if kept != called_anew:
         return called_anew > kept
-    dates = _dates(other)
-    if not dates:
-        return True
-    moments = sorted(as_instant(parse_moment(key)) for key in dates)
-    plain = replace(shown, exdates=frozenset(), overrides=MappingProxyType({}))
-    found = starts(now, plain, moments[0] - _DAY, moments[-1] + _DAY)
-    return not dates <= {moment_key(start) for start in found}
+    was, now = times
+    early, rule, late = (was, other, now) if as_instant(was.start) < as_instant(now.start) else (now, shown, was)
+    begin = as_instant(late.start)
+    series = replace(rule, exdates=frozenset(), overrides=MappingProxyType({}))
+    return moment_key(late.start) not in {moment_key(s) for s in starts(early, series, begin, begin + _DAY)}
 
 
 def _renamed(element: str, move: _Move) -> str:
@@ -171,23 +181,38 @@ def _under_old_names(sides: Sides, move: _Move) -> Sides:
         MappingProxyType({move.back(k): fields for k, fields in seen.overrides.items()}),
     )
     if move.moved == "crm":
-        return replace(sides, crm={**sides.crm, _NAME: was})
-    may = replace(sides.may, masked=frozenset(move.back(k) for k in sides.may.masked))
-    return replace(sides, item={**sides.item, _NAME: was}, may=may)
+        old = replace(sides, crm={**sides.crm, _NAME: was})
+    else:
+        may = replace(sides.may, masked=frozenset(move.back(k) for k in sides.may.masked))
+        old = replace(sides, item={**sides.item, _NAME: was}, may=may)
+    names = _Names(old, move)
+    item_base = {**old.item_base, _NAME: names.old_base(_base(old.item_base))}
+    return replace(old, item_base=item_base, crm_base={**old.crm_base, _NAME: names.old_base(_base(old.crm_base))})
+
+
+def _base(base: Mapping[str, Any]) -> Mapping[str, Any]:
+    return base.get(_NAME) or {}
 
 
 # -- what is written --------------------------------------------------------------------------------------------------
 
 
-def _while_it_waits(made: Merge, inner: Merge, move: _Move) -> None:
-    """The time is not written yet, so the bases keep the old names; what goes to the CRM goes under its own."""
+def _apart(sides: Sides, old: Sides, made: Merge, inner: Merge, move: _Move) -> None:
+    """The times stay apart, for good or until somebody changes the calendar: each side's base is in its own names."""
+    names = _Names(old, move)
+    if _NAME in inner.to_item:
+        made.to_item[_NAME] = inner.to_item[_NAME]
     if _NAME in inner.to_crm:
         made.to_crm[_NAME] = move.forth_all(inner.to_crm[_NAME])
-    made.stays |= inner.stays
-    for there, here in ((made.now, inner.now), (made.with_crm, inner.with_crm)):
-        for n in (0, 1):
+    made.stays |= {(side, names.stay(stay) if side == "crm" else stay) for side, stay in inner.stays}
+    mine, theirs = _base(old.item_base), names.base(_base(old.crm_base))
+    for n, (base, held) in enumerate(((mine, _base(sides.item_base)), (theirs, _base(sides.crm_base)))):
+        if base != held:
+            made.now[n][_NAME] = dict.fromkeys(held) | dict(base)
+        for there, here in ((made.now, inner.now), (made.with_item, inner.with_item), (made.with_crm, inner.with_crm)):
             if _NAME in here[n]:
-                there[n][_NAME] = here[n][_NAME]
+                moves = here[n][_NAME] if n == 0 else names.moves(here[n][_NAME])
+                there[n][_NAME] = {**there[n].get(_NAME, {}), **moves}
 
 
 def _with_the_time(sides: Sides, old: Sides, made: Merge, inner: Merge, move: _Move) -> None:
@@ -211,16 +236,15 @@ def _with_the_time(sides: Sides, old: Sides, made: Merge, inner: Merge, move: _M
         with_stayed, with_moved, inner_stayed, inner_moved = with_moved, with_stayed, inner_moved, inner_stayed
     item_first = move.stayed == "crm" and not made.losers  # see `carry.write_history_first`
     names = _Names(old, move)
-    for n, base in enumerate((sides.item_base.get(_NAME) or {}, sides.crm_base.get(_NAME) or {})):
+    for n, base in enumerate((_base(old.item_base), _base(old.crm_base))):
         after = base
         for moves in (inner.now, inner_stayed, *((inner_moved,) if item_first else ())):
             after = apply_moves({_NAME: after}, {_NAME: moves[n].get(_NAME, {})})[_NAME]
-        with_stayed[n][_NAME] = dict.fromkeys(base) | names.base(after)
+        held_before = _base(sides.item_base if n == 0 else sides.crm_base)
+        with_stayed[n][_NAME] = dict.fromkeys(held_before) | names.base(after)
         if _NAME in inner_moved[n]:
             with_moved[n][_NAME] = names.moves(inner_moved[n][_NAME])
-    for side, stay in inner.stays - made.stays:
-        field_name, _, element = stay.partition(" ")
-        made.stays.add((side, f"{field_name} {names.called.get(element, element)}"))
+    made.stays |= {(side, names.stay(stay)) for side, stay in inner.stays}
 
 
 def _may(sides: Sides, side: Side) -> bool:
@@ -242,6 +266,24 @@ class _Names:
                 self.called[key] = digester.element(_NAME, new)
                 contents = self._contents.setdefault(key, {})
                 contents[digester.content(_NAME, element, text)] = digester.content(_NAME, new, now)
+        self._before = {new: key for key, new in self.called.items()}
+
+    def old_base(self, held: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A base in the old names, whichever it is in; what neither side shows is left out where it is in the new."""
+        if sum(e in self._before for e in held) <= sum(e in self.called for e in held):
+            return held
+        made: dict[str, str] = {}
+        for e, content in held.items():
+            old = self._before.get(e)
+            words = {now: was for was, now in self._contents[old].items()} if old is not None else {}
+            if old is not None and content in words:
+                made[old] = words[content]
+        return made
+
+    def stay(self, name: str) -> str:
+        """The name of an element that stays, in the new names."""
+        field_name, _, element = name.partition(" ")
+        return f"{field_name} {self.called.get(element, element)}"
 
     def base(self, held: Mapping[str, Any]) -> dict[str, str]:
         """A base in the new names; what neither side shows any more is left out."""

@@ -24,6 +24,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
     asked: list[str] = []
     changed_item = changed_crm = False
     edited = _edited_and_left_out(sides, name, found, downs)
+    ended = _ended(sides, name, found)
     for each in found:
         key, element = each.key, digester.element(name, each.key)
         up, down = sides.may.up(name, key) and name in sides.item, downs[key]
@@ -32,8 +33,12 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
             made.now[0].setdefault(name, {})[element] = each.here
             made.now[1].setdefault(name, {})[element] = each.there
             continue
-        if each.item_changed and each.crm_changed and up and down is not May.NO:
+        if each.item_changed and each.crm_changed and up and down is not May.NO and not ended:
             wins = _element_winner(sides, name, each.here, each.there)
+        elif ended == "crm" and up:
+            wins = "item"
+        elif ended == "item" and down is not May.NO:
+            wins = "crm"
         elif edited.get(date_of(each.key)) == "item" and up:
             wins = "item"
         elif edited.get(date_of(each.key)) == "crm" and down is not May.NO:
@@ -85,6 +90,19 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
 def date_of(element: str) -> str:
     """The original start that an element of a recurrence is about, "" for the rule."""
     return element.partition(" ")[2].partition(" ")[0]
+
+
+def _ended(sides: Sides, name: str, found: Sequence[_Element]) -> str:
+    """The side on which a series has become a single event while the other side worked on it: an edit beats that,
+    and the series stays as the other side has it, with all of its dates. "" where there is none."""
+    if name != "recurrence" or name not in sides.item or name not in sides.crm:
+        return ""
+    item, crm = kind_of(name).elements(sides.item[name]), kind_of(name).elements(sides.crm[name])
+    if crm and not item and sides.item_base.get(name) and any(each.crm_changed for each in found):
+        return "item"
+    if item and not crm and sides.crm_base.get(name) and any(each.item_changed for each in found):
+        return "crm"
+    return ""
 
 
 def _edited_and_left_out(
