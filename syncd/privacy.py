@@ -121,16 +121,16 @@ def admit(record: Record, policy: Policy, *, ours: bool = False) -> Admission:
 
 
 def _judged(record: Record, policy: Policy, *, ours: bool) -> tuple[Verdict, Record | None, frozenset[str]]:
-    if ours:
-        return "full", record, frozenset()
-    rule = _rule(record.fields.get("sensitivity"), policy)
     recurrence: Recurrence = record.fields.get("recurrence") or Recurrence()
+    if ours:  # the series is private because the CRM says so; an occurrence that says it by itself was made so here
+        return "full", *_with_judged_overrides(record, recurrence, policy, usual="public")
+    rule = _rule(record.fields.get("sensitivity"), policy)
     if rule == "withhold":
         public = _public_occurrences(record, recurrence, policy)
         return ("withheld" if public is None else "partial"), public, frozenset()
     if rule == "busy-only":
         return "busy", _block(record, recurrence, policy), frozenset()
-    return "full", *_with_judged_overrides(record, recurrence, policy)
+    return "full", *_with_judged_overrides(record, recurrence, policy, usual=record.fields.get("sensitivity"))
 
 
 _WORDS = (None, "", "public", "private", "confidential", EXCLUDED)
@@ -181,14 +181,16 @@ def _block(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
     return replace(record, fields=fields, uid="", owner="", guests=frozenset())
 
 
-def _with_judged_overrides(record: Record, recurrence: Recurrence, policy: Policy) -> tuple[Record, frozenset[str]]:
+def _with_judged_overrides(
+    record: Record, recurrence: Recurrence, policy: Policy, *, usual: Value
+) -> tuple[Record, frozenset[str]]:
     if not any("sensitivity" in changed for changed in recurrence.overrides.values()):
         return record, frozenset()
     overrides: dict[str, Mapping[str, Value]] = {}
     hidden: set[str] = set()
     busy: set[str] = set()
     for key, changed in recurrence.overrides.items():
-        rule = _rule(changed.get("sensitivity", record.fields.get("sensitivity")), policy)
+        rule = _rule(changed.get("sensitivity", usual), policy)
         if rule == "withhold":
             hidden.add(key)
         elif rule == "busy-only":

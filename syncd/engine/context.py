@@ -85,6 +85,8 @@ class Context:
     unsure: set[int] = field(default_factory=set)
     #: Refs of items that a listing in this pass, which has come to its end, did not name.
     missing: set[str] = field(default_factory=set)
+    #: Refs of linked items that the feed has named in this pass as there.
+    listed: set[str] = field(default_factory=set)
     #: Links that went over to another item in this pass: whoever read them before reads them again.
     moved: set[int] = field(default_factory=set)
 

@@ -76,6 +76,8 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                 if listing == "all" or c.ref in waiting or not _echo(c, links.get(c.ref, []))
             ]
             tx.announce(pairing.id, "item", fresh)
+            ctx.listed -= {c.ref for c in page.changes if c.gone}
+            ctx.listed |= {c.ref for c in page.changes if not c.gone and c.ref in links}
             done = listing
             if listing in ("all", "compare"):
                 seen += sum(not c.gone for c in page.changes) + len(page.there)
@@ -164,7 +166,9 @@ def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: in
             continue
         everyone = _sharers(ctx)
         with ctx.store.transaction() as tx:
-            _route(ctx, tx, page, everyone, echoes=listing == "all")
+            _route(ctx, tx, page, everyone, echoes=listing == "all", absent=True)
+            if page.changes:
+                _forget_absent(tx, everyone)
             done = listing
             if listing:
                 tx.mark_rows_seen(crm, [c.ref for c in page.changes if not c.gone], generation)
@@ -177,8 +181,18 @@ def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: in
             tx.set_feed(name, cursor=page.cursor, generation=generation, listing=done)
 
 
-def _route(ctx: Context, tx: Transaction, page: Page, to: Sequence[Pairing], *, echoes: bool) -> None:
-    """Announces a page to the links of each activity, and to every employee who takes part in it."""
+def _forget_absent(tx: Transaction, everyone: Sequence[Pairing]) -> None:
+    """Who is not configured just now has not seen what the CRM says: all of it is shown to him when he is back."""
+    crm, here = everyone[0].crm_name, {seed_feed(p.crm_name, p.id) for p in everyone}
+    away = [n for n, mapping in tx.feed_mappings(seed_feed(crm, "")).items() if mapping and n not in here]
+    tx.set_feeds([{"name": name, "mapping": ""} for name in away])
+
+
+def _route(
+    ctx: Context, tx: Transaction, page: Page, to: Sequence[Pairing], *, echoes: bool, absent: bool = False
+) -> None:
+    """Announces a page to the links of each activity, and to every employee who takes part in it. `absent`: to links of
+    pairings that are not configured just now too."""
     by_id = {p.id: p for p in to}
     by_address: dict[str, list[Pairing]] = {}
     for p in to:
@@ -191,7 +205,7 @@ def _route(ctx: Context, tx: Transaction, page: Page, to: Sequence[Pairing], *, 
         linked = tx.links_of_row(row.id) if row else []
         for link in linked:
             echo = not change.gone and bool(change.version) and link.crm_version == change.version
-            if link.pairing in by_id and (echoes or not echo):
+            if (absent or link.pairing in by_id) and (echoes or not echo):
                 announced.setdefault(link.pairing, []).append(change.ref)
         if change.gone:
             continue

@@ -74,6 +74,8 @@ def look(
     activity: Record | None,
     known: Mapping[str, str],
     decided: Mapping[str, str],
+    *,
+    begins: bool = False,
 ) -> Look:
     """The link with both sides' states.
 
@@ -83,6 +85,7 @@ def look(
         activity: None when it is gone.
         known: whom the CRM knows, for the mapping's conditions.
         decided: a person's words on conflicts.
+        begins: this copy begins to speak for a meeting of which somebody else's copy was read first.
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
@@ -102,7 +105,7 @@ def look(
         digester=ctx.digester(link.id),
         may=may,
         heal=ctx.heal,
-        shown_again=link.rest == "private",
+        shown_again=link.rest == "private" or begins,
         item_modified=record.modified if record else None,
         crm_modified=activity.modified if activity else None,
         organizer=bool(record and record.owner and record.owner in pairing.employee.addresses),

@@ -14,7 +14,8 @@ from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT
-from syncd.engine.writes import Wait
+from syncd.engine.write_item import TELLING_APART
+from syncd.engine.writes import WAS, Wait
 from syncd.model.fields import Fields
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError, Rejected
@@ -70,8 +71,11 @@ def _resembles(ctx: Context, link: Link, view: Fields) -> bool:
     """True when the item still shows something that the link's had: what moves keeps its words, and a stranger's
     system that gives out the same UID has others."""
     digester = ctx.digester(link.id)
-    shown = {n: view[n] for n in ("subject", "time", "due", "location", "notes") if view.get(n)}
-    return any(digester.holds(link.item_base, name, value) for name, value in shown.items())
+    shown = {n: view[n] for n in TELLING_APART if view.get(n)}
+    was = link.unconfirmed.get(WAS, ())
+    return any(
+        digester.holds(link.item_base, name, value) or digester.of(name, value) in was for name, value in shown.items()
+    )
 
 
 def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:

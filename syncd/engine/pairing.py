@@ -68,9 +68,9 @@ class Pairing:
 
     @property
     def reading(self) -> str:
-        """Changes with the meaning of what was read: another mapping, or another way of ours to look at it. Then
-        everything is looked at anew."""
-        return f"{WAY} {self.lens.digest}"
+        """Changes with the meaning of what was read: another mapping, another way of ours to look at it, an account
+        that takes writes or does not. Then everything is looked at anew."""
+        return f"{WAY} {self.lens.digest}{'' if self.replica.capabilities.writable else ' read-only'}"
 
     @property
     def expands(self) -> bool:

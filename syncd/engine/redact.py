@@ -42,7 +42,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
         check = _check(at, kept)
-        if check or not speaking:
+        if check or HISTORY in link.brought or not speaking:
             with ctx.store.transaction() as tx:
                 moves = {"check": check, "block": becomes_block}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)

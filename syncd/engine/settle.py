@@ -21,7 +21,7 @@ from syncd.engine.unit import settle_unit
 from syncd.engine.writes import Wait
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
-from syncd.ports import AuthFailed, Gone, PortError, Stale, Transient
+from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected, Stale, Transient
 from syncd.privacy import Admission
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
 from syncd.store.journal import park, unpark
@@ -141,6 +141,8 @@ def _units(
                 if row is not None and row.crm_ref is not None:
                     crm_refs.append(row.crm_ref)
     items = ctx.items.fetch(refs, {ref for ref, found in links.items() if any(k.private_copy for k in found)})
+    for ref in [r for r in refs if isinstance(items.get(r), Gone) and _must_be_there(ctx, r)]:
+        items[ref] = _asked_once_more(ctx, ref)
     meanwhile()
     activities = ctx.pairing.crm.fetch(list(dict.fromkeys(crm_refs))) if crm_refs else {}
     ctx.report.read += len(units)
@@ -155,6 +157,29 @@ def _units(
         outcome = _one(ctx, unit, items, activities, deletions=deletions)
         if outcome is not None:
             note(unit, outcome)
+
+
+def _must_be_there(ctx: Context, ref: str) -> bool:
+    """True for a linked entry of a calendar that its feed has just named (for mail: see `mailroom`)."""
+    return ref in ctx.listed and ctx.pairing.lens.mapping.item != "message"
+
+
+def _asked_once_more(ctx: Context, ref: str) -> Admission | PortError:
+    """An item that was listed a moment ago and is not shown: it went in between, and the feed says so now; else nobody
+    has deleted it, whatever the answer was. Raises Transient, AuthFailed."""
+    with ctx.store.reading() as tx:
+        place = tx.feed(item_feed(ctx.pairing.id))
+    gone: bool | None = None
+    try:
+        for page in ctx.items.changes(place["cursor"] if place else ""):
+            for change in page.changes:
+                gone = change.gone if change.ref == ref else gone
+    except CursorExpired:
+        pass  # all is listed anew in the next pass
+    if gone:
+        return Gone("not there")
+    found = ctx.items.one(ref)
+    return found if isinstance(found, Admission) else Rejected("the server lists it and does not show it")
 
 
 def _fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Admission | PortError]) -> Sequence[Unit]:
@@ -217,7 +242,10 @@ def _again(ctx: Context, unit: Unit) -> Mapping[str, Admission | PortError]:
     unit.links = _links(ctx, unit)
     if unit.ref is None:
         return {}
-    return {unit.ref: ctx.items.one(unit.ref, ours=any(k.private_copy for k in unit.links))}
+    found = ctx.items.one(unit.ref, ours=any(k.private_copy for k in unit.links))
+    if isinstance(found, Gone) and _must_be_there(ctx, unit.ref):
+        found = _asked_once_more(ctx, unit.ref)
+    return {unit.ref: found}
 
 
 def _activity_unit(

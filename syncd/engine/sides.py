@@ -36,7 +36,8 @@ class Sides:
     organizer: bool = False
     #: field -> "crm" | "groupware": a person's word on a conflict.
     decided: Mapping[str, str] = field(default_factory=dict)
-    #: The item was private until now: what stands in the CRM in its place is what was left, or filled in.
+    #: The item's word counts: it was private until now, and what stands in the CRM in its place is what was left, or
+    #: filled in; or it is the organiser's, and an attendee's was read first.
     shown_again: bool = False
     #: The store is of an earlier release, which took every beginning of a text for a server's cut.
     heal: bool = False

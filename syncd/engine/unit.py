@@ -15,7 +15,7 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
-from syncd.engine.look import Look, look, showed
+from syncd.engine.look import Look, crm_view, look, showed
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import just_asked, moved_here, moving
 from syncd.engine.newcomers import known_people
@@ -24,10 +24,11 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes
-from syncd.engine.roles import ABSENT, role_of
+from syncd.engine.roles import ABSENT, GUESTS, role_of
 from syncd.engine.sides import Merge
 from syncd.engine.window import ends_on, enters, wakes
-from syncd.engine.writes import Wait
+from syncd.engine.write_item import TELLING_APART
+from syncd.engine.writes import WAS, Wait
 from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
@@ -218,7 +219,7 @@ def _part(
     if seen is not None:
         masked = admission is not None and admission.read_only and not link.ours
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
-        if role != link.role:
+        if role != link.role and not _was_deleted(ctx, link, row, activities):
             link = _new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
@@ -237,7 +238,10 @@ def _part(
                 if any(k != link.id for k in tx.open_redactions(row.id)):
                     raise Wait
     known = known_people(ctx, fields) if fields is not None else {}
-    seen_both = look(ctx, link, admission, fields, activity, known, decided)
+    if activity is not None and link.role == "own" and not link.ours and not link.item_base:
+        decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
+    begins = link.role == "own" and not link.ours and not link.item_base and _made_by_a_guest(row, others)
+    seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = [k for k in awake if k.occurrence == link.occurrence]
     people = activity.fields.get("participants") if activity is not None else None
@@ -285,6 +289,32 @@ def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Se
     """True for an item that was once taken for another employee's, because it has the same UID."""
     before = [k for k in others if k.id < link.id and k.occurrence == link.occurrence]
     return not link.ours and link.role == "own" and is_another_persons(ctx, row, seen, link.occurrence, before)
+
+
+def _as_before_the_move(ctx: Context, link: Link, activity: Record, others: Sequence[Link]) -> set[str]:
+    """Of what has moved here from a colleague's calendar, where it was made again meanwhile: the fields that nobody
+    has changed in the CRM since."""
+    view = crm_view(ctx, activity, link)
+    return {
+        name
+        for k in others
+        for name in TELLING_APART
+        if name in view and ctx.digester(k.id).of(name, view[name]) in k.unconfirmed.get(WAS, ())
+    }
+
+
+def _made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
+    """True for an activity that was made of an attendee's copy, as that was read first."""
+    return any(k.id == row.maker and k.role in GUESTS for k in others)
+
+
+def _was_deleted(ctx: Context, link: Link, row: Row, activities: Mapping[str, Record | PortError]) -> bool:
+    """True for an attendee's copy of a meeting whose activity somebody has deleted: that the organiser's has gone with
+    it does not make it one that speaks, and brings everything back."""
+    if link.role != "attendee" or row.crm_ref is None:
+        return False
+    found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
+    return isinstance(found, Gone) or found is None
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

@@ -167,9 +167,10 @@ def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes:
     remembers it first: if the item becomes private, they are taken back like what it brought."""
     if not merge.losers:
         return
-    if HISTORY not in look.link.brought:
-        with ctx.store.transaction() as tx:
-            tx.set_link(look.link.id, brought=look.link.brought | {HISTORY})
+    with ctx.store.transaction() as tx:  # what loses may be a colleague's words
+        for link in tx.links_of_row(look.link.activity):
+            if HISTORY not in link.brought and (link.id == look.link.id or link.brought):
+                tx.set_link(link.id, brought=link.brought | {HISTORY})
     lines = {name: describe(value) for name, value in merge.losers.items()}
     if ctx.pairing.crm.capabilities.history:
         token = "".join(f"{n}\0{kind_of(n).canonical(v)}\0" for n, v in sorted(merge.losers.items()))

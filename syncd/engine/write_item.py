@@ -20,6 +20,9 @@ from syncd.ports import (
 )
 from syncd.store import Intent, Link, Row
 
+#: By which what has moved to a colleague is known again.
+TELLING_APART = ("subject", "time", "due", "location", "notes")
+
 
 def copy_key(row: Row, pairing: str) -> str:
     """The idempotent key of one employee's copy of an activity."""
@@ -51,6 +54,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "private_copy": bool(record.fields.get("private")),
         "unconfirmed": ["item", sorted(down)],
         "local": ["crm", sorted(n for n in view.keys() - down.keys() if look.sides.may.up(n))],
+        "was": [] if link.ours else sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART),
     }
     lens.dress_item(fields, participants_lines(record.fields), caps)
     if "description" not in fields and participants_lines(record.fields):

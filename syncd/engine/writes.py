@@ -60,6 +60,8 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)
+    if moves.get("was"):
+        values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), WAS: moves["was"]}
     return values
 
 
@@ -92,6 +94,9 @@ def _has_crossed(local: str, names: Sequence[str], moves: Mapping[str, Any]) -> 
     name, _, element = local.partition(" ")
     return local in names or (bool(element) and element in (moves.get(name) or {}))
 
+
+#: What an item showed that is gone, and that was made again as the CRM had it: in digests, to know it where it went.
+WAS = "was"
 
 #: Names in `explain` what a server did not take, without saying so.
 NOT_TAKEN = "not taken"

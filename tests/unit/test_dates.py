@@ -4,6 +4,7 @@ where an occurrence is its owner's alone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from syncd.model.people import Participant, People
-from syncd.model.recurrence import Recurrence
+from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import moment_key
 from syncd.store.journal import conflicts, decide
 from tests.unit.test_cases import DAY, only, passed, waiting, with_mapping
@@ -221,6 +222,115 @@ def test_while_a_move_waits_for_the_guests_the_calendars_dates_go_to_the_right_o
     assert held(world).exdates == series_of(world, "ann").exdates == {date(1, HOUR), date(3, HOUR)}
     assert waiting(world) == []
     world.quiet()
+
+
+def takes_place(fields: dict[str, Any]) -> list[str]:
+    """The days of a series."""
+    found = starts(fields["time"], fields["recurrence"], MON - 99 * DAY, MON + 99 * DAY)
+    return [start.strftime("%m-%d") for start in found]
+
+
+def days_of(world: World) -> tuple[list[str], list[str]]:
+    """On which days the series takes place, in the calendar and in the CRM."""
+    (item,), (activity,) = world.items("ann"), world.activities
+    return takes_place(item), takes_place(activity)
+
+
+APART = ("a private occurrence", "the field goes up", "the mapping goes up", "a block of time", "a read-only account")
+
+
+@pytest.mark.parametrize("why", APART)
+def test_where_a_time_may_not_cross_each_side_keeps_its_dates_and_the_others_come(why: str, tmp_path: Path) -> None:
+    """The CRM moves the series, which stays there; what is left out in the calendar later is that date in the CRM."""
+    world = World("ann")
+    hidden = {on(date(2)): {"summary": "Doctor", "sensitivity": "private"}} if why == APART[0] else {}
+    if why == APART[1]:
+        world = with_mapping(world, tmp_path, fields={"time": {"from": "time", "direction": "to-crm"}})
+    if why == APART[2]:
+        world = with_mapping(world, tmp_path, direction="to-crm")
+    if why == APART[3]:
+        world = with_mapping(world, tmp_path, privacy={"private": "busy-only"})
+    world.event("ann", recurrence=weekly((date(1),), **hidden))
+    world.quiet()
+    if why == APART[3]:
+        world.calendars["ann"].edit("e1", sensitivity="private")
+        world.quiet()
+    if why == APART[4]:
+        world.calendars["ann"].caps = replace(world.calendars["ann"].caps, writable=False)
+    world.crm.edit(only(world), time=span(MON + HOUR))
+    world.sync()
+    world.calendars["ann"].edit("e1", summary="Other")
+    world.sync()
+    world.calendars["ann"].edit("e1", recurrence=weekly((date(1), date(3)), **hidden))
+    world.sync()
+    world.sync()
+    for shown in days_of(world):
+        assert not {"12-07", "12-21"} & {*shown}
+    assert world.items("ann")[0]["time"] == span()
+    assert world.activities[0]["time"] == span(MON + HOUR)
+    world.quiet()
+    if why == APART[3]:  # and when it is public again, the two come together
+        world.calendars["ann"].edit("e1", sensitivity="public")
+        world.sync()
+        world.sync()
+        here, there = days_of(world)
+        assert here == there == ["11-30", "12-14", "12-28", "01-04"]
+        assert world.items("ann")[0]["time"] == span(MON + HOUR)
+        world.quiet()
+
+
+@pytest.mark.parametrize("single", ["calendar", "crm"])
+@pytest.mark.parametrize("rule", ["FREQ=WEEKLY;COUNT=5", "FREQ=WEEKLY;COUNT=6"])
+def test_a_series_that_becomes_single_while_the_other_side_works_on_it_stays_whole(single: str, rule: str) -> None:
+    world = World("ann")
+    world.event("ann", recurrence=weekly((date(1),), **{on(date(2)): {"summary": "Special"}}))
+    world.quiet()
+    name = "subject" if single == "calendar" else "summary"
+    typed = weekly((date(1),), **{on(date(2)): {name: "Special"}, on(date(3)): {name: "Typed"}})
+    typed = replace(typed, rule=rule)
+    if single == "calendar":
+        world.calendars["ann"].edit("e1", recurrence=Recurrence())
+        world.crm.edit(only(world), recurrence=typed)
+    else:
+        world.crm.edit(only(world), recurrence=Recurrence())
+        world.calendars["ann"].edit("e1", recurrence=typed)
+    world.sync()
+    world.sync()
+    for recurrence, called in ((held(world), "subject"), (series_of(world, "ann"), "summary")):
+        assert recurrence.rule == rule
+        assert recurrence.exdates == {date(1)}
+        assert words(recurrence, called) == {date(2): "Special", date(3): "Typed"}
+    world.quiet()
+
+
+def test_one_leaves_out_the_first_date_and_the_other_lets_the_series_begin_later() -> None:
+    world = World("ann")
+    world.event("ann", recurrence=weekly())
+    world.quiet()
+    world.crm.edit(only(world), recurrence=weekly((date(0), date(3))))
+    world.calendars["ann"].edit("e1", time=span(MON + WEEK), recurrence=Recurrence("FREQ=WEEKLY;COUNT=5"))
+    world.sync()
+    world.sync()
+    here, there = days_of(world)
+    assert here == there == ["12-07", "12-14", "12-28", "01-04"]
+    world.quiet()
+
+
+def test_nothing_waits_for_guests_once_both_sides_show_the_same() -> None:
+    world = World("ann")
+    guests = People([Participant("ann@us.example"), Participant("guest@them.example")])
+    world.event("ann", owner="ann@us.example", attendees=guests, recurrence=weekly((date(5),)))
+    world.quiet()
+    world.crm.edit(only(world), time=span(MON + HOUR))
+    world.sync()
+    world.calendars["ann"].edit("e1", recurrence=Recurrence())
+    world.sync()
+    world.calendars["ann"].edit("e1", time=span(MON + HOUR))
+    world.sync()
+    world.sync()
+    assert world.activities[0]["time"] == world.items("ann")[0]["time"] == span(MON + HOUR)
+    assert held(world).empty
+    assert waiting(world) == []
 
 
 # -- an occurrence is its owner's alone -------------------------------------------------------------------------------
