@@ -121,6 +121,7 @@ def delete_item(ctx: Context, look: Look, record: Record, after: str) -> Link:
     link, tell = look.link, look.sides.may.tell
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "delete", expected=record.version, after=after)
+    ctx.listed.discard(record.ref)
     attempt(ctx, [intent], lambda: ctx.items.delete(record, tell=tell))
     with ctx.store.transaction() as tx:
         link = finish(ctx, tx, intent, None)

@@ -331,7 +331,7 @@ class HabitWorld:
         if self.crm.records and self.rng.random() < 0.6:
             record = self.rng.choice(list(self.crm.records.values()))
             self.say(f"crm deletes {mark_of(record)} ({record.ref})")
-            self.ended_crm.add(mark_of(record))
+            self.ended_crm |= {mark_of(record), record.ref}
             self.crm.remove(record.ref)
             self._forget("crm", record.ref)
 
@@ -340,7 +340,7 @@ class HabitWorld:
             record = self.rng.choice(list(self.crm.records.values()))
             status = "rejected" if record.fields.get("status", "open") == "open" else "open"
             self.say(f"crm says {status} of {mark_of(record)} ({record.ref})")
-            self.ended_crm.add(mark_of(record))
+            self.ended_crm |= {mark_of(record), record.ref}  # one that shows a block of time has no mark
             self.crm.edit(record.ref, status=status)
             self._typed("crm", record.ref, {"status": status}, record.fields)
 
@@ -881,7 +881,7 @@ class HabitWorld:
                         raise Broken(f"{pairing.id}: {record.ref} never crossed")
                     row = tx.row(links[0].activity)
                     activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
-                    if mark in self.ended_crm or activity is None:
+                    if activity is None or {mark, activity.ref} & self.ended_crm:
                         continue
                     if activity.fields["status"] == "rejected":
                         raise Broken(f"{mark} stands in {pairing.id} and is rejected in the CRM")
