@@ -165,7 +165,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             tx.set_row(row.id, claim=marks.claim)
         tx.drop_setting(moving(row))
         ctx.moved.add(left[0].id)
-        rest = left[0].rest if left[0].rest == "item-gone" else ""  # see _moved
+        rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
         made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
         note_decision(
             tx,
