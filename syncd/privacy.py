@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from syncd.model.fields import Fields, Value
+from syncd.model.names import one_forms
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span, like, parse_moment
@@ -59,10 +60,10 @@ def excluded(record: Record, policy: Policy, rules: Iterable[MailRules]) -> bool
     (the connector says so), has an excluded keyword, or is from or to somebody who is blocked."""
     if _rule(record.fields.get("sensitivity"), policy) != "full":
         return True
-    keywords = {k.casefold() for k in record.fields.get("categories") or ()}
+    keywords = one_forms(record.fields.get("categories") or ())
     people = [*(record.fields.get("correspondents") or ()), record.owner]
     for rule in rules:
-        if keywords & {k.casefold() for k in rule.exclude_keywords}:
+        if keywords & one_forms(rule.exclude_keywords):
             return True
         if any(is_of(address, party) for address in people for party in rule.block):
             return True
