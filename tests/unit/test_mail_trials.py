@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
+import time
+from typing import Any
 
+import pytest
+from lxml.etree import fromstring
+
+from connectors.exchange.message import message_record
+from connectors.exchange.xml import T
+from connectors.imap.feed import Watch
+from connectors.imap.read import MOST_HEADERS, record_of
 from syncd.mail.folders import chosen, unmatched
+from syncd.mail.headers import read_headers
 from syncd.mapping.conditions import met
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
 from syncd.mapping.mail import Mail, contradictions, faults
 from syncd.mapping.schema import Condition
+from syncd.model.names import one_forms
+from syncd.model.record import Record
+from syncd.privacy import excluded
 from tests.memory_mail import fields
 from tests.unit.test_mail_engine import NOW, Office
 
@@ -70,3 +82,81 @@ def test_an_excluded_keyword_and_a_drop_folder_are_known_however_they_are_compos
     office.deliver("m2", "Dropped", "ann", sender="who@new.example", folder=f"CRM/{APART}")
     office.sync()
     assert office.logged() == {"Dropped": "beta"}
+
+
+def test_a_keyword_in_letters_of_its_own_is_news_when_a_message_gets_it() -> None:
+    assert Watch(one_forms([COMPOSED])).version([APART.encode()]) == COMPOSED.casefold()
+
+
+# -- who is blocked ---------------------------------------------------------------------------------------------------
+
+BLOCKED = [
+    "'x@doctor.example'",
+    "\"'x@doctor.example'\" <'x@doctor.example'>",
+    "Kim (Acme <kim@acme.example>, Dr <x@doctor.example>",
+    '5" Screens Ltd <kim@acme.example>, Dr <x@doctor.example>',
+    ", ".join(f"a{n}@acme.example" for n in range(500)) + ", x@doctor.example",
+    ", ".join(f"{'a' * 200}{n}@acme.example" for n in range(500)) + ", x@doctor.example",
+    "Kim <kim@acme.example>; Dr <x@doctor.example>",
+    "Kim <kim@acme.example> Dr <X@Doctor.Example.>",
+    "<kim@acme.example, x@doctor.example",
+    "Team: kim@acme.example, x @ doctor.example",
+    "undisclosed: =?utf-8?q?x=40doctor=2Eexample?= <>",
+    '"x"@doctor.example',
+    "<@relay.example:x@doctor.example>",
+    "<mailto:x@doctor.example>",
+]
+
+
+@pytest.mark.parametrize("to", BLOCKED)
+@pytest.mark.parametrize("field", ["To", "Cc", "Sender"])
+@pytest.mark.parametrize("party", ["doctor.example", "x@doctor.example"])
+def test_who_is_blocked_is_found_however_broken_the_list_is(to: str, field: str, party: str) -> None:
+    office = office_of(block=[party])
+    headers = read_headers(f"From: kim@acme.example\r\n{field}: {to}\r\n".encode())
+    office.boxes["ann"].deliver(
+        "m1",
+        fields("Blocked", NOW, sender=headers.sender) | {"correspondents": headers.people},
+        owner=headers.sender,
+        mentioned=headers.mentioned,
+    )
+    office.sync()
+    assert office.logged() == {}
+
+
+def test_who_is_only_mentioned_takes_no_part() -> None:
+    headers = read_headers(b"From: kim@acme.example\r\nTo: Lee (Beta <lee@beta.example>, Dr <x@doctor.example>\r\n")
+    assert "x@doctor.example" in headers.mentioned
+    assert "x@doctor.example" not in headers.people
+    assert read_headers(b'From: Kim <kim@acme.example>\r\nTo: "Lee" <lee@beta.example>\r\n').mentioned == frozenset()
+
+
+@pytest.mark.parametrize("name", ["o'neil@acme.example", "'o'neil@acme.example'"])
+def test_an_address_in_quotes_is_the_address(name: str) -> None:
+    assert list(read_headers(f"To: {name}\r\n".encode()).people) == ["o'neil@acme.example"]
+
+
+def test_a_long_line_without_addresses_takes_no_time() -> None:
+    begun = time.monotonic()
+    read_headers(b"To: " + b"a" * 500_000 + b"@" * 5 + b" " * 100_000 + b"\r\n")
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("octets", [100, MOST_HEADERS])
+@pytest.mark.parametrize("blocks", [True, False])
+def test_where_a_list_was_cut_somebody_blocked_may_be_in_the_rest_of_it(octets: int, blocks: bool) -> None:
+    parts: dict[bytes, Any] = {b"HEADER": b"From: kim@acme.example\r\n", b"HEADER 2": b"To: ".ljust(octets, b"a")}
+    found = record_of("m1", "-", "INBOX", "INBOX", 1, parts)
+    assert isinstance(found, Record)
+    rules = Mail.model_validate({"block": ["doctor.example"] if blocks else []})
+    assert excluded(found, load(shipped()["mail"]).mapping.privacy, [rules]) is (blocks and octets == MOST_HEADERS)
+
+
+def test_exchange_looks_for_who_is_blocked_in_its_properties_and_in_names() -> None:
+    for box in ("<t:EmailAddress>x@doctor.example</t:EmailAddress>", "<t:Name>'x@doctor.example'</t:Name>"):
+        item = fromstring(
+            f'<t:Message xmlns:t="{T.strip("{}")}"><t:InternetMessageHeaders>'
+            '<t:InternetMessageHeader HeaderName="To">kim@acme.example</t:InternetMessageHeader>'
+            f"</t:InternetMessageHeaders><t:ToRecipients><t:Mailbox>{box}</t:Mailbox></t:ToRecipients></t:Message>"
+        )
+        assert "x@doctor.example" in message_record("m1", item, "INBOX").mentioned
