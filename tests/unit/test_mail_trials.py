@@ -24,6 +24,7 @@ from syncd.model.record import Record
 from syncd.privacy import excluded
 from tests.memory_mail import fields
 from tests.unit.test_mail_engine import NOW, Office
+from tests.unit.test_mail_identity import A, put
 
 pytestmark = pytest.mark.either
 #: One name as two keyboards write it.
@@ -160,3 +161,95 @@ def test_exchange_looks_for_who_is_blocked_in_its_properties_and_in_names() -> N
             f"</t:InternetMessageHeaders><t:ToRecipients><t:Mailbox>{box}</t:Mailbox></t:ToRecipients></t:Message>"
         )
         assert "x@doctor.example" in message_record("m1", item, "INBOX").mentioned
+
+
+# -- a log that somebody deleted --------------------------------------------------------------------------------------
+
+
+def unlogged() -> Office:
+    """An office in which a log has been deleted by hand."""
+    office = Office()
+    office.boxes["ann"].excluded = frozenset({"Private"})
+    put(office, "ann", "m1", A)
+    office.sync()
+    office.crm.remove(next(iter(office.crm.records)))
+    return office
+
+
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("listed_anew", [True, False])
+@pytest.mark.parametrize(
+    "way",
+    [
+        ["move Other"],
+        ["move Private"],
+        ["move Private", "sync", "move INBOX"],
+        ["move Private", "remove", "sync", "put ann"],
+        ["move Private", "sync", "remove", "sync", "put ann"],
+        ["remove", "sync", "put ann"],
+        ["remove", "put ann"],
+        ["remove", "sync", "put bob"],
+        ["remove", "put bob"],
+        ["keep bob", "sync", "remove", "sync", "put ann"],
+        ["mark", "sync", "unmark"],
+        ["mark", "sync", "move Other", "sync", "unmark"],
+        ["remove", "sync", "put ann", "sync", "move Private", "sync", "move Other", "sync", "edit"],
+    ],
+)
+def test_a_log_that_was_deleted_stays_deleted_wherever_its_mail_goes(
+    way: list[str], noticed: bool, listed_anew: bool
+) -> None:
+    office = unlogged()
+    if noticed:
+        office.sync(2)
+    box, at = office.boxes["ann"], "m1"
+    for number, step in enumerate(way):
+        act, _, where = step.partition(" ")
+        if act == "move":
+            box.move(at, f"m{number}x", where)
+            at = f"m{number}x"
+        elif act == "remove":
+            box.remove(at)
+        elif act == "put":
+            at = f"n{number}"
+            put(office, where, at, A)
+        elif act == "keep":
+            put(office, where, f"k{number}", A)
+        elif act in ("mark", "unmark"):
+            office.private("ann", at, on=act == "mark")
+        elif act == "edit":
+            box.edit(at, flagged=True)
+        else:
+            office.sync(2)
+        if listed_anew:
+            box.expire()
+    office.sync(3)
+    assert office.crm.records == {}
+    before = len(office.crm.log)
+    office.sync(2)
+    assert len(office.crm.log) == before
+
+
+def test_a_log_that_was_deleted_after_its_mail_stays_deleted_when_that_comes_back() -> None:
+    office = Office()
+    put(office, "ann", "m1", A)
+    office.sync()
+    office.boxes["ann"].remove("m1")
+    office.sync(2)
+    office.crm.remove(next(iter(office.crm.records)))
+    office.sync(2)
+    put(office, "ann", "m2", A)
+    office.sync(2)
+    assert office.crm.records == {}
+
+
+def test_of_a_log_that_was_deleted_nothing_is_remembered_but_that_it_was() -> None:
+    """When its mail becomes private; and one link stays, however often it goes and comes."""
+    office = unlogged()
+    for number in range(5):
+        office.boxes["ann"].move("m1" if not number else f"m{number}", f"m{number + 1}", "Private")
+        office.sync(2)
+    with office.store.reading() as tx:
+        (link,) = tx.links_by_item("ann/mail", ["m5"])
+        assert tx.count_links("ann/mail") == 1
+    assert (link.item_base, link.crm_base, link.texts, link.brought) == ({}, {}, {}, frozenset())
