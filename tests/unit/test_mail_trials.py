@@ -23,8 +23,9 @@ from syncd.model.names import one_forms
 from syncd.model.record import Record
 from syncd.privacy import excluded
 from tests.memory_mail import fields
+from tests.properties.world import Crash
 from tests.unit.test_mail_engine import NOW, Office
-from tests.unit.test_mail_identity import A, put
+from tests.unit.test_mail_identity import A, put, words
 
 pytestmark = pytest.mark.either
 #: One name as two keyboards write it.
@@ -253,3 +254,53 @@ def test_of_a_log_that_was_deleted_nothing_is_remembered_but_that_it_was() -> No
         (link,) = tx.links_by_item("ann/mail", ["m5"])
         assert tx.count_links("ann/mail") == 1
     assert (link.item_base, link.crm_base, link.texts, link.brought) == ({}, {}, {}, frozenset())
+
+
+# -- a log of two -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["ann", "bob"])
+@pytest.mark.parametrize("corrected", [{}, {"subject": "Corrected"}, {"subject": "Corrected", "notes": "by hand"}])
+def test_what_one_makes_private_still_shows_what_his_colleague_holds(first: str, corrected: dict[str, str]) -> None:
+    office = Office()
+    other = {"ann": "bob", "bob": "ann"}[first]
+    for name in (first, other):
+        put(office, name, f"{name}1", A)
+        office.sync(2)
+    if corrected:
+        office.crm.edit(next(iter(office.crm.records)), **corrected)
+    office.sync(2)
+    office.private(first, f"{first}1")
+    office.sync(3)
+    assert words(office) == [A]
+    before = len(office.crm.log)
+    office.sync(2)
+    assert len(office.crm.log) == before
+    office.private(other, f"{other}1")
+    office.sync(2)
+    assert office.crm.records == {}
+
+
+@pytest.mark.parametrize("corrected", [{"subject": "Corrected"}, {"subject": "Corrected", "notes": "by hand"}])
+def test_a_crash_while_it_is_taken_back_leaves_nobodys_log_empty(corrected: dict[str, str]) -> None:
+    office = Office()
+    put(office, "ann", "ann1", A)
+    put(office, "bob", "bob1", A)
+    office.sync(2)
+    office.crm.edit(next(iter(office.crm.records)), **corrected)
+    office.sync(2)
+    office.private("ann", "ann1")
+
+    def crash(when: str, call: str) -> None:
+        if (when, call) == ("after", "redact"):
+            raise Crash
+
+    office.crm.gate = crash
+    with pytest.raises(Crash):
+        office.sync()
+    office.crm.gate = lambda when, call: None
+    office.sync(3)
+    assert words(office) == [A]
+    office.private("bob", "bob1")
+    office.sync(2)
+    assert office.crm.records == {}
