@@ -106,6 +106,8 @@ class Situation:
     fresh: bool = False
     #: Its activity was there, and somebody deleted it.
     deleted: bool = False
+    #: Somebody has changed in the CRM what the item had brought there.
+    edited: bool = False
     #: What may be written.
     may: Allowed | None = None
     #: Somebody's calendar shows the activity as its own: that the item is not here is not its end.
@@ -197,8 +199,11 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
 
 def _message(at: Situation, rule: Rule) -> Decision:
     """What was said was said: mail that is deleted stays in the CRM, a log that is deleted there leaves
-    the mail alone and does not come back. Only what a drop folder filed goes when it is taken out."""
+    the mail alone and does not come back. Only what a drop folder filed goes when it is taken out, unless somebody
+    has edited the log: an edit beats a deletion."""
     if at.role == "filed" and at.activity is not _A.GONE and (at.item is _I.GONE or at.left):
+        if at.edited:
+            return Decision(_R.REST, "item-gone" if at.item is _I.GONE else "out")
         return Decision(_R.UNFILE, "private")
     if rule is _R.REDACT:
         return Decision(rule, "private")

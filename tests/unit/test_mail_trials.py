@@ -23,6 +23,7 @@ from syncd.model.names import one_forms
 from syncd.model.record import Record
 from syncd.privacy import excluded
 from tests.memory_mail import fields
+from tests.properties.mail_world import lens as drop_lens
 from tests.properties.world import Crash
 from tests.unit.test_mail_engine import NOW, Office
 from tests.unit.test_mail_identity import A, put, words
@@ -304,3 +305,48 @@ def test_a_crash_while_it_is_taken_back_leaves_nobodys_log_empty(corrected: dict
     office.private("bob", "bob1")
     office.sync(2)
     assert office.crm.records == {}
+
+
+# -- a log that somebody edited, and its drop folder ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change", [{"subject": "TYPED"}, {"notes": "TYPED"}, {"account": "beta"}, {"notes": ""}])
+@pytest.mark.parametrize("noticed", [True, False])
+@pytest.mark.parametrize("to", ["", "INBOX"])
+def test_what_somebody_typed_into_a_log_stays_when_its_mail_leaves_the_drop_folder(
+    change: dict[str, str], noticed: bool, to: str
+) -> None:
+    office = Office(drop_lens())
+    office.deliver("d1", "Of a stranger", "ann", sender="who@new.example", folder="CRM")
+    office.sync()
+    office.crm.edit(next(iter(office.crm.records)), **change)
+    if noticed:
+        office.sync(2)
+    if to:
+        office.boxes["ann"].move("d1", "d2", to)
+    else:
+        office.boxes["ann"].remove("d1")
+    office.sync(2)
+    (record,) = office.crm.records.values()
+    assert change.items() <= record.fields.items()
+    before = len(office.crm.log)
+    office.boxes["ann"].expire()
+    office.sync(2)
+    assert len(office.crm.log) == before
+
+
+def test_what_nobody_edited_goes_and_what_is_private_goes_even_if_somebody_did() -> None:
+    for edited, place in ((False, "INBOX"), (True, "Home"), (True, "Private")):
+        office = Office(drop_lens())
+        office.boxes["ann"].excluded = frozenset({"Home"})
+        office.deliver("d1", "Of a stranger", "ann", sender="who@new.example", folder="CRM")
+        office.sync()
+        if edited:
+            office.crm.edit(next(iter(office.crm.records)), subject="Typed")
+            office.sync()
+        if place == "Private":
+            office.private("ann", "d1")
+        else:
+            office.boxes["ann"].move("d1", "d2", place)
+        office.sync(3)
+        assert office.crm.records == {}, (edited, place)
