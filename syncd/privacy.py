@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from syncd.model.fields import Fields, Value
-from syncd.model.record import Record
+from syncd.model.names import one_forms
+from syncd.model.record import UNREAD, Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span, like, parse_moment
 
@@ -56,13 +57,16 @@ class MailRules(Protocol):
 
 def excluded(record: Record, policy: Policy, rules: Iterable[MailRules]) -> bool:
     """True when nothing of the message may cross: it says that it is private, lies in an excluded folder
-    (the connector says so), has an excluded keyword, or is from or to somebody who is blocked."""
+    (the connector says so), has an excluded keyword, or is from or to somebody who is blocked, or perhaps: where
+    not everybody could be read, somebody who is blocked may be among them."""
     if _rule(record.fields.get("sensitivity"), policy) != "full":
         return True
-    keywords = {k.casefold() for k in record.fields.get("categories") or ()}
-    people = [*(record.fields.get("correspondents") or ()), record.owner]
+    keywords = one_forms(record.fields.get("categories") or ())
+    people = [*(record.fields.get("correspondents") or ()), record.owner, *record.mentioned]
     for rule in rules:
-        if keywords & {k.casefold() for k in rule.exclude_keywords}:
+        if keywords & one_forms(rule.exclude_keywords):
+            return True
+        if rule.block and UNREAD in record.traits:
             return True
         if any(is_of(address, party) for address in people for party in rule.block):
             return True

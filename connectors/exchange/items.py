@@ -13,6 +13,7 @@ from connectors.exchange.edit import updates
 from connectors.exchange.guard import said_to_guests
 from connectors.exchange.soap import Mailbox
 from connectors.exchange.xml import KEY, Edit, M, T, children, el, item_id, property_uri, said, shape
+from syncd.model.names import one_form
 from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
 #: Items a GetItem: each batch has a minute of the server's time (Microsoft: mailbox synchronization and EWS).
@@ -104,9 +105,9 @@ class Items:
         """The id of a folder by its path below the mailbox's root ("Calendar/Customers"), or by its end.
         Raises Gone."""
         paths = self.folders()
-        wanted = name.strip("/").casefold()
+        wanted = one_form(name.strip("/"))
         for path, ref in sorted(paths.items(), key=lambda p: p[0].count("/")):
-            if path.casefold() == wanted or path.casefold().endswith("/" + wanted):
+            if one_form(path) == wanted or one_form(path).endswith("/" + wanted):
                 return ref
         raise Gone("there is no folder of this name in the mailbox")
 

@@ -8,6 +8,7 @@ from typing import Any
 from connectors.exchange.event import categories
 from connectors.exchange.items import Items
 from connectors.exchange.xml import T, el, item_id, said
+from syncd.model.names import one_form
 from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
 #: How often a message that changes meanwhile is looked at anew.
@@ -28,7 +29,7 @@ def show(
         for ref, item in there.items():
             _category(items, ref, item, choice.keyword, logged)
     if logged and (choice.copy or choice.move):
-        known = {name.casefold(): ref for name, ref in folders().items()}
+        known = {one_form(name): ref for name, ref in folders().items()}
         for wanted, act in ((choice.copy, "CopyItem"), (choice.move, "MoveItem")):
             if wanted:
                 _elsewhere(items, known, wanted, act, there)
@@ -58,7 +59,7 @@ def _category(items: Items, ref: str, item: Any, name: str, logged: bool) -> Non
 
 
 def _elsewhere(items: Items, known: dict[str, str], wanted: str, act: str, there: Mapping[str, Any]) -> None:
-    target = known.get(wanted.casefold()) or _made(items, known, wanted)
+    target = known.get(one_form(wanted)) or _made(items, known, wanted)
     for ref, item in there.items():
         parent = item.find(T + "ParentFolderId")
         if parent is not None and parent.get("Id") == target:
@@ -84,11 +85,11 @@ def _made(items: Items, known: dict[str, str], wanted: str) -> str:
     above, _, name = wanted.rpartition("/")
     parent = items.mailbox.folder("msgfolderroot")
     if above:
-        parent = items.mailbox.folder(known.get(above.casefold()) or _made(items, known, above), "t:FolderId")
+        parent = items.mailbox.folder(known.get(one_form(above)) or _made(items, known, above), "t:FolderId")
     folder = el("t:Folder", el("t:FolderClass", text="IPF.Note"), el("t:DisplayName", text=name))
     answer = items.mailbox.one(el("m:CreateFolder", el("m:ParentFolderId", parent), el("m:Folders", folder)))
     found = answer.find(f".//{T}FolderId")
     if found is None:
         raise Rejected("the server made no folder")
-    known[wanted.casefold()] = found.get("Id", "")
-    return known[wanted.casefold()]
+    known[one_form(wanted)] = found.get("Id", "")
+    return known[one_form(wanted)]

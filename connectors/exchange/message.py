@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors.exchange.event import categories, plain_uid
 from connectors.exchange.xml import T, address_in, extended, item_id, moment, said, tag_uri, yes
-from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
+from syncd.mail.headers import WANTED, clean, identity, mentioned, own_key, read_headers, sent_at
 from syncd.mail.text import from_html
 from syncd.model.files import File, Files
 from syncd.model.record import CONVERSATION, UNREAD, Record
@@ -76,6 +76,16 @@ def _mailboxes(item: Any, name: str) -> Iterator[str]:
             yield formataddr((" ".join(said(box, "Name").split()), address))
 
 
+def _named(item: Any) -> Iterator[str]:
+    """Whatever the properties say of people. They are asked even where there are headers: a server may list somebody
+    whom it could not write into these."""
+    for name in ("From", "Sender", "ToRecipients", "CcRecipients"):
+        element = item.find(T + name)
+        for box in element if element is not None else ():
+            yield said(box, "EmailAddress")
+            yield said(box, "Name")
+
+
 def _somebody_unread(item: Any) -> bool:
     """True when somebody takes part who has no address that could be read, and no header names them all."""
     headers = item.find(T + "InternetMessageHeaders")
@@ -116,6 +126,7 @@ def message_record(ref: str, item: Any, folder: str) -> Record:
         thread=thread,
         folder=folder,
         traits=headers.traits | set(_traits(item)),
+        mentioned=headers.mentioned | (mentioned(_named(item)) - {headers.sender, *headers.people}),
     )
 
 

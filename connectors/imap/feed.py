@@ -20,6 +20,7 @@ from connectors.imap.folders import ref_of
 from connectors.imap.session import Session, as_set, ranges, runs
 from syncd.mail.folders import Folder
 from syncd.mail.headers import EARLIEST
+from syncd.model.names import one_forms
 from syncd.ports import Change, CursorExpired, Page
 
 #: Changes a page.
@@ -36,7 +37,7 @@ class Watch:
 
     def version(self, flags: Iterable[Any]) -> str:
         """The version of a message: its flags that count."""
-        have = {f.decode("ascii", "replace").lower() if isinstance(f, bytes) else str(f).lower() for f in flags}
+        have = one_forms(f.decode("utf-8", "replace") if isinstance(f, bytes) else str(f) for f in flags)
         return " ".join(sorted(have & self.flags)) or "-"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from connectors.imap.session import Session
 from syncd.mail.folders import plain_names
 from syncd.mail.headers import read_headers
+from syncd.model.names import one_form
 from syncd.ports import Rejected
 
 
@@ -33,9 +34,9 @@ def show(session: Session, at: Place, *, keyword: str, copy: str, move: str, log
         return
     if keyword:
         _keyword(session, at.uids, keyword, logged)
-    if logged and copy and at.name.casefold() != copy.casefold():
+    if logged and copy and one_form(at.name) != one_form(copy):
         _copy(session, at, copy)
-    if logged and move and at.name.casefold() != move.casefold():
+    if logged and move and one_form(at.name) != one_form(move):
         _move(session, at, move)
 
 
@@ -52,8 +53,8 @@ def _target(session: Session, wanted: str) -> str:
     """The folder's name on the server; it is made where there is none."""
     listed, _ = session.listed()
     prefixes = session.prefixes(listed)
-    asked = wanted.casefold()
-    known = [(n, [p.casefold() for p in plain_names(n, d, prefixes)]) for _, d, n in listed]
+    asked = one_form(wanted)
+    known = [(n, [one_form(p) for p in plain_names(n, d, prefixes)]) for _, d, n in listed]
     name = next((n for at in (0, 1) for n, plain in known if asked in plain[at : at + 1]), "")
     if not name:
         name = next(iter(prefixes), "") + wanted.replace("/", next((d for _, d, _ in listed if d), "/"))

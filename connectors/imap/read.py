@@ -15,7 +15,7 @@ from imapclient.response_types import BodyData
 from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
 from syncd.mail.structure import Part, attachments, encrypted, invitation, total
 from syncd.model.files import File, Files
-from syncd.model.record import Record
+from syncd.model.record import UNREAD, Record
 from syncd.model.span import Span
 from syncd.ports import Rejected
 
@@ -71,7 +71,8 @@ def record_of(ref: str, version: str, folder: str, name: str, uid: int, found: d
         owner=headers.sender,
         thread=(headers.message_id, *headers.references),
         folder=name,
-        traits=headers.traits | set(_traits(part, flags)),
+        traits=headers.traits | set(_traits(part, flags)) | ({UNREAD} if _cut(found) else set()),
+        mentioned=headers.mentioned,
         native=Native(folder, uid, part),
     )
 
@@ -93,6 +94,14 @@ def _section(found: dict[bytes, Any]) -> bytes:
             content = value if isinstance(value, bytes) else str(value).encode()  # digits only
             pieces.append(content.rstrip(b"\r\n"))
     return b"\r\n".join(p for p in pieces if p)
+
+
+def _cut(found: dict[bytes, Any]) -> bool:
+    """True where the server was not asked for all of the headers, as they are too long: somebody may be named in
+    what was not read."""
+    return any(
+        len(value) >= MOST_HEADERS for i, value in found.items() if i.startswith(b"HEADER") and isinstance(value, bytes)
+    )
 
 
 def _aware(value: Any) -> datetime | None:

@@ -33,6 +33,7 @@ from syncd.mail.headers import own_id
 from syncd.mail.structure import Part, attachments, invitation, texts
 from syncd.mail.text import MOST_TEXT, calendar_uid, undone
 from syncd.model.fields import Fields, Value
+from syncd.model.names import one_forms
 from syncd.model.record import Record
 from syncd.ports import (
     Capabilities,
@@ -96,7 +97,7 @@ class ImapReplica:
     @property
     def _watch(self) -> Watch:
         more = {"\\flagged"} if self.choice.flagged else set()
-        return Watch(_ALWAYS | {k.lower() for k in self.choice.keywords} | more)
+        return Watch(_ALWAYS | one_forms(self.choice.keywords) | more)
 
     def _folders(self) -> tuple[list[Folder], dict[str, dict[str, int]]]:
         left_alone = self.session.is_open

@@ -10,7 +10,7 @@ from syncd.engine.digest import apply_moves
 from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import Activity, Rule
+from syncd.engine.plan import HOLDERS, Activity, Item, Rule
 from syncd.model.fields import kind_of
 from syncd.store import Link, Transaction
 from syncd.store.journal import close_conflicts, keep_conflict, unpark
@@ -135,7 +135,7 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
             values["rest"] = decision.rest
     if decision.rest == "not-allowed":  # the next full comparison asks again
         values["item_version"] = ""
-    if decision.rest == "private":
+    if decision.rest == "private" or (at.situation.item is Item.PRIVATE and at.situation.role in HOLDERS):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
     return values
 

@@ -17,6 +17,7 @@ from syncd.engine.digest import uid_digest
 from syncd.mail.providers import PUBLIC
 from syncd.mail.subject import bare_subject, is_reply
 from syncd.mapping.mail import Mail
+from syncd.model.names import one_form
 from syncd.model.record import CONVERSATION, Record
 from syncd.ports import Correspondent, Filing
 from syncd.privacy import is_of
@@ -52,7 +53,7 @@ def file_all(
         nobody = {r.ref: not any(a in known for a in outsiders[r.ref]) for r in records}
         return {ref: Filed(unknown=unknown) for ref, unknown in nobody.items()}
     numbers = {r.ref: _numbers(r, mail) for r in records}
-    places = {name.casefold(): place for name, place in mail.drop_folders.items()}
+    places = {one_form(name): place for name, place in mail.drop_folders.items()}
     asked = {n for several in numbers.values() for n in several} | {p.transaction for p in places.values()} - {""}
     transactions = crm.transactions(asked) if asked else {}
     by_domain = _by_domain(crm, mail, outsiders, known) if mail.by_domain else {}
@@ -69,7 +70,7 @@ def file_all(
         said = tuple(transactions[n] for n in numbers[record.ref] if n in transactions)
         if said:
             found = replace(found, transactions=tuple(dict.fromkeys((*said, *found.transactions))), unknown=False)
-        place = places.get(record.folder.casefold())
+        place = places.get(one_form(record.folder))
         if place is not None:
             there = transactions.get(place.transaction, "")
             extra = (there,) if there else ()

@@ -122,6 +122,7 @@ def look(
         responsible=responsible,
         ours=link.ours,
         left=_left(ctx, admission, fields),
+        edited=_edited(sides, link),
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
         may=may,
@@ -200,6 +201,16 @@ def _left(ctx: Context, admission: Admission | None, fields: Fields | None) -> b
     if ctx.pairing.lens.mapping.item != "message" or admission is None or admission.verdict == "withheld":
         return False
     return fields is not None and not taken(ctx.pairing.lens.mapping, fields, {})
+
+
+def _edited(sides: Sides, link: Link) -> bool:
+    """True when the CRM holds other words than the item brought there: since this pass, or since an earlier one,
+    which let them stay where they were typed."""
+    stayed = {name.partition(" ")[0] for name in sides.local.get("crm", ())}
+    return any(
+        name in stayed or not sides.digester.holds(sides.crm_base, name, sides.crm[name])
+        for name in link.brought & sides.crm.keys() & sides.crm_base.keys()
+    )
 
 
 def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:

@@ -4,7 +4,8 @@ Each side is in one of a few states; the table names the rule. The refinements b
 administrator may choose (deletions), what a role forbids, and what a link at rest wakes up to.
 "Rest" means: the link stays, both records stay, nothing crosses. A link is dropped only when both
 records are gone; else the next edit of the survivor would look new and bring back, or double, what
-a person had deleted.
+a person had deleted. The link of a message whose log somebody deleted is not even dropped then: mail
+that is gone here comes back elsewhere (it was moved, or a colleague has it too), and must be known.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ class Situation:
     fresh: bool = False
     #: Its activity was there, and somebody deleted it.
     deleted: bool = False
+    #: Somebody has changed in the CRM what the item had brought there.
+    edited: bool = False
     #: What may be written.
     may: Allowed | None = None
     #: Somebody's calendar shows the activity as its own: that the item is not here is not its end.
@@ -196,18 +199,30 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
 
 def _message(at: Situation, rule: Rule) -> Decision:
     """What was said was said: mail that is deleted stays in the CRM, a log that is deleted there leaves
-    the mail alone and does not come back. Only what a drop folder filed goes when it is taken out."""
+    the mail alone and does not come back. Only what a drop folder filed goes when it is taken out, unless somebody
+    has edited the log: an edit beats a deletion."""
     if at.role == "filed" and at.activity is not _A.GONE and (at.item is _I.GONE or at.left):
+        if at.edited:
+            return Decision(_R.REST, "item-gone" if at.item is _I.GONE else "out")
         return Decision(_R.UNFILE, "private")
     if rule is _R.REDACT:
         return Decision(rule, "private")
+    if rule is _R.DROP and at.item is _I.PRIVATE and at.deleted:
+        return Decision(_R.REST, "activity-gone")
     if at.item is _I.GONE:
-        return Decision(_R.DROP) if at.activity is _A.GONE else Decision(_R.REST, "item-gone")
+        return _both_gone(at) if at.activity is _A.GONE else Decision(_R.REST, "item-gone")
     if at.activity is _A.GONE and at.item in (_I.SAME, _I.CHANGED) and not (at.fresh and not at.deleted):
         return Decision(_R.REST, "activity-gone")
     if rule in (_R.TAKE_BACK, _R.DELETE_ITEM):
         return Decision(_R.REST, "out")
     return Decision(rule, _why(at)) if rule is _R.REST else Decision(rule)
+
+
+def _both_gone(at: Situation) -> Decision:
+    """There is nothing left to keep in step. Of a message it is remembered that somebody wanted no log of it, or
+    the log would come back with the next copy. What is kept is a row and a link, digests only, and never more of
+    them than messages were logged and then deleted by hand; forgetting the employee removes them."""
+    return Decision(_R.REST, "item-gone") if at.role in HOLDERS and at.deleted else Decision(_R.DROP)
 
 
 def _asleep(at: Situation) -> Decision | None:
@@ -216,14 +231,16 @@ def _asleep(at: Situation) -> Decision | None:
         return None
     both = at.item is _I.GONE and at.activity is _A.GONE
     back = at.item in (_I.SAME, _I.CHANGED)
+    if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role in HOLDERS and at.deleted:
+        return Decision(_R.REST, "activity-gone")
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
     if at.rest in ("item-gone", "declined") and at.item is _I.GONE:
-        return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
+        return _both_gone(at) if both else Decision(_R.REST, at.rest)
     if at.rest == "private" and at.item is _I.GONE and at.role not in HOLDERS:  # what is left in the CRM is the CRM's
         return Decision(_R.DROP if both else _R.REST, "" if both else "item-gone")
     if at.rest == "activity-gone" and at.activity is _A.GONE and not (at.item is _I.CHANGED and _only_goes_up(at)):
-        return Decision(_R.DROP if both else _R.REST, "" if both else at.rest)
+        return _both_gone(at) if both else Decision(_R.REST, at.rest)
     if at.rest == "taken-back" and at.item is _I.GONE:
         if at.activity is _A.GONE:
             return Decision(_R.DROP)

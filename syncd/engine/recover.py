@@ -13,7 +13,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.occurrences import expand
-from syncd.engine.redact import forget_agreement, not_there
+from syncd.engine.redact import forget_agreement, not_there, show_colleagues
 from syncd.engine.writes import find_made, finish, seen, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -117,6 +117,8 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             tx.close_intent(intent.id)
             if record is None:
                 not_there(tx, link, row)
+            else:
+                show_colleagues(tx, link, row, intent.moves.get("check", {}))
             forget_agreement(tx, link, block=bool(intent.moves.get("block")))
         else:
             tx.close_intent(intent.id)

@@ -36,6 +36,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     speaking = [k for k in others if k not in copies]
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
     intent, kept = None, None
+    check: dict[str, object] = {}
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if activity is not None and (row.maker == link.id or link.brought):
         kept = _kept(at, theirs, made_here=row.maker == link.id and not speaking, block=becomes_block)
@@ -62,6 +63,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             ctx.touch(tx, other, row)
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
+            show_colleagues(tx, link, row, check)
         forget_agreement(tx, link, block=becomes_block)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
@@ -140,6 +142,23 @@ def _hand_over(tx: Transaction, link: Link, row: Row, to: Link, theirs: frozense
         tx.announce(to.pairing, "item", [to.item_ref])
     if row.maker == link.id:
         tx.set_row(row.id, maker=to.id)
+
+
+def show_colleagues(tx: Transaction, link: Link, row: Row, taken: Iterable[str]) -> None:
+    """Of a message that a colleague holds too, whose copy is public: what was taken back, as somebody had corrected
+    what both copies say, is filled in from that copy, as if nothing had been agreed on about these fields. The rest
+    is the colleague's from now on."""
+    others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.role in HOLDERS and k.rest not in ABSENT]
+    if link.role not in HOLDERS or not others or others[0].item_ref is None:
+        return
+    there, names = others[0], set(taken)
+    bases = {n: {k: v for k, v in getattr(there, n).items() if k not in names} for n in ("item_base", "crm_base")}
+    texts = {k: v for k, v in there.texts.items() if k not in names}
+    brought = there.brought | (link.brought - names)
+    tx.set_link(there.id, **bases, texts=texts, brought=brought, item_version="", crm_version="")
+    if row.maker == link.id:
+        tx.set_row(row.id, maker=there.id)
+    tx.announce(there.pairing, "item", [there.item_ref or ""])
 
 
 def forget_agreement(tx: Transaction, link: Link, *, block: bool) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+
+from syncd.model.names import matches, one_form
 
 #: Special-use attributes (RFC 6154) of folders that are never read unless they are named.
 NEVER = frozenset({"\\junk", "\\trash", "\\drafts", "\\all", "\\flagged", "\\important"})
@@ -88,7 +89,7 @@ def _readable(listed: Iterable[Listed]) -> list[tuple[str, str, frozenset[str]]]
 def _by_name(name: str, delimiter: str, specials: Iterable[str]) -> frozenset[str]:
     last = name.rsplit(delimiter, 1)[-1] if delimiter else name
     have = set(specials)
-    return frozenset(use for use, names in _USUAL.items() if use not in have and last.casefold() in names)
+    return frozenset(use for use, names in _USUAL.items() if use not in have and one_form(last) in names)
 
 
 def _is(plain: str, delimiter: str, uses: frozenset[str], wanted: str, *, strict: bool = False) -> bool:
@@ -98,13 +99,13 @@ def _is(plain: str, delimiter: str, uses: frozenset[str], wanted: str, *, strict
         return wanted.lower() in uses
     if wanted.upper() == "INBOX":
         return plain.upper() == "INBOX"
-    if fnmatchcase(plain.casefold(), plain_name(wanted, delimiter).casefold()):
+    if matches(plain, plain_name(wanted, delimiter)):
         return True
-    return strict and fnmatchcase(_unified(plain), _unified(wanted))
+    return strict and matches(_unified(plain), _unified(wanted))
 
 
 def _unified(name: str) -> str:
-    return name.casefold().replace(".", "/").replace("\\", "/")
+    return name.replace(".", "/").replace("\\", "/")
 
 
 def plain_name(name: str, delimiter: str) -> str:

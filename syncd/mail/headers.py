@@ -24,7 +24,9 @@ WANTED = (
     "Sensitivity", "Importance", "X-Priority", "Auto-Submitted", "X-Auto-Response-Suppress", "Precedence",
     "List-Id", "Return-Path", "X-Spam-Flag", "X-Spam-Status", "Content-Type", "X-Failed-Recipients",
 )  # fmt: skip
-#: More people than this are no correspondence; the rest of the list is not read.
+#: Where people are named; who is blocked is looked for in all of it.
+_NAMING = ("from", "sender", "to", "cc", "return-path", "x-failed-recipients")
+#: More people than this are no correspondence; the rest of the list takes no part.
 MOST_PEOPLE = 500
 #: Longest subject, in characters; longest list of references.
 LONGEST, MOST_REFERENCES = 998, 100
@@ -53,6 +55,8 @@ class Headers:
     priority: int
     #: list, automatic, bounce, spam, encrypted: what kind of mail the headers show.
     traits: frozenset[str]
+    #: Whatever else in the lists of people looks like an address: see `mentioned`.
+    mentioned: frozenset[str] = frozenset()
 
 
 def read_headers(section: bytes) -> Headers:
@@ -77,6 +81,7 @@ def read_headers(section: bytes) -> Headers:
         sensitivity=_sensitivity(one("sensitivity")),
         priority=_priority(one("importance"), one("x-priority")),
         traits=frozenset(_traits(every)),
+        mentioned=mentioned(text for name in _NAMING for text in every.get(name, ())) - {sender, *people},
     )
 
 
@@ -157,9 +162,42 @@ def _addresses(values: Iterable[str]) -> Iterable[tuple[str, str]]:
         except (ValueError, IndexError, RecursionError):
             continue
         for name, address in pairs[: MOST_PEOPLE * 2]:
-            address = normal_address(clean(_words(address)))
+            address = normal_address(clean(_words(address)).strip("'"))  # some programs put it into quotes
             if "@" in address and " " not in address and len(address) <= 320:
                 yield _words(name)[:200], address
+
+
+def mentioned(texts: Iterable[str]) -> frozenset[str]:
+    """Every word that looks like an address, normalised, however broken the list is in which it stands.
+
+    No list of participants: whoever writes a stray quote or bracket makes a parser overlook people, and who is
+    blocked must be found all the same. So quotes count as what they are, as blanks and as nothing; what was meant
+    is among these. Words are split, not matched, as a pattern would take for ever over a long line without an @.
+    """
+    found: set[str] = set()
+    for raw in texts:
+        if "@" not in raw and "=?" not in raw:
+            continue
+        for text in {raw, _words(raw)}:
+            near = " ".join(text.replace("\\", "").split()).replace(" @", "@").replace("@ ", "@")
+            for form in {near, near.translate(_QUOTES_AS_BLANKS), near.translate(_NO_QUOTES)}:
+                for word in _BETWEEN.split(form):
+                    found |= _as_addresses(word)
+    return frozenset(found)
+
+
+def _as_addresses(word: str) -> set[str]:
+    """The addresses in a word without blanks; of several @, what stands around each."""
+    parts = word.split("@")
+    domains = (_BEHIND.split(part)[0].strip(f"{_QUOTES}.-") for part in parts[1:])
+    pairs = [(local.strip(_QUOTES), domain) for local, domain in zip(parts, domains, strict=False)]
+    return {normal_address(f"{local}@{domain}") for local, domain in pairs if domain and len(domain) < 256}
+
+
+_QUOTES = "'\"`´‘’‚“”„«»"
+_QUOTES_AS_BLANKS, _NO_QUOTES = str.maketrans(dict.fromkeys(_QUOTES, " ")), str.maketrans(dict.fromkeys(_QUOTES, ""))
+#: What stands between the words of a list, and what ends the name of a domain.
+_BETWEEN, _BEHIND = re.compile(r"[\s<>()\[\],;:]+"), re.compile(r"[^\w.\-\u0300-\u036f'\"`]")
 
 
 def _first_id(text: str) -> str:

@@ -6,19 +6,18 @@ Pure; judged in the item's own terms, after the privacy filter.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 
 from syncd.mapping.mail import passed_over
 from syncd.mapping.schema import Condition, MappingFile
 from syncd.model.fields import Fields
+from syncd.model.names import matches, one_forms
 from syncd.model.people import People
 
 
 def met(condition: Condition, fields: Fields, known: Mapping[str, str]) -> bool:
     """True when the item's fields meet the condition; `known` says whom the CRM knows."""
     if condition.category is not None:
-        wanted = {c.casefold() for c in condition.category}
-        return any(c.casefold() in wanted for c in fields.get("categories") or ())
+        return bool(one_forms(condition.category) & one_forms(fields.get("categories") or ()))
     if condition.sensitivity is not None:
         return (fields.get("sensitivity") or "public") in condition.sensitivity
     if condition.status is not None:
@@ -29,8 +28,8 @@ def met(condition: Condition, fields: Fields, known: Mapping[str, str]) -> bool:
         span = fields.get("time")
         return span is not None and span.all_day is condition.all_day
     if condition.folder is not None:
-        folder = str(fields.get("folder") or "").casefold()
-        return any(fnmatchcase(folder, pattern.casefold()) for pattern in condition.folder)
+        folder = str(fields.get("folder") or "")
+        return any(matches(folder, pattern) for pattern in condition.folder)
     if condition.flagged is not None:
         return bool(fields.get("flagged")) is condition.flagged
     if condition.kind is not None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from syncd.mapping.strict import Strict
+from syncd.model.names import matches, one_form, one_forms
 from syncd.model.people import normal_address, normal_domain
 
 #: Kinds of mail, as headers, flags and the CRM show them (facts: mail).
@@ -145,8 +145,8 @@ def faults(
     """What would take back at once what it has logged: (place, message). `keywords` and `folders`: what is
     excluded beside what the mapping excludes."""
     back = mail.write_back
-    kept = {k.casefold() for k in (*mail.exclude_keywords, *keywords)}
-    if back.keyword and back.keyword.casefold() in kept:
+    kept = one_forms((*mail.exclude_keywords, *keywords))
+    if back.keyword and one_form(back.keyword) in kept:
         yield ("write-back", "keyword"), f'"{back.keyword}" is excluded too: what is logged would be taken back at once'
     for key, name in (("copy", back.copy_), ("move", back.move)):
         if name and _excluded(name, (*mail.exclude_folders, *folders)):
@@ -188,4 +188,4 @@ def contradictions(mail: Mail, fed: Collection[str]) -> Iterator[tuple[tuple[str
 
 
 def _excluded(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name.casefold(), p.casefold()) for p in patterns)
+    return any(matches(name, p) for p in patterns)

@@ -44,6 +44,9 @@ class Record:
     #: Of a message: the folder in which it lies, and what kind of mail it is (`syncd.mail.headers`).
     folder: str = ""
     traits: frozenset[str] = frozenset()
+    #: Of a message: what else its headers name that looks like an address. Nobody takes part because of it; it is
+    #: there so that who is blocked is found in a broken list, too.
+    mentioned: frozenset[str] = frozenset()
     #: Of an item: everybody who is invited, in its occurrences too, by address or by whatever else names
     #: him; without the calendar's owner, as far as the server says who that is.
     guests: frozenset[str] = frozenset()
