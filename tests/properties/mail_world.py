@@ -62,6 +62,8 @@ class Message:
     deleted: bool = False
     #: Somebody deleted its log in the CRM.
     unlogged: bool = False
+    #: And syncd knew that there was one: else nobody can tell it from one that was never made.
+    refused: bool = False
     #: It was in the drop folder, or taken back, at some time.
     odd: bool = False
     corrected: str = ""
@@ -176,7 +178,11 @@ class MailWorld:
     def unlog(self) -> None:
         ref = self.rng.choice([*self.crm.records, ""])
         if ref:
-            self._of(self.crm.records[ref].uid).unlogged = True
+            message = self._of(self.crm.records[ref].uid)
+            with self.store.reading() as tx:
+                row = tx.rows_by_ref("crm", [ref]).get(ref)
+                message.refused |= row is not None and not tx.open_creates(row.id)
+            message.unlogged = True
             self.say(f"{self.crm.records[ref].uid} unlogged")
             self.crm.remove(ref)
 
@@ -246,6 +252,8 @@ class MailWorld:
             if ((message.known and shown) or filed) and not message.unlogged:
                 assert message.uid in by_uid, f"{message} is missing"
                 assert message.word in str(by_uid[message.uid].fields["notes"])
+            if message.refused:
+                assert message.uid not in by_uid, f"the log of {message} came back"
             if not shown and not message.deleted:
                 assert message.uid not in by_uid, f"{message} is excluded"
                 assert message.word not in words
