@@ -17,6 +17,7 @@ from syncd.engine.fresh import settle_fresh
 from syncd.engine.guard import allows
 from syncd.engine.join import join_activity
 from syncd.engine.parts import Outcome, Unit
+from syncd.engine.roles import ABSENT
 from syncd.engine.unit import settle_unit
 from syncd.engine.writes import Wait
 from syncd.model.record import Record
@@ -141,7 +142,7 @@ def _units(
                 if row is not None and row.crm_ref is not None:
                     crm_refs.append(row.crm_ref)
     items = ctx.items.fetch(refs, {ref for ref, found in links.items() if any(k.private_copy for k in found)})
-    for ref in [r for r in refs if isinstance(items.get(r), Gone) and _must_be_there(ctx, r)]:
+    for ref in [r for r in refs if isinstance(items.get(r), Gone) and _must_be_there(ctx, r, links.get(r, ()))]:
         items[ref] = _asked_once_more(ctx, ref)
     meanwhile()
     activities = ctx.pairing.crm.fetch(list(dict.fromkeys(crm_refs))) if crm_refs else {}
@@ -159,9 +160,14 @@ def _units(
             note(unit, outcome)
 
 
-def _must_be_there(ctx: Context, ref: str) -> bool:
-    """True for a linked entry of a calendar that its feed has just named (for mail: see `mailroom`)."""
-    return ref in ctx.listed and ctx.pairing.lens.mapping.item != "message"
+def _must_be_there(ctx: Context, ref: str, links: Sequence[Link]) -> bool:
+    """True for a linked entry of a calendar that its feed has just named, or of which it has said nothing, as it is
+    the activity that has changed (for mail: see `mailroom`)."""
+    if ctx.pairing.lens.mapping.item == "message" or all(link.rest in ABSENT for link in links):
+        return False
+    with ctx.store.reading() as tx:
+        told = tx.has_news(ctx.pairing.id, "item", ref)
+    return ref in ctx.listed or (not told and ref not in ctx.missing)
 
 
 def _asked_once_more(ctx: Context, ref: str) -> Admission | PortError:
@@ -243,7 +249,7 @@ def _again(ctx: Context, unit: Unit) -> Mapping[str, Admission | PortError]:
     if unit.ref is None:
         return {}
     found = ctx.items.one(unit.ref, ours=any(k.private_copy for k in unit.links))
-    if isinstance(found, Gone) and _must_be_there(ctx, unit.ref):
+    if isinstance(found, Gone) and _must_be_there(ctx, unit.ref, unit.links):
         found = _asked_once_more(ctx, unit.ref)
     return {unit.ref: found}
 

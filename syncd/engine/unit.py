@@ -219,7 +219,7 @@ def _part(
     if seen is not None:
         masked = admission is not None and admission.read_only and not link.ours
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
-        if role != link.role and not _was_deleted(ctx, link, row, activities):
+        if role != link.role and not _was_ended(ctx, link, row, others, activities):
             link = _new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
@@ -308,13 +308,18 @@ def _made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
     return any(k.id == row.maker and k.role in GUESTS for k in others)
 
 
-def _was_deleted(ctx: Context, link: Link, row: Row, activities: Mapping[str, Record | PortError]) -> bool:
-    """True for an attendee's copy of a meeting whose activity somebody has deleted: that the organiser's has gone with
-    it does not make it one that speaks, and brings everything back."""
+def _was_ended(
+    ctx: Context, link: Link, row: Row, others: Sequence[Link], activities: Mapping[str, Record | PortError]
+) -> bool:
+    """True for an attendee's copy of a meeting whose activity somebody has deleted, or that its organiser, one of ours,
+    has deleted and so cancelled: that there is no copy of his does not make this one speak, and bring it back."""
     if link.role != "attendee" or row.crm_ref is None:
         return False
     found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-    return isinstance(found, Gone) or found is None
+    if not isinstance(found, Record):
+        return isinstance(found, Gone) or found is None
+    rejected = ctx.pairing.crm.statuses().get(str(found.fields.get("status"))) == "rejected"
+    return rejected and any(k.role == "own" and k.rest == "item-gone" for k in others)
 
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:

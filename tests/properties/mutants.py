@@ -331,7 +331,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an attendee's copy brings back what somebody deleted": (
         "engine/unit.py",
-        "        if role != link.role and not _was_deleted(ctx, link, row, activities):",
+        "        if role != link.role and not _was_ended(ctx, link, row, others, activities):",
         "        if role != link.role:",
     ),
     "words that stand in the history alone are not taken back": (
@@ -351,8 +351,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what is listed and not shown counts as deleted": (
         "engine/settle.py",
-        'return ref in ctx.listed and ctx.pairing.lens.mapping.item != "message"',
-        "return not ref",
+        "    return ref in ctx.listed or (not told and ref not in ctx.missing)",
+        "    return not ref and told",
     ),
     "a time that stays takes the dates along": (
         "engine/dates.py",

@@ -58,6 +58,20 @@ def test_a_meeting_deleted_in_the_crm_does_not_come_back_from_a_colleagues_copy(
 
 
 @pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+def test_a_meeting_that_its_organiser_deletes_stays_off_while_a_colleague_has_the_invitation(
+    order: tuple[str, str],
+) -> None:
+    world = World(*order)
+    shared(world, "", "")
+    world.calendars["ann"].remove("e-ann")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    world.crm.edit(only(world), status="open")  # somebody says that it takes place all the same
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["open"]
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
 def test_the_organisers_words_count_whoever_is_read_first(order: tuple[str, str]) -> None:
     world = World(*order)
     shared(world, "organiser's words", "bob's diagnosis")
@@ -218,6 +232,25 @@ def test_an_entry_that_is_listed_and_not_shown_is_parked_and_nothing_is_deleted(
     calendar.fetch = real  # type: ignore[method-assign]
     passed(world, "ann", full=True)
     assert {a["location"] for a in world.activities} == {"Roof", "Hall"}
+    with world.store.reading() as tx:
+        assert parked(tx) == []
+
+
+def test_an_entry_that_is_not_shown_when_its_activity_changes_is_parked(tmp_path: Path) -> None:
+    world = World("ann")
+    world.event("ann", summary="Kept")
+    world.quiet()
+    calendar = world.calendars["ann"]
+    real = calendar.fetch
+    calendar.fetch = lambda refs: {ref: Gone("404") for ref in refs}  # type: ignore[method-assign]
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
+    assert [(a["status"], a["location"]) for a in world.activities] == [("open", "Hall")]
+    with world.store.reading() as tx:
+        assert [p.side for p in parked(tx)] == ["crm"]
+    calendar.fetch = real  # type: ignore[method-assign]
+    passed(world, "ann", full=True)
+    assert [i["location"] for i in world.items("ann")] == ["Hall"]
     with world.store.reading() as tx:
         assert parked(tx) == []
 
