@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.plan import Rule
@@ -194,6 +195,8 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
             digest = uid_digest(ctx.key, found.uid, "")
             rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
         mine = [(r, k) for r in rows for k in tx.links_of_row(r.id)]
+    if found.kind != "message":  # what has shown nothing since it was taken back has nothing more to be taken back
+        mine = [(r, k) for r, k in mine if showed(k)]
     for row, link in mine:
         if link.pairing == ctx.pairing.id:
             there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")

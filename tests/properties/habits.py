@@ -331,16 +331,24 @@ class HabitWorld:
         if self.crm.records and self.rng.random() < 0.6:
             record = self.rng.choice(list(self.crm.records.values()))
             self.say(f"crm deletes {mark_of(record)} ({record.ref})")
-            self.ended_crm |= {mark_of(record), record.ref}
+            self.ended_crm |= self._called(record)
             self.crm.remove(record.ref)
             self._forget("crm", record.ref)
+
+    def _called(self, record: Record) -> set[str]:
+        """By which an activity is known: one that shows a block of time has no mark, but its items have."""
+        with self.store.reading() as tx:
+            rows = tx.rows_by_ref("crm", [record.ref]).values()
+            refs = [(k.pairing, k.item_ref) for row in rows for k in tx.links_of_row(row.id)]
+        items = [held for name, ref in refs if (held := self.calendars[name].records.get(ref or "")) is not None]
+        return {mark_of(record), record.ref, *(mark_of(item) for item in items)} - {""}
 
     def reject(self) -> None:
         if self.crm.records:
             record = self.rng.choice(list(self.crm.records.values()))
             status = "rejected" if record.fields.get("status", "open") == "open" else "open"
             self.say(f"crm says {status} of {mark_of(record)} ({record.ref})")
-            self.ended_crm |= {mark_of(record), record.ref}  # one that shows a block of time has no mark
+            self.ended_crm |= self._called(record)
             self.crm.edit(record.ref, status=status)
             self._typed("crm", record.ref, {"status": status}, record.fields)
 

@@ -16,7 +16,7 @@ from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Gone, PortError
 from syncd.store.journal import parked
-from tests.unit.test_cases import DAY, only, passed, with_mapping
+from tests.unit.test_cases import DAY, only, passed, two_calendars, with_mapping
 from tests.unit.test_engine import MON, World, span
 
 BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
@@ -145,6 +145,20 @@ def test_what_moves_to_a_colleague_at_another_hour_while_the_crm_renames_it_is_o
     assert world.items("ann") == []
     assert [(i["summary"], i["time"]) for i in world.items("bob")] == [("Renamed", span(MON + HOUR))]
     assert len(world.activities) == 1
+
+
+def test_what_was_private_before_it_moved_has_nothing_more_to_be_taken_back() -> None:
+    world = two_calendars()
+    world.event("home", uid="u", summary="Mine")
+    world.quiet()
+    world.crm.edit(only(world), subject="Ours")
+    world.calendars["home"].edit("e1", sensitivity="private")
+    settled(world)
+    held = world.calendars["home"].records["e1"]
+    world.calendars["home"].remove("e1")
+    world.calendars["ann"].put("a1", "event", dict(held.fields), uid="u")
+    settled(world)
+    assert [r.redacted for r in world.sync(full=True)] == [0, 0]
 
 
 # -- who is away ------------------------------------------------------------------------------------------------------
