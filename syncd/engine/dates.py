@@ -19,7 +19,7 @@ from syncd.engine.digest import Digester, apply_moves
 from syncd.engine.elements import by_element, date_of
 from syncd.engine.sides import Merge, Sides
 from syncd.model.fields import kind_of
-from syncd.model.recurrence import Recurrence, shifted, shifted_key, starts
+from syncd.model.recurrence import Recurrence, renamed, shifted, shifted_key, starts
 from syncd.model.span import Moment, Span, as_instant, moment_key
 
 _NAME = "recurrence"
@@ -66,20 +66,13 @@ class _Move:
 
     def forth_all(self, value: Recurrence) -> Recurrence:
         """A recurrence in the new names."""
-        return Recurrence(
-            self.forth_rule(value.rule),
-            frozenset(self.forth(k) for k in value.rdates),
-            frozenset(self.forth(k) for k in value.exdates),
-            MappingProxyType({self.forth(k): fields for k, fields in value.overrides.items()}),
-        )
+        return renamed(value, self.forth_rule(value.rule), self.forth)
 
     def forth_element(self, element: str, text: str) -> tuple[str, str]:
         """An element with its text, in the new names."""
-        what, _, rest = element.partition(" ")
-        if what == "rule":
+        if not date_of(element):
             return element, self.forth_rule(text)
-        key, blank, name = rest.partition(" ")
-        return f"{what} {self.forth(key)}{blank}{name}", text
+        return _called(element, self.forth(date_of(element))), text
 
 
 def merge_dates(sides: Sides, made: Merge) -> None:
@@ -151,7 +144,7 @@ def _went_along(
     only begins earlier or later, if the one begin is a date of the series with the other."""
     known = {e for e in _KIND.elements(shown) if date_of(e)}
     kept = sum(digester.element(_NAME, e) in base for e in known)
-    called_anew = sum(digester.element(_NAME, _renamed(e, move)) in base for e in known)
+    called_anew = sum(digester.element(_NAME, _called(e, move.back(date_of(e)))) in base for e in known)
     if kept != called_anew:
         return called_anew > kept
     was, now = times
@@ -161,10 +154,11 @@ def _went_along(
     return moment_key(late.start) not in {moment_key(s) for s in starts(early, series, begin, begin + _DAY)}
 
 
-def _renamed(element: str, move: _Move) -> str:
+def _called(element: str, key: str) -> str:
+    """The same element of another occurrence."""
     what, _, rest = element.partition(" ")
-    key, blank, name = rest.partition(" ")
-    return f"{what} {move.back(key)}{blank}{name}"
+    _, blank, name = rest.partition(" ")
+    return f"{what} {key}{blank}{name}"
 
 
 def _dates(recurrence: Recurrence) -> set[str]:
@@ -173,13 +167,7 @@ def _dates(recurrence: Recurrence) -> set[str]:
 
 def _under_old_names(sides: Sides, move: _Move) -> Sides:
     shown = sides.item if move.moved == "item" else sides.crm
-    seen: Recurrence = shown[_NAME]
-    was = Recurrence(
-        move.rules[0],
-        frozenset(move.back(k) for k in seen.rdates),
-        frozenset(move.back(k) for k in seen.exdates),
-        MappingProxyType({move.back(k): fields for k, fields in seen.overrides.items()}),
-    )
+    was = renamed(shown[_NAME], move.rules[0], move.back)
     if move.moved == "crm":
         old = replace(sides, crm={**sides.crm, _NAME: was})
     else:

@@ -23,8 +23,12 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
     lost: dict[str, Value] = {}
     asked: list[str] = []
     changed_item = changed_crm = False
-    edited = _edited_and_left_out(sides, name, found, downs)
     ended = _ended(sides, name, found)
+    beats = (
+        dict.fromkeys((date_of(e.key) for e in found), ended)
+        if ended
+        else _edited_and_left_out(sides, name, found, downs)
+    )
     for each in found:
         key, element = each.key, digester.element(name, each.key)
         up, down = sides.may.up(name, key) and name in sides.item, downs[key]
@@ -35,13 +39,9 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
             continue
         if each.item_changed and each.crm_changed and up and down is not May.NO and not ended:
             wins = _element_winner(sides, name, each.here, each.there)
-        elif ended == "crm" and up:
+        elif beats.get(date_of(each.key)) == "item" and up:
             wins = "item"
-        elif ended == "item" and down is not May.NO:
-            wins = "crm"
-        elif edited.get(date_of(each.key)) == "item" and up:
-            wins = "item"
-        elif edited.get(date_of(each.key)) == "crm" and down is not May.NO:
+        elif beats.get(date_of(each.key)) == "crm" and down is not May.NO:
             wins = "crm"
         elif each.item_changed and up:
             wins = "item"
@@ -93,15 +93,15 @@ def date_of(element: str) -> str:
 
 
 def _ended(sides: Sides, name: str, found: Sequence[_Element]) -> str:
-    """The side on which a series has become a single event while the other side worked on it: an edit beats that,
-    and the series stays as the other side has it, with all of its dates. "" where there is none."""
+    """The side that worked on a series while it became a single event on the other: an edit beats that, and the series
+    stays as that side has it, with all of its dates. "" where there is none."""
     if name != "recurrence" or name not in sides.item or name not in sides.crm:
         return ""
     item, crm = kind_of(name).elements(sides.item[name]), kind_of(name).elements(sides.crm[name])
     if crm and not item and sides.item_base.get(name) and any(each.crm_changed for each in found):
-        return "item"
-    if item and not crm and sides.crm_base.get(name) and any(each.item_changed for each in found):
         return "crm"
+    if item and not crm and sides.crm_base.get(name) and any(each.item_changed for each in found):
+        return "item"
     return ""
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from syncd.engine.context import Context
@@ -221,7 +222,7 @@ def _second_beat(ctx: Context, making: Sequence[_New]) -> list[Written | PortErr
     answers: list[Written | PortError] = []
     for n, (intent, answer) in zip(making, created_all(ctx, creates, intents) if creates else [], strict=True):
         if isinstance(answer, Written) and n.meant is not None:
-            view = lambda found, link=n.link: crm_view(ctx, found, link)  # noqa: E731
+            view = partial(crm_view, ctx, link=n.link)
             intent, answer = confirm(ctx, "crm", answer, intent, n.meant.sent, view)
         n.intent = intent
         answers.append(answer)

@@ -7,7 +7,7 @@ the start, as RFC 5545 wants it; dateutil does the calendar arithmetic.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
@@ -75,11 +75,18 @@ def shifted(recurrence: Recurrence, before: Moment, after: Moment) -> Recurrence
     if moment_key(before) == moment_key(after) or recurrence.empty:
         return recurrence
 
+    return renamed(
+        recurrence, _until_moved(recurrence.rule, before, after), lambda key: shifted_key(key, before, after)
+    )
+
+
+def renamed(recurrence: Recurrence, rule: str, name: Callable[[str], str]) -> Recurrence:
+    """The recurrence under another rule, each original start called as `name` says."""
     return Recurrence(
-        _until_moved(recurrence.rule, before, after),
-        frozenset(shifted_key(k, before, after) for k in recurrence.rdates),
-        frozenset(shifted_key(k, before, after) for k in recurrence.exdates),
-        MappingProxyType({shifted_key(k, before, after): fields for k, fields in recurrence.overrides.items()}),
+        rule,
+        frozenset(name(key) for key in recurrence.rdates),
+        frozenset(name(key) for key in recurrence.exdates),
+        MappingProxyType({name(key): fields for key, fields in recurrence.overrides.items()}),
     )
 
 

@@ -39,12 +39,14 @@ def on(key: str) -> str:
 
 def series_of(world: World, who: str) -> Recurrence:
     (item,) = world.items(who)
-    return item["recurrence"]  # type: ignore[return-value]
+    assert isinstance(item["recurrence"], Recurrence)
+    return item["recurrence"]
 
 
 def held(world: World) -> Recurrence:
     (activity,) = world.activities
-    return activity["recurrence"]  # type: ignore[return-value]
+    assert isinstance(activity["recurrence"], Recurrence)
+    return activity["recurrence"]
 
 
 def words(recurrence: Recurrence, name: str) -> dict[str, Any]:

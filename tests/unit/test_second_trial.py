@@ -124,7 +124,8 @@ def test_a_private_occurrence_stays_private_when_the_crm_makes_the_series_privat
         settled(world)
         assert "SECRET" not in shown(world)
         (item,) = world.items("ann")
-        held: Recurrence = item["recurrence"]  # type: ignore[assignment]
+        held = item["recurrence"]
+        assert isinstance(held, Recurrence)
         assert held.overrides["20261207T100000Z"]["summary"] == "SECRET"
         assert held.overrides["20261207T100000Z"]["sensitivity"] == "private"
 
