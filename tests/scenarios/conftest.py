@@ -202,11 +202,13 @@ class Desk:
 
 
 def rows_of(database: str, but: str = "-") -> str:
-    """Every row of a PostgreSQL database, as text; of tables that begin with `but`, none."""
+    """Every row of a PostgreSQL database, as text, in one order (the server promises none); of tables that
+    begin with `but`, none."""
     engine = open_engine(database)
     with engine.connect() as connection:
-        tables = [t for t in inspect(connection).get_table_names() if not t.startswith(but)]
-        found = [[tuple(r) for r in connection.execute(text(f'SELECT * FROM "{t}"'))] for t in tables]  # noqa: S608
+        tables = sorted(t for t in inspect(connection).get_table_names() if not t.startswith(but))
+        rows = {t: connection.execute(text(f'SELECT * FROM "{t}"')).all() for t in tables}  # noqa: S608
+        found = [(t, sorted(map(repr, rows[t]))) for t in tables]
     engine.dispose()
     return repr(found)
 
