@@ -25,7 +25,8 @@ URIS = (
     "item:ItemClass", "item:Subject", "item:Sensitivity", "item:DateTimeReceived", "item:DateTimeSent",
     "item:Categories", "item:Importance", "item:InReplyTo", "item:IsDraft", "item:InternetMessageHeaders",
     "item:HasAttachments", "item:ParentFolderId", "item:Size", "item:ConversationId", "message:From", "message:Sender",
-    "message:ToRecipients", "message:CcRecipients", "message:InternetMessageId", "message:References",
+    "message:ToRecipients", "message:CcRecipients", "message:BccRecipients", "message:ReplyTo",
+    "message:InternetMessageId", "message:References",
 )  # fmt: skip
 #: Of a message in an excluded folder: only what tells which message it is.
 URIS_OF_EXCLUDED = ("item:DateTimeSent", "item:ParentFolderId", "message:From", "message:InternetMessageId")
@@ -60,6 +61,7 @@ def _told(item: Any) -> Iterator[tuple[str, str]]:
     yield "Sender", ", ".join(_mailboxes(item, "Sender"))
     yield "To", ", ".join(_mailboxes(item, "ToRecipients"))
     yield "Cc", ", ".join(_mailboxes(item, "CcRecipients"))
+    yield "Bcc", ", ".join(_mailboxes(item, "BccRecipients"))
     yield "Subject", said(item, "Subject")
     yield "Message-ID", said(item, "InternetMessageId")
     yield "In-Reply-To", said(item, "InReplyTo")
@@ -79,7 +81,7 @@ def _mailboxes(item: Any, name: str) -> Iterator[str]:
 def _named(item: Any) -> Iterator[str]:
     """Whatever the properties say of people. They are asked even where there are headers: a server may list somebody
     whom it could not write into these."""
-    for name in ("From", "Sender", "ToRecipients", "CcRecipients"):
+    for name in ("From", "Sender", "ReplyTo", "ToRecipients", "CcRecipients", "BccRecipients"):
         element = item.find(T + name)
         for box in element if element is not None else ():
             yield said(box, "EmailAddress")
@@ -90,7 +92,7 @@ def _somebody_unread(item: Any) -> bool:
     """True when somebody takes part who has no address that could be read, and no header names them all."""
     headers = item.find(T + "InternetMessageHeaders")
     told = {header.get("HeaderName", "").lower() for header in (headers if headers is not None else ())}
-    for name, header in (("From", "from"), ("ToRecipients", "to"), ("CcRecipients", "cc")):
+    for name, header in (("From", "from"), ("ToRecipients", "to"), ("CcRecipients", "cc"), ("BccRecipients", "bcc")):
         element = item.find(T + name)
         if header not in told and any(not address_in(box) for box in (element if element is not None else ())):
             return True

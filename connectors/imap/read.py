@@ -21,7 +21,7 @@ from syncd.ports import Rejected
 
 #: Octets that are read of a header section, and as many of its lists of recipients.
 MOST_HEADERS = 64 * 1024
-_LISTS = ("To", "Cc")
+_LISTS = ("To", "Cc", "Bcc")
 #: What is asked of each message before it is known whether it may cross.
 ITEMS = (
     "UID", "FLAGS", "INTERNALDATE", "BODYSTRUCTURE",

@@ -4,8 +4,9 @@ Each side is in one of a few states; the table names the rule. The refinements b
 administrator may choose (deletions), what a role forbids, and what a link at rest wakes up to.
 "Rest" means: the link stays, both records stay, nothing crosses. A link is dropped only when both
 records are gone; else the next edit of the survivor would look new and bring back, or double, what
-a person had deleted. The link of a message whose log somebody deleted is not even dropped then: mail
-that is gone here comes back elsewhere (it was moved, or a colleague has it too), and must be known.
+a person had deleted. The link of a message or an invitation whose activity somebody deleted is not even
+dropped then: what others sent comes back elsewhere (it was moved, it is sent once more, or a colleague
+has it too), and must be known.
 """
 
 from __future__ import annotations
@@ -81,6 +82,9 @@ SPEAKING = frozenset({_R.NOTHING, _R.TO_ITEM, _R.TO_CRM, _R.MERGE})
 #: Roles of messages: "holder" has a copy of it; "filed" has one that is the CRM's business only because
 #: it was put into a drop folder.
 HOLDERS = ("holder", "filed")
+
+#: Roles of what somebody else sent: that the CRM wants nothing of it is remembered.
+RECEIVERS = (*HOLDERS, "attendee", "stand-in")
 
 
 @dataclass(frozen=True)
@@ -163,6 +167,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
     if asleep is not None:
         return asleep
     rule = TABLE[at.item, at.activity]
+    if rule is _R.DROP and at.item is _I.PRIVATE and at.role in RECEIVERS and at.deleted:
+        return Decision(_R.REST, "activity-gone")
     if at.role in HOLDERS:
         return _message(at, rule)
     guest = at.role in ("attendee", "stand-in")
@@ -180,7 +186,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         # of a block of time nothing could be made again; and guests have been told that their meeting is off
         ended = _item_deleted(at, deletions, guest)
         return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_CRM and at.role == "attendee":
+    if rule is _R.CREATE_CRM and (at.role == "attendee" or (at.role == "stand-in" and at.fresh and at.deleted)):
         return Decision(_R.REST, "activity-gone")
     if rule is _R.DELETE_ITEM and (guest or deletions.activity_gone == "keep"):
         return Decision(_R.REST, "activity-gone")
@@ -207,8 +213,6 @@ def _message(at: Situation, rule: Rule) -> Decision:
         return Decision(_R.UNFILE, "private")
     if rule is _R.REDACT:
         return Decision(rule, "private")
-    if rule is _R.DROP and at.item is _I.PRIVATE and at.deleted:
-        return Decision(_R.REST, "activity-gone")
     if at.item is _I.GONE:
         return _both_gone(at) if at.activity is _A.GONE else Decision(_R.REST, "item-gone")
     if at.activity is _A.GONE and at.item in (_I.SAME, _I.CHANGED) and not (at.fresh and not at.deleted):
@@ -219,10 +223,10 @@ def _message(at: Situation, rule: Rule) -> Decision:
 
 
 def _both_gone(at: Situation) -> Decision:
-    """There is nothing left to keep in step. Of a message it is remembered that somebody wanted no log of it, or
-    the log would come back with the next copy. What is kept is a row and a link, digests only, and never more of
-    them than messages were logged and then deleted by hand; forgetting the employee removes them."""
-    return Decision(_R.REST, "item-gone") if at.role in HOLDERS and at.deleted else Decision(_R.DROP)
+    """There is nothing left to keep in step. Of what others sent it is remembered that somebody wanted no activity
+    of it, or that would come back with the next copy. What is kept is a row and a link, digests only, and never more
+    of them than activities were deleted by hand; forgetting the employee removes them."""
+    return Decision(_R.REST, "item-gone") if at.role in RECEIVERS and at.deleted else Decision(_R.DROP)
 
 
 def _asleep(at: Situation) -> Decision | None:
@@ -231,7 +235,7 @@ def _asleep(at: Situation) -> Decision | None:
         return None
     both = at.item is _I.GONE and at.activity is _A.GONE
     back = at.item in (_I.SAME, _I.CHANGED)
-    if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role in HOLDERS and at.deleted:
+    if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role in RECEIVERS and at.deleted:
         return Decision(_R.REST, "activity-gone")
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it

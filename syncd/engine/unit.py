@@ -22,7 +22,7 @@ from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import GUARDED, HOLDERS, SPEAKING, Decision, Item, Rule, decide
+from syncd.engine.plan import GUARDED, HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes
 from syncd.engine.roles import ABSENT, GUESTS, role_of
 from syncd.engine.sides import Merge
@@ -254,7 +254,7 @@ def _part(
         "twice": any(k.pairing in ctx.siblings for k in awake),
         "doubled": any(k.role == "own" and not k.ours and (k.pairing in ctx.siblings or moved_on) for k in awake),
     }
-    if link.role in HOLDERS:
+    if link.role in RECEIVERS:
         more["deleted"] = row.crm_ref is not None and link.rest != "private"
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)

@@ -23,9 +23,14 @@ WANTED = (
     "Date", "From", "Sender", "To", "Cc", "Subject", "Message-ID", "In-Reply-To", "References",
     "Sensitivity", "Importance", "X-Priority", "Auto-Submitted", "X-Auto-Response-Suppress", "Precedence",
     "List-Id", "Return-Path", "X-Spam-Flag", "X-Spam-Status", "Content-Type", "X-Failed-Recipients",
+    "Bcc", "Reply-To", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Bcc",
 )  # fmt: skip
-#: Where people are named; who is blocked is looked for in all of it.
-_NAMING = ("from", "sender", "to", "cc", "return-path", "x-failed-recipients")
+#: Where people are named (RFC 5322 3.6.2, 3.6.3, 3.6.6, and reports of what could not be delivered); who is blocked
+#: is looked for in all of it.
+_NAMING = (
+    "from", "sender", "reply-to", "to", "cc", "bcc", "return-path", "x-failed-recipients",
+    "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc",
+)  # fmt: skip
 #: More people than this are no correspondence; the rest of the list takes no part.
 MOST_PEOPLE = 500
 #: Longest subject, in characters; longest list of references.

@@ -112,7 +112,7 @@ BLOCKED = [
 
 
 @pytest.mark.parametrize("to", BLOCKED)
-@pytest.mark.parametrize("field", ["To", "Cc", "Sender"])
+@pytest.mark.parametrize("field", ["To", "Cc", "Bcc", "Sender", "Reply-To", "Resent-To"])
 @pytest.mark.parametrize("party", ["doctor.example", "x@doctor.example"])
 def test_who_is_blocked_is_found_however_broken_the_list_is(to: str, field: str, party: str) -> None:
     office = office_of(block=[party])
@@ -155,14 +155,16 @@ def test_where_a_list_was_cut_somebody_blocked_may_be_in_the_rest_of_it(octets: 
     assert excluded(found, load(shipped()["mail"]).mapping.privacy, [rules]) is (blocks and octets == MOST_HEADERS)
 
 
-def test_exchange_looks_for_who_is_blocked_in_its_properties_and_in_names() -> None:
+@pytest.mark.parametrize("name", ["ToRecipients", "CcRecipients", "BccRecipients", "ReplyTo"])
+def test_exchange_looks_for_who_is_blocked_in_its_properties_and_in_names(name: str) -> None:
     for box in ("<t:EmailAddress>x@doctor.example</t:EmailAddress>", "<t:Name>'x@doctor.example'</t:Name>"):
         item = fromstring(
             f'<t:Message xmlns:t="{T.strip("{}")}"><t:InternetMessageHeaders>'
             '<t:InternetMessageHeader HeaderName="To">kim@acme.example</t:InternetMessageHeader>'
-            f"</t:InternetMessageHeaders><t:ToRecipients><t:Mailbox>{box}</t:Mailbox></t:ToRecipients></t:Message>"
+            f"</t:InternetMessageHeaders><t:{name}><t:Mailbox>{box}</t:Mailbox></t:{name}></t:Message>"
         )
-        assert "x@doctor.example" in message_record("m1", item, "INBOX").mentioned
+        record = message_record("m1", item, "INBOX")
+        assert "x@doctor.example" in {*record.mentioned, *record.fields["correspondents"]}
 
 
 # -- a log that somebody deleted --------------------------------------------------------------------------------------

@@ -40,7 +40,12 @@ def deliver(box: Mailbox, mail: bytes, folder: str) -> Item:
         if found:
             props[path] = element(name)
             props[path].append(found[0])
-    for name, header in (("ToRecipients", "To"), ("CcRecipients", "Cc")):
+    for name, header in (
+        ("ToRecipients", "To"),
+        ("CcRecipients", "Cc"),
+        ("BccRecipients", "Bcc"),
+        ("ReplyTo", "Reply-To"),
+    ):
         found = _people(raw.get_all(header, []))
         if found:
             props[f"message:{name}"] = element(name)
