@@ -65,12 +65,15 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     if name in sides.item and name in sides.crm and sides.lens.agree(name, item, crm, sides.caps):
         _agreed(sides, made, name)
         return
-    if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(sides, item, crm):
-        _agreed(sides, made, name)  # linked anew: a text that a server has cut is no other text
-        return
     up, down = sides.may.up(name), sides.may.down(name) if name in sides.crm else May.NO
     if down is not May.NO and sides.lens.on_item(name, crm, sides.caps[0]) is None:
         down = May.NO
+    if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(sides, item, crm):
+        if name not in sides.decided:  # linked anew: nobody can say whether a server has cut it, and more says more
+            item_changed, crm_changed = not image(item, crm), image(item, crm)
+        if not (up if item_changed else down is not May.NO):
+            _agreed(sides, made, name)
+            return
     if item_changed and crm_changed and up and down is not May.NO:
         _conflict(sides, made, rule, item, crm, down)
     elif item_changed and up:

@@ -141,7 +141,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     with ctx.store.reading() as tx:
         links = [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence]
         open_ = {i.link for k in links for i in tx.intents(k.pairing)}
-    link = next((k for k in links if k.pairing == ctx.pairing.id), None)
+    link = _its_own(ctx, record, row, links)
     if link is not None and link.item_ref not in (None, record.ref):
         there = ctx.items.one(link.item_ref or "")
         if isinstance(there, Admission) and record.kind == "message":
@@ -159,6 +159,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
         if link is not None:
+            if link.ours and row.key != record.uid:  # it is a person's, whatever we had made in its place
+                link = tx.set_link(link.id, ours=False)
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
             return add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
@@ -179,6 +181,20 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         )
         note_mark(ctx, tx, made)
         return made
+
+
+def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> Link | None:
+    """This calendar's link of the item. What we made in the place of an item that was gone is another item: it does
+    not become that one when that one is back, while it is still there or the item comes from somewhere else."""
+    mine = [k for k in links if k.pairing == ctx.pairing.id]
+    ours = row.key == record.uid or record.kind == "message"
+    same = next((k for k in mine if ours or not k.ours), None)
+    if same is not None or not mine:
+        return same
+    if any(k.role == "own" and not k.ours for k in links):
+        return None
+    copy = mine[0]
+    return None if copy.item_ref and isinstance(ctx.items.one(copy.item_ref), Admission) else copy
 
 
 def moved_here(ctx: Context, found: Admission) -> list[Link]:

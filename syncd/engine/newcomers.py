@@ -135,7 +135,7 @@ def add_link(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
     for other in others:  # a copy beside it is one too many
-        beside = other.pairing in ctx.siblings or row.origin == "groupware"
+        beside = other.pairing in (ctx.pairing.id, *ctx.siblings) or row.origin == "groupware"
         if other.ours and beside and other.item_ref is not None:
             tx.announce(other.pairing, "item", [other.item_ref])
     made = tx.add_link(

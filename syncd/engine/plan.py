@@ -116,10 +116,12 @@ class Situation:
     may: Allowed | None = None
     #: Somebody's calendar shows the activity as its own: that the item is not here is not its end.
     elsewhere: bool = False
-    #: The employee has it in another calendar: that it is not here is no answer.
+    #: The employee has it under another ref, here or in another calendar: that this one is gone is no answer.
     twice: bool = False
     #: And there it is the employee's own, or a colleague's to whom it was moved: a copy of it here is one too many.
     doubled: bool = False
+    #: The employee has it, or had it, under another ref as an item that syncd has not made.
+    replaced: bool = False
     #: The clock went back: what rests because it was over may not be.
     anew: bool = False
     #: It is our copy of an item that has become private, and its activity was taken back for that.
@@ -151,13 +153,15 @@ def _permitted(at: Situation, made: Decision) -> Decision:
         if at.activity is not _A.GONE:
             return Decision(_R.REST, "out")
         return Decision(_R.REST, "activity-gone" if at.past or at.may.writable else "not-allowed")
-    if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or at.twice or not at.may.ends_activity):
+    if made.rule in (_R.CANCEL, _R.DELETE_CRM, _R.DECLINE, _R.CREATE_ITEM) and at.twice:
+        return Decision(_R.DROP)  # the other link carries on: an older one would speak of what was
+    if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or not at.may.ends_activity):
         return Decision(_R.REST, "item-gone")
-    if made.rule is _R.DECLINE and (at.twice or not at.may.ends_activity):
+    if made.rule is _R.DECLINE and not at.may.ends_activity:
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.CREATE_CRM and not at.may.makes_activity:
         return Decision(_R.REST, "activity-gone")
-    if made.rule is _R.CREATE_ITEM and (at.twice or (at.ours and at.doubled) or not at.may.makes_item):
+    if made.rule is _R.CREATE_ITEM and ((at.ours and (at.doubled or at.replaced)) or not at.may.makes_item):
         return Decision(_R.REST, at.rest or "item-gone")
     return made
 
@@ -178,7 +182,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return _item_deleted(at, deletions, guest)
     if rule is _R.CREATE_ITEM and (guest or not at.responsible):
         return Decision(_R.DECLINE, "declined")
-    if rule is _R.CREATE_ITEM and (at.elsewhere or at.twice):
+    if rule is _R.CREATE_ITEM and at.elsewhere and not at.twice:
         return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and at.rejected:
         return Decision(_R.REST, "item-gone")
@@ -239,7 +243,7 @@ def _asleep(at: Situation) -> Decision | None:
         return Decision(_R.REST, "activity-gone")
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
-    if at.rest in ("item-gone", "declined") and at.item is _I.GONE:
+    if at.rest in ("item-gone", "declined") and at.item is _I.GONE and not (at.twice and at.role not in HOLDERS):
         return _both_gone(at) if both else Decision(_R.REST, at.rest)
     if at.rest == "private" and at.item is _I.GONE and at.role not in HOLDERS:  # what is left in the CRM is the CRM's
         return Decision(_R.DROP if both else _R.REST, "" if both else "item-gone")

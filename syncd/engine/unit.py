@@ -246,13 +246,15 @@ def _part(
     awake = [k for k in awake if k.occurrence == link.occurrence]
     people = activity.fields.get("participants") if activity is not None else None
     moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
+    mine = {ctx.pairing.id, *ctx.siblings}
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
-        "twice": any(k.pairing in ctx.siblings for k in awake),
-        "doubled": any(k.role == "own" and not k.ours and (k.pairing in ctx.siblings or moved_on) for k in awake),
+        "twice": any(k.pairing in mine for k in awake),
+        "doubled": any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake),
+        "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:
         more["deleted"] = row.crm_ref is not None and link.rest != "private"

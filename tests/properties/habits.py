@@ -144,6 +144,8 @@ class HabitWorld:
     hidden: set[str] = field(default_factory=set)
     #: Marks that a person put into another calendar.
     went: set[str] = field(default_factory=set)
+    #: What was deleted in a calendar: ref -> calendar and record.
+    trash: dict[str, tuple[str, Record]] = field(default_factory=dict)
     #: Marks of bookings under a UID that somebody else's event has too.
     booked: set[str] = field(default_factory=set)
     #: Marks that went to somebody else: those of the two calendars that have not been read since, and when the first
@@ -187,7 +189,7 @@ class HabitWorld:
             self.new_event, self.new_event, self.new_activity, self.edit_item, self.edit_item, self.edit_item,
             self.edit_activity, self.edit_activity, self.edit_activity, self.delete_item, self.delete_activity,
             self.reject, self.hide, self.filter, self.know, self.pass_time, self.move, self.strangers_uid,
-            self.below_the_block, self.occurrence, self.occurrence_in_crm, self.invite,
+            self.below_the_block, self.occurrence, self.occurrence_in_crm, self.invite, self.restore,
         ]  # fmt: skip
         self.rng.choice(actions)()
 
@@ -301,10 +303,12 @@ class HabitWorld:
         self.calendars[name].edit(record.ref, **{which: value})
         self._typed(name, record.ref, {which: blocks.cut(value) if which == "description" else value}, record.fields)
 
-    def edit_activity(self) -> None:
-        if not self.crm.records:
+    def edit_activity(self, of: str = "") -> None:
+        """Of the mark `of`, or any."""
+        records = [r for r in self.crm.records.values() if not of or mark_of(r) == of]
+        if not records:
             return
-        record = self.rng.choice(list(self.crm.records.values()))
+        record = self.rng.choice(records)
         mark = mark_of(record)
         which = self.rng.choice(["subject", "subject", "location", "notes", "time", "private"])
         if which == "private":
@@ -324,8 +328,23 @@ class HabitWorld:
             record = self.rng.choice(list(self.calendars[name].records.values()))
             self.say(f"{name} deletes {mark_of(record)}")
             self.ended_item.add(mark_of(record))
+            if not record.key and not record.guests:
+                self.trash[record.ref] = name, record
             self.calendars[name].remove(record.ref)
             self._forget(name, record.ref)
+
+    def restore(self) -> None:
+        """Out of the trash; somebody may have worked on the activity meanwhile."""
+        uids = {r.uid for c in self.calendars.values() for r in c.records.values()}
+        found = sorted(ref for ref, (_, r) in self.trash.items() if r.uid not in uids)
+        if not found:
+            return
+        ref = self.rng.choice(found)
+        name, record = self.trash.pop(ref)
+        self.say(f"{name} restores {mark_of(record)}")
+        self.went.add(mark_of(record))  # what was made in its place is one too many
+        self.calendars[name].bring_back(record, same_version=self.rng.random() < 0.5)
+        self._typed(name, ref, {n: record.fields[n] for n in PLAIN.values() if n in record.fields}, {})
 
     def delete_activity(self) -> None:
         if self.crm.records and self.rng.random() < 0.6:
@@ -417,6 +436,8 @@ class HabitWorld:
             found = self.typed.pop((name, record.ref, each), None)
             if found is not None:
                 self.typed[to, ref, each] = found
+        if self.rng.random() < 0.3:
+            self.edit_activity(mark)
 
     def strangers_uid(self) -> None:
         """Bob's booking system gives its bookings the numbers that Ann's gives hers."""
@@ -669,8 +690,13 @@ class HabitWorld:
         for each in PLAIN:
             found = self.typed.get((name, write.ref, each))
             if found is not None and not found.delivered and self._way(each) in ("both", "to-crm") and found.value:
-                if each != "status" and not self._is_kept(found.value):
+                if each != "status" and not self._is_kept(found.value) and not self._shows(mark, each, found.value):
                     raise Broken(f"{name}: {mark} was deleted with an edit of {each} that nobody has seen")
+
+    def _shows(self, mark: str, field: str, value: Any) -> bool:
+        """True when somebody has typed the same in the CRM."""
+        of_it = (r for r in self.crm.records.values() if mark_of(r) == mark)
+        return any(same(field, r.fields.get(field), value) for r in of_it)
 
     def _way(self, name: str) -> str:
         own = self.habits.fields.get(name, "both")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,3 +110,106 @@ def test_an_own_meeting_that_was_deleted_on_both_sides_may_be_made_again() -> No
     world.event("ann", "e2", uid="mine", start=MON + DAY)
     settled(world)
     assert len(world.activities) == 1
+
+
+# -- an item that is moved, or taken out of the trash, after a copy was made in its place ------------------------------
+
+
+def moved_while_edited(world: World, first: str, second: str) -> None:
+    """Ann's event goes from calendar `first` to `second`, while somebody edits its activity."""
+    uid, words = "hers", {"summary": "Mine", "description": "Words"}
+    (ref,) = [r for r, rec in world.calendars[first].records.items() if rec.uid == uid]
+    words |= {n: v for n, v in world.calendars[first].records[ref].fields.items() if n in ("summary", "location")}
+    world.calendars[first].remove(ref)
+    world.event(second, f"{second}-{ref}", uid=uid, **words)
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("edit", [{"location": "Hall"}, {"subject": "Mine, renamed"}, {}])
+@pytest.mark.parametrize("again", [True, False])
+def test_what_moves_to_another_calendar_while_the_crm_edits_it_and_back_stays(
+    order: tuple[str, str], edit: dict[str, str], again: bool
+) -> None:
+    world = two_calendars()
+    if order[0] == "home":
+        world.pairings.reverse()
+    world.event("ann", uid="hers", summary="Mine", description="Words")
+    settled(world)
+    moved_while_edited(world, "ann", "home")
+    if edit:
+        world.crm.edit(only(world), **edit)
+    settled(world)
+    moved_while_edited(world, "home", "ann")
+    if again and edit:
+        world.crm.edit(only(world), **{n: f"{v} again" for n, v in edit.items()})
+    settled(world)
+    ((ref, item),) = world.calendars["ann"].records.items()
+    assert item.uid == "hers" or (again and edit)  # a copy stands for it only if both sides worked at once
+    assert world.calendars["home"].records == {}
+    (activity,) = world.activities
+    assert activity["status"] == "open"
+    for name, value in edit.items():
+        assert activity[name] == (f"{value} again" if again else value)
+    assert item.fields["summary"] == activity["subject"]
+    assert item.fields.get("location", "") == activity["location"]
+    assert ref
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+def test_what_moves_to_a_colleague_while_the_crm_edits_it_and_back_stays(order: tuple[str, str]) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Mine", description="Words")
+    settled(world)
+    moved_while_edited(world, "ann", "bob")
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
+    moved_while_edited(world, "bob", "ann")
+    settled(world)
+    (item,) = world.calendars["ann"].records.values()
+    assert item.uid == "hers"
+    assert world.calendars["bob"].records == {}
+    assert [(a["status"], a["location"]) for a in world.activities] == [("open", "Hall")]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_what_is_taken_out_of_the_trash_after_a_copy_was_made_takes_the_place_of_the_copy(full: bool) -> None:
+    world = World("ann")
+    world.event("ann", uid="hers", summary="Mine", description="Words")
+    settled(world)
+    gone = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
+    world.calendars["ann"].bring_back(gone, same_version=False)
+    world.sync(full=full)
+    settled(world)
+    (item,) = world.calendars["ann"].records.values()
+    assert item.uid == "hers"
+    assert [(a["status"], a["subject"]) for a in world.activities] == [("open", "Mine")]
+    assert item.fields["location"] == world.activities[0]["location"] == "Hall"
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    assert world.calendars["ann"].records == {}
+
+
+# -- a server that shapes what it is given, and a beginning that is no cut ---------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("item", "crm"), [("Berlin", "Berlin, Room 5"), ("Berlin, Room 5", "Berlin"), ("Berlin", "Berlin, berlin")]
+)
+@pytest.mark.parametrize("shapes", ["item", "crm", "both", "none"])
+def test_two_texts_of_which_one_begins_the_other_agree_once_they_are_linked(item: str, crm: str, shapes: str) -> None:
+    """Where the shorter one may be what a server has cut, the longer one counts; else the mapping's word, the CRM."""
+    meant = item if len(item) > len(crm) and shapes in ("crm", "both") else crm
+    world = World("ann")
+    if shapes in ("item", "both"):
+        world.calendars["ann"].caps = replace(world.calendars["ann"].caps, exact=False)
+    if shapes in ("crm", "both"):
+        world.crm.caps = replace(world.crm.caps, exact=False)
+    world.appointment(subject="Meeting", location=crm)
+    world.event("ann", summary="Meeting", location=item)
+    settled(world)
+    assert [a["location"] for a in world.activities] == [meant]
+    assert [i["location"] for i in world.items("ann")] == [meant]
