@@ -34,12 +34,13 @@ def new_file(path: Path) -> int:
 
 
 def make_file(path: Path) -> None:
-    """An empty file where there is none, so that whoever fills it does not choose its rights. Raises OSError."""
-    there = path.exists()
-    made = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    if not there:
-        os.fchmod(made, 0o600)
-    os.close(made)
+    """An empty file where there is none, so that whoever fills it does not choose its rights. Raises OSError.
+
+    One that is there is not touched: to close a file gives up all locks that this process has on it (POSIX fcntl),
+    and without them another process takes a database in use for abandoned (sqlite.org/howtocorrupt.html, 2.2).
+    """
+    with suppress(FileExistsError):
+        os.close(new_file(path))
 
 
 def narrow_if_empty(folder: Path) -> None:

@@ -55,6 +55,9 @@ class Pairing:
     own: OwnMail = OwnMail()
     #: Of an employee's several calendars the one that takes what comes from the CRM.
     default: bool = True
+    #: Changes with what the configuration says of the employee and of the account; a keyed digest, as the store
+    #: remembers it.
+    settings: str = ""
 
     @cached_property
     def names(self) -> frozenset[str]:
@@ -69,8 +72,10 @@ class Pairing:
     @property
     def reading(self) -> str:
         """Changes with the meaning of what was read: another mapping, another way of ours to look at it, an account
-        that takes writes or does not. Then everything is looked at anew."""
-        return f"{WAY} {self.lens.digest}{'' if self.replica.capabilities.writable else ' read-only'}"
+        that takes writes or does not, other words of the employee's on what crosses. Then everything is looked at
+        anew."""
+        told = f" {self.settings}" if self.settings else ""
+        return f"{WAY} {self.lens.digest}{'' if self.replica.capabilities.writable else ' read-only'}{told}"
 
     @property
     def expands(self) -> bool:

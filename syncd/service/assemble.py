@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -127,13 +128,22 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
             house.owners[name] = employee
             house.accounts[name], house.servers[name] = account, urlsplit(profile.url).netloc
             own = OwnMail(tuple(account.mail.exclude_keywords), tuple(account.mail.block), account.mail.content)
-            house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens, own))
+            told = _settings(key, employee, account)
+            house.pairings.append(Pairing(name, person(employee), replica, crm, "crm", lens, own, settings=told))
             house.chosen += house.pairings[-1:] if chosen else []
     defaults = _defaults(house)
     house.pairings = [replace(p, default=p.id in defaults) for p in house.pairings]
     asked = {p.id for p in house.chosen}
     house.chosen = [p for p in house.pairings if p.id in asked]
     return house
+
+
+def _settings(key: bytes, employee: EmployeeEntry, account: Account) -> str:
+    """What the configuration says that changes the meaning of what is read, as a digest: whose it is, and what is
+    not to cross of it (which is nobody's business)."""
+    mail = account.mail.model_dump(mode="json")
+    said = {"addresses": sorted(employee.addresses), "zone": str(employee.zone), "mail": mail}
+    return Digester(key, "settings").text(json.dumps(said, sort_keys=True))
 
 
 def _defaults(house: House) -> frozenset[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +16,7 @@ from sqlalchemy import text
 
 from syncd.crm.database import Crm
 from syncd.database import open_engine
-from syncd.rights import narrow_if_empty, too_wide
+from syncd.rights import make_file, narrow_if_empty, too_wide
 from syncd.secrets import keep, make_key
 from syncd.store import Store
 
@@ -90,3 +92,24 @@ def test_case_g13_only_an_empty_folder_of_ones_own_is_narrowed(tmp_path: Path) -
     for folder in (empty, full, shared):
         narrow_if_empty(folder)
     assert [stat.S_IMODE(f.stat().st_mode) for f in (empty, full, shared)] == [0o700, 0o755, 0o1777]
+
+
+def test_a_database_in_use_keeps_its_locks_when_it_is_opened_once_more(tmp_path: Path) -> None:
+    """As a service does that reads its configuration again. Without its locks, the next process that looks in believes
+    that it is the last one, and takes away the journal into which the service goes on writing."""
+    path = tmp_path / "store.db"
+    engine = open_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        connection.execute(text("CREATE TABLE t (a)"))
+        connection.commit()
+        open_engine(f"sqlite:///{path}").dispose()
+        make_file(path)
+        look = "import sqlite3, sys; made = sqlite3.connect(sys.argv[1]); made.execute('SELECT * FROM t'); made.close()"
+        subprocess.run([sys.executable, "-c", look, str(path)], check=True)  # noqa: S603
+        assert path.with_name("store.db-wal").exists()
+        connection.execute(text("INSERT INTO t VALUES (1)"))
+        connection.commit()
+    engine.dispose()
+    with sqlite3.connect(path) as found:
+        assert found.execute("SELECT a FROM t").fetchall() == [(1,)]
+    found.close()
