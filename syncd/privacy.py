@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from syncd.model.fields import Fields, Value
 from syncd.model.names import one_forms
 from syncd.model.record import UNREAD, Record
-from syncd.model.recurrence import Recurrence
+from syncd.model.recurrence import Recurrence, shifted_key
 from syncd.model.span import Span, like, parse_moment
 
 Verdict = Literal["full", "busy", "partial", "withheld"]
@@ -115,26 +115,48 @@ class Admission:
         return self.verdict == "full" and not self.masked
 
 
-def admit(record: Record, policy: Policy, *, ours: bool = False) -> Admission:
-    """What may cross of the item. `ours`: it is the copy of a CRM activity that is itself
-    private; that came from the CRM and has nothing to hide from it."""
+@dataclass(frozen=True)
+class Given:
+    """What of an item is private because the CRM says so: it came from there and has nothing to hide from it."""
+
+    #: The item itself.
+    whole: bool = False
+    #: Original starts of single occurrences, as they were called when the series began at `start`.
+    occurrences: frozenset[str] = frozenset()
+    #: As a key of an occurrence; "" where it never moved.
+    start: str = ""
+
+    def names(self, span: Value) -> frozenset[str]:
+        """The occurrences as they are called when the series has this time: whoever moves it moves their names."""
+        if not self.start or not isinstance(span, Span):
+            return self.occurrences
+        before = like(parse_moment(self.start), span.start)
+        return self.occurrences | {shifted_key(key, before, span.start) for key in self.occurrences}
+
+
+NOTHING_GIVEN = Given()
+
+
+def admit(record: Record, policy: Policy, given: Given = NOTHING_GIVEN) -> Admission:
+    """What may cross of the item."""
     record = _in_known_words(record)
-    verdict, seen, masked = _judged(record, policy, ours=ours)
+    verdict, seen, masked = _judged(record, policy, given)
     shown = replace(seen, native=None) if seen is not None else None
     return Admission(verdict, record.ref, record.version, record.kind, record.uid, shown, masked)
 
 
-def _judged(record: Record, policy: Policy, *, ours: bool) -> tuple[Verdict, Record | None, frozenset[str]]:
+def _judged(record: Record, policy: Policy, given: Given) -> tuple[Verdict, Record | None, frozenset[str]]:
     recurrence: Recurrence = record.fields.get("recurrence") or Recurrence()
-    if ours:  # the series is private because the CRM says so; an occurrence that says it by itself was made so here
-        return "full", *_with_judged_overrides(record, recurrence, policy, usual="public")
+    names = given.names(record.fields.get("time")) if given.occurrences else given.occurrences
+    if given.whole:  # an occurrence that says it by itself was made so here
+        return "full", *_with_judged_overrides(record, recurrence, policy, names, usual="public")
     rule = _rule(record.fields.get("sensitivity"), policy)
     if rule == "withhold":
         public = _public_occurrences(record, recurrence, policy)
         return ("withheld" if public is None else "partial"), public, frozenset()
     if rule == "busy-only":
         return "busy", _block(record, recurrence, policy), frozenset()
-    return "full", *_with_judged_overrides(record, recurrence, policy, usual=record.fields.get("sensitivity"))
+    return "full", *_with_judged_overrides(record, recurrence, policy, names, usual=record.fields.get("sensitivity"))
 
 
 _WORDS = (None, "", "public", "private", "confidential", EXCLUDED)
@@ -186,7 +208,7 @@ def _block(record: Record, recurrence: Recurrence, policy: Policy) -> Record:
 
 
 def _with_judged_overrides(
-    record: Record, recurrence: Recurrence, policy: Policy, *, usual: Value
+    record: Record, recurrence: Recurrence, policy: Policy, given: frozenset[str], *, usual: Value
 ) -> tuple[Record, frozenset[str]]:
     if not any("sensitivity" in changed for changed in recurrence.overrides.values()):
         return record, frozenset()
@@ -194,7 +216,7 @@ def _with_judged_overrides(
     hidden: set[str] = set()
     busy: set[str] = set()
     for key, changed in recurrence.overrides.items():
-        rule = _rule(changed.get("sensitivity", usual), policy)
+        rule = "full" if key in given else _rule(changed.get("sensitivity", usual), policy)
         if rule == "withhold":
             hidden.add(key)
         elif rule == "busy-only":

@@ -141,7 +141,7 @@ def excluded_record(ref: str, item: Any, folder: str) -> Record:
 
 def _sensitivity(item: Any, otherwise: str) -> str:
     """The item's own word; one that says nothing leaves it to the headers."""
-    word = SENSITIVITY.get(said(item, "Sensitivity"), "public")
+    word = SENSITIVITY.get(said(item, "Sensitivity") or "Normal", "private")
     return otherwise if word == "public" else word
 
 

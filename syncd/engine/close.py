@@ -7,6 +7,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
+from syncd.engine.given import GIVEN, still_given
 from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
@@ -129,6 +130,8 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         unconfirmed.pop("crm", None)
     for side, name in part.merge.stays:
         unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
+    if GIVEN in unconfirmed and not part.item_written and at.item_fields is not None:
+        unconfirmed[GIVEN] = still_given(link, at.sides.item)
     values["unconfirmed"] = {k: v for k, v in unconfirmed.items() if v}
     if (not part.item_written and not part.crm_written) or decision.rule in (Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         if not (part.item_written and link.rest == "taken-back"):

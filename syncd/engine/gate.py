@@ -7,8 +7,9 @@ server holds it; the connector's own object, in which an edit is made, stays beh
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from syncd.model.fields import Fields
@@ -26,7 +27,7 @@ from syncd.ports import (
     Written,
     telling_of,
 )
-from syncd.privacy import Admission, Policy, admit
+from syncd.privacy import NOTHING_GIVEN, Admission, Given, Policy, admit
 
 #: Connectors' objects that are kept for the edit that may follow, at most; others are read once more.
 MOST_KEPT = 500
@@ -72,35 +73,36 @@ class Gate:
         if isinstance(self._real, Expecting):
             self._real.expect(refs)
 
-    def fetch(self, refs: Sequence[str], ours: Collection[str] = ()) -> dict[str, Admission | PortError]:
-        """Each ref's item, admitted, or why there is none. `ours`: refs of copies of activities that are
-        themselves private."""
+    def fetch(
+        self, refs: Sequence[str], given: Mapping[str, Given] = MappingProxyType({})
+    ) -> dict[str, Admission | PortError]:
+        """Each ref's item, admitted, or why there is none. `given`: what of them the CRM has made private."""
         if not refs:
             return {}
         found = self._real.fetch(refs)
-        return {ref: self._admitted(found.get(ref, Gone("not there")), ref in ours) for ref in refs}
+        return {ref: self._admitted(found.get(ref, Gone("not there")), given.get(ref, NOTHING_GIVEN)) for ref in refs}
 
-    def one(self, ref: str, *, ours: bool = False) -> Admission | PortError:
+    def one(self, ref: str, given: Given = NOTHING_GIVEN) -> Admission | PortError:
         """One item."""
-        return self.fetch([ref], (ref,) if ours else ())[ref]
+        return self.fetch([ref], {ref: given})[ref]
 
-    def find(self, key: str, uid: str, *, ours: bool = False) -> Admission | None:
+    def find(self, key: str, uid: str, given: Given = NOTHING_GIVEN) -> Admission | None:
         """See `Replica.find`."""
         found = self._real.find(key, uid)
         if found is None:
             return None
-        admission = self._admitted(found, ours)
+        admission = self._admitted(found, given)
         assert isinstance(admission, Admission)
         return admission
 
-    def _admitted(self, found: Record | PortError, ours: bool) -> Admission | PortError:
+    def _admitted(self, found: Record | PortError, given: Given) -> Admission | PortError:
         if isinstance(found, PortError):
             return found
         self._natives[found.ref] = (found.version, found.native)
         self._natives.move_to_end(found.ref)
         while len(self._natives) > MOST_KEPT:
             self._natives.popitem(last=False)
-        return admit(found, self._policy, ours=ours)
+        return admit(found, self._policy, given)
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -121,7 +123,7 @@ class Gate:
         """The admitted record with the connector's own object of the same version."""
         if shown.ref not in self._natives:
             found: Mapping[str, Record | PortError] = self._real.fetch([shown.ref])
-            again = self._admitted(found.get(shown.ref, Gone("not there")), True)
+            again = self._admitted(found.get(shown.ref, Gone("not there")), Given(whole=True))
             if isinstance(again, PortError):
                 raise again
         version, native = self._natives[shown.ref]

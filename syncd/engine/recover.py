@@ -11,6 +11,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
+from syncd.engine.given import given_of
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.occurrences import expand
 from syncd.engine.redact import forget_agreement, not_there, show_colleagues
@@ -182,7 +183,7 @@ def _fetch(ctx: Context, side: str, link: Link, row: Row) -> _Held | None:
     if side == "crm":
         found = ctx.pairing.crm.fetch([ref]).get(ref, Gone("not there"))
     else:
-        found = ctx.items.one(ref, ours=link.private_copy)
+        found = ctx.items.one(ref, given_of([link]))
     if isinstance(found, Gone | Rejected):
         return None
     if isinstance(found, PortError):

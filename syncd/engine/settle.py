@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.fresh import settle_fresh
+from syncd.engine.given import given_of
 from syncd.engine.guard import allows
 from syncd.engine.join import join_activity
 from syncd.engine.parts import Outcome, Unit
@@ -141,7 +142,7 @@ def _units(
                 row = tx.row(link.activity)
                 if row is not None and row.crm_ref is not None:
                     crm_refs.append(row.crm_ref)
-    items = ctx.items.fetch(refs, {ref for ref, found in links.items() if any(k.private_copy for k in found)})
+    items = ctx.items.fetch(refs, {ref: given_of(found) for ref, found in links.items()})
     for ref in [r for r in refs if isinstance(items.get(r), Gone) and _must_be_there(ctx, r, links.get(r, ()))]:
         items[ref] = _asked_once_more(ctx, ref)
     meanwhile()
@@ -248,7 +249,7 @@ def _again(ctx: Context, unit: Unit) -> Mapping[str, Admission | PortError]:
     unit.links = _links(ctx, unit)
     if unit.ref is None:
         return {}
-    found = ctx.items.one(unit.ref, ours=any(k.private_copy for k in unit.links))
+    found = ctx.items.one(unit.ref, given_of(unit.links))
     if isinstance(found, Gone) and _must_be_there(ctx, unit.ref, unit.links):
         found = _asked_once_more(ctx, unit.ref)
     return {unit.ref: found}

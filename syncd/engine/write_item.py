@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
+from syncd.engine.given import GIVEN, made_private, private_dates
 from syncd.engine.look import Look, item_view
 from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
@@ -52,6 +53,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "crm": digester.base(view),
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
+        GIVEN: private_dates(down.get("recurrence"), down.get("time")),
         "unconfirmed": ["item", sorted(down)],
         "local": ["crm", sorted(n for n in view.keys() - down.keys() if look.sides.may.up(n))],
         "was": [] if link.ours else sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART),
@@ -92,6 +94,9 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             more: Moves = {"check": check, "unconfirmed": ["item", meant]}
             if "private" in merge.to_item:
                 more["private_copy"] = bool(merge.to_item["private"])
+            if "recurrence" in merge.to_item:
+                time = merge.to_item.get("time", look.sides.item.get("time"))
+                more[GIVEN] = made_private(look.link, look.sides.item, merge.to_item["recurrence"], time)
             moves = moves_of(merge, merge.with_item, **more)
             intents.append(
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)

@@ -13,6 +13,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
+from syncd.engine.given import GIVEN, given_by
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.sides import Merge
 from syncd.engine.text import image, one_line
@@ -28,7 +29,7 @@ from syncd.ports import (
     Unsupported,
     Written,
 )
-from syncd.privacy import Admission
+from syncd.privacy import Admission, Given
 from syncd.store import Intent, Link, Transaction
 from syncd.store.journal import note_decision
 
@@ -60,8 +61,9 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)
-    if moves.get("was"):
-        values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), WAS: moves["was"]}
+    for name in (WAS, GIVEN):
+        if moves.get(name) or (name == GIVEN and name in moves):
+            values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), name: moves[name]}
     return values
 
 
@@ -140,7 +142,7 @@ def confirm(
     """
     if written.version is not None and _caps(ctx, side).exact:
         return intent, written  # what stands there under this version is the server's doing, if it is looked at
-    found = read_back(ctx, side, written.ref, private=_private_copy(ctx, intent))
+    found = read_back(ctx, side, written.ref, _given(ctx, intent))
     if found is None:
         return intent, Written(written.ref, None)
     ours = written.version is not None and found.version == written.version
@@ -171,15 +173,14 @@ def _named(intent: Intent) -> Moves:
     return {"crossed": intent.moves["unconfirmed"]} if intent.moves.get("unconfirmed") else {}
 
 
-def _private_copy(ctx: Context, intent: Intent) -> bool:
+def _given(ctx: Context, intent: Intent) -> Given:
     with ctx.store.reading() as tx:
-        link = tx.link(intent.link)
-    return bool(intent.moves.get("private_copy", link is not None and link.private_copy))
+        return given_by(tx.link(intent.link), intent.moves)
 
 
-def read_back(ctx: Context, side: str, ref: str, *, private: bool) -> Record | None:
+def read_back(ctx: Context, side: str, ref: str, given: Given) -> Record | None:
     """What a side shows of a record now; None when it is not there, cannot be read, or may not be seen."""
-    found = ctx.pairing.crm.fetch([ref]).get(ref) if side == "crm" else ctx.items.one(ref, ours=private)
+    found = ctx.pairing.crm.fetch([ref]).get(ref) if side == "crm" else ctx.items.one(ref, given)
     if isinstance(found, Admission):
         return found.record if not found.read_only else None
     return found if isinstance(found, Record) else None
@@ -323,7 +324,7 @@ def find_made(ctx: Context, intent: Intent) -> tuple[str, Fields] | None:
         with ctx.store.reading() as tx:
             link = tx.link(intent.link)
         return (record.ref, crm_view(ctx, record, link)) if record is not None else None
-    admission = ctx.items.find(intent.key, intent.uid, ours=bool(intent.moves.get("private_copy")))
+    admission = ctx.items.find(intent.key, intent.uid, given_by(None, intent.moves))
     if admission is None:
         return None
     shown = admission.record if admission.record is not None and not admission.read_only else None

@@ -83,7 +83,7 @@ def read_headers(section: bytes) -> Headers:
         people=people,
         message_id=_first_id(one("message-id")),
         references=_references(one("references"), one("in-reply-to")),
-        sensitivity=_sensitivity(one("sensitivity")),
+        sensitivity=_sensitivity(every.get("sensitivity", ())),
         priority=_priority(one("importance"), one("x-priority")),
         traits=frozenset(_traits(every)),
         mentioned=mentioned(text for name in _NAMING for text in every.get(name, ())) - {sender, *people},
@@ -135,7 +135,13 @@ def clean(text: str) -> str:
 _CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
 
 
+#: A year of four digits below 1000, which the library takes for one of two: what programs write that know none.
+_NO_YEAR = re.compile(r"(?<![\d:+-])0\d{3}\s+\d{1,2}:")
+
+
 def _date(text: str) -> datetime | None:
+    if _NO_YEAR.search(text):
+        return None
     try:
         found = parsedate_to_datetime(text)
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
@@ -218,9 +224,19 @@ def _references(references: str, in_reply_to: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _sensitivity(text: str) -> str:
-    word = text.strip().lower()
-    return {"private": "private", "personal": "private", "company-confidential": "confidential"}.get(word, "public")
+def _sensitivity(values: Iterable[str]) -> str:
+    """The strictest of what is said (RFC 4021 2.1.55: Personal, Private, Company-Confidential; other programs write
+    Confidential, and Normal); however it is spelt, and a word that nobody knows is private."""
+    plain = (re.sub(r"\([^()]*\)", "", _words(value)) for value in values)
+    said = {_SENSITIVITY.get("".join(re.findall(r"[^\W_]+", value)).lower(), "private") for value in plain}
+    return next((word for word in ("private", "confidential") if word in said), "public")
+
+
+_SENSITIVITY = {
+    "": "public", "normal": "public", "none": "public", "public": "public",
+    "personal": "private", "private": "private",
+    "companyconfidential": "confidential", "confidential": "confidential",
+}  # fmt: skip
 
 
 def _priority(importance: str, x_priority: str) -> int:

@@ -190,6 +190,7 @@ class HabitWorld:
             self.edit_activity, self.edit_activity, self.edit_activity, self.delete_item, self.delete_activity,
             self.reject, self.hide, self.filter, self.know, self.pass_time, self.move, self.strangers_uid,
             self.below_the_block, self.occurrence, self.occurrence_in_crm, self.invite, self.restore,
+            self.there_and_back,
         ]  # fmt: skip
         self.rng.choice(actions)()
 
@@ -408,18 +409,37 @@ class HabitWorld:
 
     def move(self) -> None:
         """Into another calendar: of the same person, or of a colleague."""
-        name = self.rng.choice(list(self.calendars))
-        to = self.rng.choice([n for n in self.calendars if n != name])
-        mine = [r for r in self._own(name) if not r.key and not r.guests and mark_of(r) not in self.booked]
-        if not mine:
+        found = self._movable()
+        if found:
+            name, record = self.rng.choice(found)
+            self._carry(record, name, self.rng.choice([n for n in self.calendars if n != name]))
+
+    def there_and_back(self) -> None:
+        """As `move`, and back; on the way, and while it is there, somebody may work on the activity."""
+        found = self._movable()
+        if not found:
             return
-        record = self.rng.choice(mine)
+        name, record = self.rng.choice(found)
+        to = self.rng.choice([n for n in self.calendars if n != name])
+        if not self._carry(record, name, to):
+            return
+        moved = next(reversed(self.calendars[to].records.values()))
+        for _ in range(self.rng.randint(0, 8)):
+            self.read(self.rng.choice(self.pairings))
+        if moved.ref in self.calendars[to].records:
+            self._carry(self.calendars[to].records[moved.ref], to, name)
+
+    def _movable(self) -> list[tuple[str, Record]]:
+        own = [(n, r) for n in self.calendars for r in self._own(n)]
+        return [(n, r) for n, r in own if not r.key and not r.guests and mark_of(r) not in self.booked]
+
+    def _carry(self, record: Record, name: str, to: str) -> bool:
         mark = mark_of(record)
         theirs = ["bob"] if to == "bob" else ["ann", "home"]
         if any(r.uid == record.uid for n in theirs if n != name for r in self.calendars[n].records.values()):
-            return  # one person's two things under one UID are one thing
+            return False  # one person's two things under one UID are one thing
         if to == "bob" and record.uid in self.bobs:
-            return
+            return False
         self.went.add(mark)
         new = [self.typed.get((name, record.ref, each)) for each in ("subject", "time")]
         if (to == "bob") is not (name == "bob") and all(n is not None and not n.delivered for n in new):
@@ -436,8 +456,9 @@ class HabitWorld:
             found = self.typed.pop((name, record.ref, each), None)
             if found is not None:
                 self.typed[to, ref, each] = found
-        if self.rng.random() < 0.3:
+        if self.rng.random() < 0.6:
             self.edit_activity(mark)
+        return True
 
     def strangers_uid(self) -> None:
         """Bob's booking system gives its bookings the numbers that Ann's gives hers."""
@@ -568,12 +589,16 @@ class HabitWorld:
             self.now += timedelta(days=self.rng.choice([-90, 100, 400]))
         if 0.955 < roll <= 0.97:
             self.rng.choice([self.crm, *self.calendars.values()]).expire()
-        self.say(f"pass {pairing.id}{f' with the clock at {self.now:%Y-%m-%d}' if ahead else ''}")
+        self.read(pairing, f" with the clock at {self.now:%Y-%m-%d}" if ahead else "")
+        if ahead:
+            self.now = right + timedelta(minutes=1)
+
+    def read(self, pairing: Pairing, how: str = "") -> None:
+        """A pass, in which servers may fail."""
+        self.say(f"pass {pairing.id}{how}")
         self.armed = True
         self.sync(pairing)
         self.armed = False
-        if ahead:
-            self.now = right + timedelta(minutes=1)
 
     # -- the oracles ---------------------------------------------------------------------------------------------
 

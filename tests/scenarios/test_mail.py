@@ -470,3 +470,22 @@ def test_quotes_and_signature_are_cut_where_the_mapping_asks(desk_of: Maker) -> 
     desk.deliver("ann", message("Re: Question", body))
     desk.sync(status=0)
     assert desk.mail()["notes"] == "Yes, that is fine."
+
+
+@pytest.mark.parametrize(
+    "own",
+    ["block: [kim@acme.example]", "exclude-folders: [INBOX]", "exclude-keywords: [Health]", "content: headers-only"],
+)
+def test_what_an_employee_excludes_later_is_taken_back(desk_of: Maker, own: str) -> None:
+    """P1: as if the mapping had said so."""
+    desk = desk_of("ann")
+    desk.deliver("ann", message("Results", "The results are here.\n"), flags=(b"Health",))
+    desk.sync(status=0)
+    assert desk.mail()["notes"] == "The results are here."
+    place = desk.folder / "syncd.yaml"
+    told = place.read_text(encoding="utf-8")
+    place.write_text(told.replace("secrets/ann'}", f"secrets/ann', mail: {{{own}}}}}"), encoding="utf-8")
+    desk.sync(status=0)
+    desk.sync(status=0)
+    assert b"results are here" not in desk.everything_written()
+    assert [m["subject"] for m in desk.mails()] == (["Results"] if own.startswith("content") else [])

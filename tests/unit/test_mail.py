@@ -80,10 +80,29 @@ def test_people_write_such_mail_too(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("said", "means"),
-    [("Private", "private"), ("personal", "private"), ("Company-Confidential", "confidential"), ("", "public")],
-)
+    [
+        ("Private", "private"), ("personal", "private"), ("Company-Confidential", "confidential"), ("", "public"),
+        ("Normal", "public"), ("normal (none)", "public"), ("Confidential", "confidential"),
+        ("Company Confidential", "confidential"), ('"Private"', "private"), ("Private;", "private"),
+        ("Private (to Ann)", "private"), ("=?utf-8?q?Private?=", "private"), ("Secret", "private"),
+        ("Privat", "private"), ("Streng vertraulich", "private"),
+        ("Normal\r\nSensitivity: Private", "private"), ("Company-Confidential\r\nSensitivity: Normal", "confidential"),
+    ],
+)  # fmt: skip
 def test_sensitivity(said: str, means: str) -> None:
     assert read_headers(section(Sensitivity=said)).sensitivity == means
+
+
+@pytest.mark.parametrize(
+    ("date", "year"),
+    [
+        ("Mon, 01 Jan 0001 00:00:00 +0000", None), ("1 Jan 0026 00:00:00 +0000", None),
+        ("1 Jan 26 00:00:00 +0000", 2026), ("1 Jan 2026 01:00:00 +0100", 2026), ("1 Jan 99 00:00:00 GMT", 1999),
+    ],
+)  # fmt: skip
+def test_a_year_that_says_nothing_is_no_year(date: str, year: int | None) -> None:
+    found = read_headers(section(Date=date)).date
+    assert (found.year if found is not None else None) == year
 
 
 @given(st.binary(max_size=400))

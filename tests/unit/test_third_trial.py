@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
 from syncd.model.people import Participant, People
-from tests.unit.test_cases import DAY, only, two_calendars
-from tests.unit.test_engine import MON, World
+from syncd.model.recurrence import Recurrence
+from tests.memory import crm
+from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
+from tests.unit.test_engine import MON, NOW, World, span
+
+HOUR = timedelta(hours=1)
 
 #: Somebody else's meeting, to which Ann, and in one story Bob, is invited.
 GUESTS = People([Participant("ann@us.example"), Participant("bob@us.example"), Participant("eve@cust.example")])
@@ -213,3 +220,108 @@ def test_two_texts_of_which_one_begins_the_other_agree_once_they_are_linked(item
     settled(world)
     assert [a["location"] for a in world.activities] == [meant]
     assert [i["location"] for i in world.items("ann")] == [meant]
+
+
+# -- an occurrence that the CRM makes private --------------------------------------------------------------------------
+
+WEEKLY = Recurrence("FREQ=WEEKLY;COUNT=5")
+SECOND = "20261207T100000Z"
+
+
+def series_of(origin: str, policy: str, tmp_path: Path) -> World:
+    """Ann's weekly series, made in the calendar or in the CRM."""
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": policy})
+    if origin == "calendar":
+        world.event("ann", recurrence=WEEKLY)
+    else:
+        world.appointment(recurrence=WEEKLY)
+    settled(world)
+    return world
+
+
+def secret(words: str, private: bool = True) -> Recurrence:
+    return replace(WEEKLY, overrides=MappingProxyType({SECOND: {"subject": words, "private": private}}))
+
+
+def dates_of(world: World) -> tuple[Any, Any]:
+    """The second occurrence on both sides."""
+    (activity,), (item,) = world.crm.records.values(), world.calendars["ann"].records.values()
+    here, there = activity.fields["recurrence"], item.fields["recurrence"]
+    assert here.exdates == there.exdates == frozenset()
+    return here.overrides, there.overrides
+
+
+@pytest.mark.parametrize("origin", ["calendar", "crm"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+@pytest.mark.parametrize("then", ["full", "item", "crm", "moved item", "moved crm", "again", "there", "public"])
+def test_an_occurrence_that_the_crm_makes_private_stays_in_both(
+    origin: str, policy: str, then: str, tmp_path: Path
+) -> None:
+    world = series_of(origin, policy, tmp_path)
+    world.crm.edit(only(world), recurrence=secret("Doctor"))
+    settled(world)
+    (ref,) = world.calendars["ann"].records
+    expected, key, private = "Doctor", SECOND, True
+    if then == "item":
+        world.calendars["ann"].edit(ref, summary="Renamed")
+    elif then == "crm":
+        world.crm.edit(only(world), location="Hall")
+    elif then.startswith("moved"):
+        key = "20261207T120000Z"
+        names = MappingProxyType({key: {("summary" if "item" in then else "subject"): "Doctor"}})
+        hidden = {"sensitivity": "private"} if "item" in then else {"private": True}
+        made = replace(WEEKLY, overrides=MappingProxyType({key: {**names[key], **hidden}}))
+        changed: dict[str, Any] = {"time": span(MON + 2 * HOUR), "recurrence": made}
+        if "item" in then:
+            world.calendars["ann"].edit(ref, **changed)
+        else:
+            world.crm.edit(only(world), **changed)
+    elif then == "again":
+        expected = "Surgery"
+        world.crm.edit(only(world), recurrence=secret(expected))
+    elif then == "there":
+        expected = "Surgery"
+        (old,) = world.items("ann")
+        changed = {SECOND: {**old["recurrence"].overrides[SECOND], "summary": expected}}  # type: ignore[attr-defined]
+        world.calendars["ann"].edit(ref, recurrence=replace(WEEKLY, overrides=MappingProxyType(changed)))
+    elif then == "public":
+        private = False
+        world.crm.edit(only(world), recurrence=secret(expected, private=False))
+    world.sync(full=then == "full")
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    activity, item = dates_of(world)
+    assert activity[key]["subject"] == item[key]["summary"] == expected
+    assert bool(activity[key].get("private")) is private
+    assert (item[key].get("sensitivity", "public") == "private") is private
+    assert world.activities[0]["time"] == world.items("ann")[0]["time"]
+
+
+def test_what_a_person_makes_private_of_it_later_is_withheld(tmp_path: Path) -> None:
+    """The CRM's word holds for its own occurrence alone, and as long as it stands."""
+    world = series_of("calendar", "withhold", tmp_path)
+    world.crm.edit(only(world), recurrence=secret("Review"))
+    settled(world)
+    world.crm.edit(only(world), recurrence=secret("Review", private=False))
+    settled(world)
+    hidden = {SECOND: {"summary": "Doctor", "sensitivity": "private"}}
+    (ref,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(ref, recurrence=replace(WEEKLY, overrides=MappingProxyType(hidden)))
+    settled(world)
+    assert "Doctor" not in repr(world.activities) + repr(world.crm.history)
+
+
+def test_a_single_activity_of_a_series_that_the_crm_makes_private_stays_in_both(tmp_path: Path) -> None:
+    """The CRM holds no series: an activity an occurrence."""
+    world = with_mapping(World("ann", hub=crm(lambda: NOW, series=False)), tmp_path, privacy={"private": "withhold"})
+    world.event("ann", recurrence=Recurrence("FREQ=WEEKLY;COUNT=3"))
+    settled(world)
+    second = sorted(world.crm.records, key=lambda r: str(world.crm.records[r].fields["time"].start))[1]
+    world.crm.edit(second, private=True, subject="Doctor")
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert sorted(str(a["subject"]) for a in world.activities) == ["Doctor", "Meeting", "Meeting"]
+    (item,) = world.items("ann")
+    assert item["recurrence"].exdates == frozenset()  # type: ignore[attr-defined]

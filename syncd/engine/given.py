@@ -1,0 +1,70 @@
+"""What of an item is private because the CRM says so. It came from the CRM and is not withheld from it: the link
+remembers it, for the item as a whole (`private_copy`) and for single occurrences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from syncd.model.fields import Value
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Span, moment_key
+from syncd.privacy import NOTHING_GIVEN, Given
+from syncd.store import Link
+
+#: Among what a link has written: where the series began, and the original starts of its occurrences that the CRM
+#: has made private.
+GIVEN = "given"
+
+
+def given_of(links: Iterable[Link]) -> Given:
+    """Of an item with these links."""
+    made = NOTHING_GIVEN
+    for link in links:
+        made = _and(made, link.occurrence, link.private_copy, link.unconfirmed.get(GIVEN, ()))
+    return made
+
+
+def given_by(link: Link | None, moves: Mapping[str, Any]) -> Given:
+    """Of an item after a write that moves the link's base so."""
+    private = bool(moves.get("private_copy", link is not None and link.private_copy))
+    said = moves.get(GIVEN, link.unconfirmed.get(GIVEN, ()) if link is not None else ())
+    return _and(NOTHING_GIVEN, link.occurrence if link is not None else "", private, said)
+
+
+def _and(made: Given, occurrence: str, private: bool, said: Iterable[str]) -> Given:
+    start, *keys = said or ("",)
+    own = [occurrence] if private and occurrence else []
+    return Given(
+        made.whole or (private and not occurrence), made.occurrences | frozenset([*keys, *own]), start or made.start
+    )
+
+
+def private_dates(recurrence: Value, time: Value) -> list[str]:
+    """How a link remembers the occurrences that are private, of a series that begins at that time; [] of none."""
+    if not isinstance(recurrence, Recurrence) or not isinstance(time, Span):
+        return []
+    keys = sorted(key for key, changed in recurrence.overrides.items() if changed.get("private"))
+    return [moment_key(time.start), *keys] if keys else []
+
+
+def made_private(link: Link, before: Mapping[str, Value], recurrence: Value, time: Value) -> list[str]:
+    """As `private_dates`, of what is written into an item: not those that a person had made private there."""
+    found = private_dates(recurrence, time)
+    theirs = set(private_dates(before.get("recurrence"), before.get("time"))[1:])
+    theirs -= given_of([link]).names(before.get("time"))
+    kept = [key for key in found[1:] if key not in theirs]
+    return [found[0], *kept] if kept else []
+
+
+def still_given(link: Link, shown: Mapping[str, Value]) -> list[str]:
+    """What the link remembers, in the names that the item has for it now: what a person has made public since is no
+    longer the CRM's word."""
+    found = private_dates(shown.get("recurrence"), shown.get("time"))
+    time = shown.get("time")
+    if not found or not isinstance(time, Span):
+        return []
+    names = given_of([link]).names(time)
+    kept = [key for key in found[1:] if key in names]
+    return [found[0], *kept] if kept else []
