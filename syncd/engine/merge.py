@@ -74,6 +74,8 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
         if not (up if item_changed else down is not May.NO):
             _agreed(sides, made, name)
             return
+        if item_changed is not crm_changed and down is not May.WAITS:
+            _lost(made, name, item if crm_changed else crm)
     if item_changed and crm_changed and up and down is not May.NO:
         _conflict(sides, made, rule, item, crm, down)
     elif item_changed and up:

@@ -72,7 +72,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted(fields),
         "unconfirmed": ["crm", sorted(fields)],
-        "local": ["item", sorted(n for n in view.keys() - up.keys() if look.sides.may.down(n) is not May.NO)],
+        "local": ["item", sorted(view.keys() - up.keys())],
     }
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}

@@ -55,7 +55,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "private_copy": bool(record.fields.get("private")),
         GIVEN: private_dates(down.get("recurrence"), down.get("time")),
         "unconfirmed": ["item", sorted(down)],
-        "local": ["crm", sorted(n for n in view.keys() - down.keys() if look.sides.may.up(n))],
+        "local": ["crm", sorted(view.keys() - down.keys())],
         "was": [] if link.ours else sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART),
     }
     lens.dress_item(fields, participants_lines(record.fields), caps)

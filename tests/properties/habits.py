@@ -144,8 +144,8 @@ class HabitWorld:
     hidden: set[str] = field(default_factory=set)
     #: Marks that a person put into another calendar.
     went: set[str] = field(default_factory=set)
-    #: What was deleted in a calendar: ref -> calendar and record.
-    trash: dict[str, tuple[str, Record]] = field(default_factory=dict)
+    #: What was deleted in a calendar: ref -> calendar, record, and what had been typed into it.
+    trash: dict[str, tuple[str, Record, dict[tuple[str, str, str], Typed]]] = field(default_factory=dict)
     #: Marks of bookings under a UID that somebody else's event has too.
     booked: set[str] = field(default_factory=set)
     #: Marks that went to somebody else: those of the two calendars that have not been read since, and when the first
@@ -330,22 +330,26 @@ class HabitWorld:
             self.say(f"{name} deletes {mark_of(record)}")
             self.ended_item.add(mark_of(record))
             if not record.key and not record.guests:
-                self.trash[record.ref] = name, record
+                self.trash[record.ref] = (
+                    name,
+                    record,
+                    {k: t for k, t in self.typed.items() if k[:2] == (name, record.ref)},
+                )
             self.calendars[name].remove(record.ref)
             self._forget(name, record.ref)
 
     def restore(self) -> None:
         """Out of the trash; somebody may have worked on the activity meanwhile."""
         uids = {r.uid for c in self.calendars.values() for r in c.records.values()}
-        found = sorted(ref for ref, (_, r) in self.trash.items() if r.uid not in uids)
+        found = sorted(ref for ref, (_, r, _) in self.trash.items() if r.uid not in uids)
         if not found:
             return
         ref = self.rng.choice(found)
-        name, record = self.trash.pop(ref)
+        name, record, typed = self.trash.pop(ref)
         self.say(f"{name} restores {mark_of(record)}")
         self.went.add(mark_of(record))  # what was made in its place is one too many
         self.calendars[name].bring_back(record, same_version=self.rng.random() < 0.5)
-        self._typed(name, ref, {n: record.fields[n] for n in PLAIN.values() if n in record.fields}, {})
+        self.typed |= typed
 
     def delete_activity(self) -> None:
         if self.crm.records and self.rng.random() < 0.6:
