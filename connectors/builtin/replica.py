@@ -29,6 +29,7 @@ from syncd.ports import (
     Change,
     Correspondent,
     Create,
+    CursorExpired,
     Exists,
     Gone,
     Page,
@@ -41,6 +42,11 @@ from syncd.ports import (
 )
 
 PAGE = 500
+#: Of what is not there and was not deleted either: nothing is deleted for that anywhere.
+NEVER_DELETED = (
+    "the CRM does not have this activity, and nobody has deleted it there: its database is another one, or an older "
+    "state of it. Put the right one back, or begin with a new store"
+)
 
 
 class BuiltinCrm:
@@ -71,6 +77,8 @@ class BuiltinCrm:
         since = int(cursor or 0)
         with _port_errors(), self.crm.reading() as connection:
             end = activities.last_seq(connection)
+        if since > end:
+            raise CursorExpired("the CRM's database is another one, or an older state of it")
         while True:
             self._requests += 1
             with _port_errors(), self.crm.reading() as connection:
@@ -89,7 +97,11 @@ class BuiltinCrm:
         self._requests += 1
         with _port_errors():
             found = self.crm.many(refs, viewer=SYSTEM)
-        return {ref: record_of(found[ref]) if ref in found else Gone("not there") for ref in refs}
+            missing = [ref for ref in refs if ref not in found]
+            with self.crm.reading() as connection:
+                deleted = activities.deleted(connection, missing) if missing else frozenset()
+        lost = {ref: Gone("not there") if ref in deleted else Rejected(NEVER_DELETED) for ref in missing}
+        return {ref: record_of(found[ref]) if ref in found else lost[ref] for ref in refs}
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         (made,) = self.create_all([Create(fields, key, kind, uid, owner)])

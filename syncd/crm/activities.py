@@ -448,6 +448,11 @@ def feed(
     return [(int(seq), str(guid), bool(gone)) for seq, guid, gone in found]
 
 
+def deleted(connection: Connection, guids: Sequence[str]) -> frozenset[str]:
+    """Of these activities, those that somebody has deleted."""
+    return frozenset(str(g) for (g,) in connection.execute(select(t.gone.c.guid).where(t.gone.c.guid.in_(guids))))
+
+
 def alike(
     connection: Connection, several: Sequence[Mapping[str, Any]], address: str, viewer: System
 ) -> list[list[Activity]]:

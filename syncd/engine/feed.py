@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncd.engine.context import Context
+from syncd.engine.guard import holding
 from syncd.engine.pairing import Pairing
 from syncd.mapping.conditions import needs_people
 from syncd.ports import Change, CursorExpired, Knowing, Page
@@ -161,10 +162,12 @@ def _sharers(ctx: Context) -> list[Pairing]:
 
 def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
     crm = ctx.pairing.crm_name
+    seen = 0
     for page in ctx.pairing.crm.changes(cursor):
         if not listing and not page.changes and page.cursor == cursor:
             continue
         everyone = _sharers(ctx)
+        seen += sum(not c.gone for c in page.changes)
         with ctx.store.transaction() as tx:
             _route(ctx, tx, page, everyone, echoes=listing == "all", absent=True)
             if page.changes:
@@ -176,6 +179,8 @@ def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: in
                     for row in tx.rows_unseen(crm, generation):
                         for link in tx.links_of_row(row.id):
                             tx.announce(link.pairing, "crm", [row.crm_ref or ""])
+                            if not seen:  # a CRM that is empty, and was not: somebody is asked before all else goes
+                                tx.set_setting(holding(link.pairing), ctx.moment.text)
                     _mark_seeded(tx, everyone)
                     done = ""
             tx.set_feed(name, cursor=page.cursor, generation=generation, listing=done)

@@ -8,7 +8,12 @@ def limit(links: int) -> int:
     return max(10, links // 5)
 
 
-def allows(deletions: int, links: int, approved: int, *, emptied: bool) -> bool:
+def holding(pairing: str) -> str:
+    """The setting that says that deletions of a pairing wait for a person's word: however few of them are left."""
+    return f"held {pairing}"
+
+
+def allows(deletions: int, links: int, approved: int, *, emptied: bool, waiting: bool = False) -> bool:
     """True when that many deletions may go through.
 
     Args:
@@ -16,7 +21,8 @@ def allows(deletions: int, links: int, approved: int, *, emptied: bool) -> bool:
         links: how many links the pairing has whose item is there.
         approved: how many an administrator has let through.
         emptied: the replica is empty and was not before.
+        waiting: deletions were held before, and nobody has said yet that they are meant.
     """
     if deletions <= approved:
         return True
-    return not emptied and deletions <= limit(links)
+    return not emptied and not waiting and deletions <= limit(links)

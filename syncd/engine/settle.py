@@ -15,7 +15,7 @@ from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.fresh import settle_fresh
 from syncd.engine.given import given_of
-from syncd.engine.guard import allows
+from syncd.engine.guard import allows, holding
 from syncd.engine.join import join_activity
 from syncd.engine.parts import Outcome, Unit
 from syncd.engine.roles import ABSENT
@@ -40,19 +40,28 @@ def settle(ctx: Context) -> None:
     for side in ("item", "crm"):
         _side(ctx, side, found)
     found = _still_linked(ctx, found)
+    with ctx.store.reading() as tx:
+        waiting = tx.setting(holding(ctx.pairing.id)) is not None
     if not found:
+        if waiting:
+            with ctx.store.transaction() as tx:
+                tx.drop_setting(holding(ctx.pairing.id))
         return
     deferred, number = [unit for unit, _ in found], sum(count for _, count in found)
     with ctx.store.reading() as tx:
         links = tx.count_links(ctx.pairing.id)
         place = tx.feed(item_feed(ctx.pairing.id))
     emptied = bool(place) and place["listing"] == "emptied"  # type: ignore[index]
-    if allows(number, links, ctx.approved, emptied=emptied):
+    if allows(number, links, ctx.approved, emptied=emptied, waiting=waiting):
+        if waiting:
+            with ctx.store.transaction() as tx:
+                tx.drop_setting(holding(ctx.pairing.id))
         for start in range(0, len(deferred), BATCH):
             _units(ctx, deferred[start : start + BATCH], lambda unit, outcome: None, deletions=True)
         return
     ctx.report.held = number
     with ctx.store.transaction() as tx:
+        tx.set_setting(holding(ctx.pairing.id), ctx.moment.text)
         for unit in deferred:
             tx.hold(ctx.pairing.id, unit.entries)
 

@@ -191,5 +191,7 @@ def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> in
     tx.connection.execute(delete(t.thread).where(t.thread.c.activity.in_(gone)))
     tx.connection.execute(delete(t.row).where(t.row.c.id.in_(gone)))
     tx.connection.execute(delete(t.feed).where(t.feed.c.name.in_(list(feeds))))
+    settings = [f"{what} {name}" for what in ("people", "held") for name in names]
+    tx.connection.execute(delete(t.setting).where(t.setting.c.name.in_(settings)))
     tx.connection.execute(delete(t.lease).where(t.lease.c.name.in_([lease_name(n) for n in names])))
     return count

@@ -17,7 +17,8 @@ from syncd.crm.access import SYSTEM
 from syncd.crm.activities import feed, next_seq
 from syncd.crm.database import Crm
 from syncd.database import open_engine
-from syncd.ports import Page
+from syncd.model.record import Record
+from syncd.ports import CursorExpired, Gone, Page
 from tests.conftest import need_program
 from tests.servers.postgres import fresh_database, postgres, programs
 
@@ -179,3 +180,27 @@ def test_case_d2_under_many_writers_every_last_state_is_announced(crm: Crm, url:
         seen |= told(pages)
     assert {g: seen[g] for g in guids} == dict.fromkeys(guids, "26")
     assert {v for g, v in seen.items() if g not in guids} <= {"gone"}
+
+
+def test_a_database_that_is_an_older_state_of_itself_has_deleted_nothing(tmp_path: Path) -> None:
+    crm = Crm.open(f"sqlite:///{tmp_path / 'crm.db'}")
+    old = crm.create("task", {"subject": "Old"}, by=SYSTEM)
+    crm.close()
+    (tmp_path / "backup.db").write_bytes((tmp_path / "crm.db").read_bytes())
+    crm = Crm.open(f"sqlite:///{tmp_path / 'crm.db'}")
+    made, ended = (crm.create("task", {"subject": subject}, by=SYSTEM) for subject in ("New", "Ended"))
+    crm.delete(ended.guid, by=SYSTEM)
+    before = BuiltinCrm(crm)
+    cursor = [page.cursor for page in before.changes("")][-1]
+    found = before.fetch([old.guid, made.guid, ended.guid])
+    assert [type(found[a.guid]) for a in (old, made, ended)] == [Record, Record, Gone]
+    crm.close()
+    crm = Crm.open(f"sqlite:///{tmp_path / 'backup.db'}")
+    made_anew = BuiltinCrm(crm)
+    with pytest.raises(CursorExpired):
+        list(made_anew.changes(cursor))
+    found = made_anew.fetch([old.guid, made.guid])
+    assert isinstance(found[old.guid], Record)
+    assert "nobody has deleted it there" in str(found[made.guid])
+    assert not isinstance(found[made.guid], Gone)
+    crm.close()

@@ -12,6 +12,7 @@ import pytest
 
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from syncd.store.journal import approve
 from tests.memory import crm
 from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
@@ -325,3 +326,83 @@ def test_a_single_activity_of_a_series_that_the_crm_makes_private_stays_in_both(
     assert sorted(str(a["subject"]) for a in world.activities) == ["Doctor", "Meeting", "Meeting"]
     (item,) = world.items("ann")
     assert item["recurrence"].exdates == frozenset()  # type: ignore[attr-defined]
+
+
+# -- deletions that nobody meant ---------------------------------------------------------------------------------------
+
+
+def many(number: int) -> World:
+    world = World("ann")
+    for n in range(number):
+        world.event("ann", f"e{n}", summary=f"E{n}", start=MON + n * DAY)
+    settled(world)
+    return world
+
+
+def rejected(world: World) -> int:
+    return sum(a["status"] == "rejected" for a in world.activities)
+
+
+@pytest.mark.parametrize("event", ["edit", "delete", "new", "full", "made again"])
+@pytest.mark.parametrize(("number", "gone"), [(20, 11), (5, 5), (20, 20)])
+def test_what_is_held_is_held_until_somebody_says_so(event: str, number: int, gone: int) -> None:
+    world = many(number)
+    if gone == number:
+        world.calendars["ann"].expire()
+    for n in range(gone):
+        world.calendars["ann"].remove(f"e{n}")
+    held = world.sync()[0].held
+    if (number, gone) == (5, 5):
+        assert held == 5
+    assert held == gone
+    assert rejected(world) == 0
+    refs = {str(r.fields["subject"]): ref for ref, r in world.crm.records.items()}
+    for n in range(4):
+        if event == "edit":
+            world.crm.edit(refs[f"E{n}"], location="Hall")
+        elif event == "delete":
+            world.crm.remove(refs[f"E{n}"])
+    if event == "new":
+        world.appointment("new", subject="New")
+    elif event == "made again":
+        world.event("ann", "again", summary="Other")
+    for _ in range(3):
+        world.sync(full=event == "full")
+    assert rejected(world) == 0
+    with world.store.transaction() as tx:
+        approve(tx, "ann", gone)
+    settled(world)
+    assert rejected(world) == (gone - 4 if event in ("edit", "delete") else gone)
+    world.calendars["ann"].remove(next(iter(world.calendars["ann"].records))) if event == "new" else None
+    settled(world)  # and the next single one goes by itself
+
+
+def test_what_is_held_and_put_back_is_as_before() -> None:
+    world = many(20)
+    kept = {n: world.calendars["ann"].records[f"e{n}"] for n in range(12)}
+    for n in kept:
+        world.calendars["ann"].remove(f"e{n}")
+    settled(world)
+    for record in kept.values():
+        world.calendars["ann"].bring_back(record, same_version=False)
+    settled(world)
+    assert rejected(world) == 0
+    world.calendars["ann"].remove("e19")
+    settled(world)
+    assert rejected(world) == 1
+
+
+@pytest.mark.parametrize("who", [("ann",), ("ann", "bob")])
+def test_a_crm_that_is_empty_all_at_once_empties_no_calendar(who: tuple[str, ...]) -> None:
+    world = World(*who)
+    for name in who:
+        for n in range(3):
+            world.event(name, f"{name}{n}", summary=f"E{n}", start=MON + n * DAY)
+    settled(world)
+    world.crm.records.clear()
+    world.crm.expire()
+    world.sync()
+    world.appointment("new", subject="New")
+    for _ in range(3):
+        world.sync(full=True)
+    assert [len(world.items(name)) for name in who] == [4 if name == "ann" else 3 for name in who]
