@@ -8,6 +8,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
+from syncd.engine.leaving import dealt_with
 from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
@@ -33,6 +34,8 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
                 tx.postpone(ctx.pairing.id, entry, outcome.due)
             else:
                 tx.clear(ctx.pairing.id, [entry])
+        if unit.ref is not None:
+            dealt_with(ctx, tx, unit.ref)
         for side, ref in _sides(unit, parts):
             unpark(tx, ctx.pairing.id, side, ref)
         dropped = any(part.decision.rule is Rule.DROP and part.look.item_fields is not None for part in parts)

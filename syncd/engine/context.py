@@ -76,6 +76,8 @@ class Context:
     progress: Callable[[int], None] = lambda done: None
     #: An administrator let this many deletions through.
     approved: int = 0
+    #: Who has asked that this calendar be read, before the pass began: setting -> pairing.
+    asked: dict[str, str] = field(default_factory=dict)
     #: The CRM's feed was read a moment ago, in another pass: what it said is announced already.
     crm_just_read: bool = False
     #: Done in the transaction that ends the pass.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from syncd.engine.context import Context
-from syncd.engine.guard import holding
+from syncd.engine.guard import ALL, holding
 from syncd.engine.pairing import Pairing
 from syncd.mapping.conditions import needs_people
 from syncd.ports import Change, CursorExpired, Knowing, Page
@@ -176,10 +176,11 @@ def _read_crm(ctx: Context, name: str, cursor: str, listing: str, generation: in
             if listing:
                 tx.mark_rows_seen(crm, [c.ref for c in page.changes if not c.gone], generation)
                 if page.complete:
-                    for row in tx.rows_unseen(crm, generation):
+                    missing = tx.rows_unseen(crm, generation)
+                    for row in missing:
                         for link in tx.links_of_row(row.id):
                             tx.announce(link.pairing, "crm", [row.crm_ref or ""])
-                            if not seen:  # a CRM that is empty, and was not: somebody is asked before all else goes
+                            if not seen and len(missing) >= ALL:  # it is empty, and was not: somebody is asked first
                                 tx.set_setting(holding(link.pairing), ctx.moment.text)
                     _mark_seeded(tx, everyone)
                     done = ""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+#: That many entries or more, and none would be left: somebody is asked first.
+ALL = 3
+
 
 def limit(links: int) -> int:
     """How many deletions one pass may make by itself: 10, or a fifth of the pairing's links."""
@@ -25,4 +28,5 @@ def allows(deletions: int, links: int, approved: int, *, emptied: bool, waiting:
     """
     if deletions <= approved:
         return True
+    emptied = emptied or deletions >= max(ALL, links)
     return not emptied and not waiting and deletions <= limit(links)

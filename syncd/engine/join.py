@@ -13,8 +13,9 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted
 from syncd.engine.context import Context
+from syncd.engine.leaving import just_asked
 from syncd.engine.look import crm_view, in_scope, item_view, within
-from syncd.engine.moving import by_uid, just_asked, known, moved, moving
+from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
     add_link,
     known_people,

@@ -93,7 +93,7 @@ def look(
     crm = crm_view(ctx, activity, link) if activity is not None else {}
     responsible = activity is None or _responsible(ctx, link, activity)
     may = _may(ctx, link, admission, item, responsible=responsible)
-    past = _past(ctx, item or crm)
+    past = _past(ctx, item or crm) or (activity is not None and _completed(ctx, activity))
     sides = Sides(
         item=item,
         crm=crm,
@@ -159,6 +159,11 @@ def _responsible(ctx: Context, link: Link, activity: Record) -> bool:
 
 def _past(ctx: Context, view: Fields) -> bool:
     return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
+
+
+def _completed(ctx: Context, activity: Record) -> bool:
+    """What has taken place is over, whatever the calendar says."""
+    return ctx.pairing.crm.statuses().get(str(activity.fields.get("status"))) == "completed"
 
 
 def within(ctx: Context, *views: Fields) -> bool:

@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.leaving import has_left, just_asked, leaving
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
@@ -35,6 +36,8 @@ def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
     return made
 
 
+#: Why a link rests whose item is gone.
+_GONE = ("item-gone", "declined")
 #: How long after an item has gone the same UID in a colleague's calendar is that item, moved there.
 JUST = timedelta(days=14)
 
@@ -99,15 +102,6 @@ def moving(row: Row) -> str:
     return f"moving {row.id}"
 
 
-#: How long the answer may take: the other calendar's server may not be ready.
-ASKING = timedelta(days=1)
-
-
-def just_asked(ctx: Context, at: str | None) -> bool:
-    """True until an answer is no longer waited for."""
-    return at is not None and at >= (ctx.moment.now - ASKING).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
     once, and waited for a day at most: two people may have imported one file."""
@@ -117,8 +111,11 @@ def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
         for k in links
         if k.pairing in asked and not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None
     ]
-    if not others:
-        return False
+    return bool(others) and _asked(ctx, row, others)
+
+
+def _asked(ctx: Context, row: Row, others: Sequence[Link]) -> bool:
+    """True while the calendars of these links have still to be asked."""
     with ctx.store.transaction() as tx:
         at = tx.setting(moving(row))
         waiting = at is None or (
@@ -152,10 +149,17 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             raise Rejected(f"another entry of this calendar {same}: {link.item_ref}: delete one of the two")
         if isinstance(there, PortError) and not isinstance(there, Gone):
             raise there
-    left = [k for k in links if k.pairing != ctx.pairing.id and k.rest in ("item-gone", "declined")]
+    elsewhere = [k for k in links if k.pairing != ctx.pairing.id]
+    with ctx.store.reading() as tx:
+        left = [k for k in elsewhere if k.pairing in ctx.siblings and (k.rest in _GONE or has_left(tx, k))]
+    left += [k for k in elsewhere if k.pairing not in ctx.siblings and k.rest in _GONE]
     left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or row.scheduled)]
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
+    if link is None and not left and record.kind != "message":
+        beside = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
+        if beside and _asked(ctx, row, beside):
+            raise Wait  # it may be there no more: then it brings along what both sides have agreed on
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
         if link is not None:
@@ -167,6 +171,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         tx.drop_setting(moving(row))
+        if left[0].item_ref is not None:
+            tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
         made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
@@ -218,7 +224,8 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
             there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
             left = isinstance(there, Gone)
         else:  # in another calendar of the employee, which has said that it is gone
-            left = link.pairing in ctx.siblings and link.rest in ("item-gone", "declined")
+            with ctx.store.reading() as tx:
+                left = link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
         if left:
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)

@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context, Report
 from syncd.engine.feed import feed_crm, feed_items, feed_people
+from syncd.engine.leaving import answer, questions
 from syncd.engine.mailroom import for_mail
 from syncd.engine.marks import show_marks
 from syncd.engine.recover import recover
@@ -27,6 +28,7 @@ def run_pass(ctx: Context) -> Report:
     pairing = ctx.pairing.id
     with ctx.store.reading() as tx:
         ctx.approved = approved(tx, pairing)
+        ctx.asked = tx.settings(questions(pairing))
         ctx.anew = _clock_went_back(ctx, runs(tx, pairing).get(pairing, {}).get("started", ""))
     outcome = "failed"
     try:
@@ -64,6 +66,8 @@ def _end(ctx: Context, outcome: str) -> None:
         ctx.report.waiting = len(tx.waiting(ctx.pairing.id))
         if ctx.report.parked and outcome == "ok":
             outcome = "parked"
+        if outcome in ("ok", "held", "parked"):
+            answer(ctx, tx)
         if ctx.approved and outcome in ("ok", "parked"):
             approve(tx, ctx.pairing.id, 0)
         end_run(tx, ctx.pairing.id, ctx.moment.text, "ok" if outcome == "parked" else outcome, ctx.report.numbers())

@@ -15,9 +15,10 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
+from syncd.engine.leaving import asks_first, just_asked
 from syncd.engine.look import Look, crm_view, look, showed
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import just_asked, moved_here, moving
+from syncd.engine.moving import moved_here, moving
 from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -260,6 +261,8 @@ def _part(
         more["deleted"] = row.crm_ref is not None and link.rest != "private"
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
+    if admission is None and link.role not in HOLDERS and asks_first(ctx, link, decision.rule):
+        raise Wait
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)

@@ -465,6 +465,11 @@ class Transaction:
         found = self.connection.execute(_SETTING, {"name": name}).first()
         return found[0] if found else None
 
+    def settings(self, prefix: str) -> dict[str, str]:
+        """The named values whose names begin so."""
+        where = t.setting.c.name.startswith(prefix, autoescape=True)
+        return {f[0]: f[1] for f in self.connection.execute(select(t.setting.c.name, t.setting.c.value).where(where))}
+
     def drop_setting(self, name: str) -> None:
         """Forgets a named value."""
         self.connection.execute(delete(t.setting).where(t.setting.c.name == name))

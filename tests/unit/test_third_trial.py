@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from syncd.engine.context import Context
+from syncd.engine.pairing import Moment
+from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.store.journal import approve
@@ -199,6 +202,104 @@ def test_what_is_taken_out_of_the_trash_after_a_copy_was_made_takes_the_place_of
     settled(world)
     assert [a["status"] for a in world.activities] == ["rejected"]
     assert world.calendars["ann"].records == {}
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("way", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("crm_edits", [{}, {"location": "Hall"}])
+def test_what_is_edited_while_it_moves_is_as_it_was_edited(
+    order: tuple[str, str], way: tuple[str, str], crm_edits: dict[str, str]
+) -> None:
+    """As calendar programs save it: out of one calendar, and into the other as it is now."""
+    world = two_calendars()
+    if order[0] == "home":
+        world.pairings.reverse()
+    world.event(way[0], uid="hers", summary="Mine", description="Words", time=span())
+    settled(world)
+    world.calendars[way[0]].remove("e1")
+    if crm_edits:
+        world.crm.edit(only(world), **crm_edits)
+    world.event(way[1], "e2", uid="hers", summary="Yours", description="Words", time=span(MON + 4 * HOUR))
+    settled(world)
+    (item,), (activity,) = world.items(way[1]), world.activities
+    assert world.items(way[0]) == []
+    assert item["summary"] == activity["subject"] == "Yours"
+    assert item["time"] == activity["time"] == span(MON + 4 * HOUR)
+    assert item.get("location", "") == activity["location"] == crm_edits.get("location", "")
+    assert (activity["status"], world.crm.history) == ("open", {})
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("crm_edits", [{}, {"location": "Hall"}])
+def test_what_moves_and_becomes_private_at_once_is_taken_back_though_the_crm_edits_it(
+    order: tuple[str, str], crm_edits: dict[str, str]
+) -> None:
+    world = two_calendars()
+    if order[0] == "home":
+        world.pairings.reverse()
+    world.event("ann", uid="hers", summary="Mine", description="Words")
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    if crm_edits:
+        world.crm.edit(only(world), **crm_edits)
+    world.event("home", "h1", uid="hers", summary="Mine", description="Words", sensitivity="private")
+    settled(world)
+    assert world.items("ann") == []
+    assert "Mine" not in repr(world.activities)
+    assert "Words" not in repr(world.activities)
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("edits", ["", "crm", "item", "both"])
+def test_a_copy_that_is_moved_to_another_calendar_while_both_work_on_it_is_one(
+    order: tuple[str, str], edits: str
+) -> None:
+    world = two_calendars()
+    if order[0] == "home":
+        world.pairings.reverse()
+    world.appointment(subject="Visit")
+    settled(world)
+    ((ref, copy),) = world.calendars["ann"].records.items()
+    world.calendars["ann"].remove(ref)
+    if edits in ("crm", "both"):
+        world.crm.edit("a1", location="Hall")
+    words = {**copy.fields, **({"summary": "Call"} if edits in ("item", "both") else {})}
+    world.event("home", "h1", uid=copy.uid, **words)
+    settled(world)
+    (item,), (activity,) = world.items("home"), world.activities
+    assert world.items("ann") == []
+    assert item["summary"] == activity["subject"] == ("Call" if edits in ("item", "both") else "Visit")
+    assert item.get("location", "") == activity.get("location", "") == ("Hall" if edits in ("crm", "both") else "")
+    assert activity["status"] == "open"
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+def test_what_was_completed_while_it_moved_is_completed(order: tuple[str, str]) -> None:
+    world = two_calendars()
+    if order[0] == "home":
+        world.pairings.reverse()
+    guests = People([Participant("eve@cust.example")])
+    world.event("ann", uid="hers", owner="ann@us.example", attendees=guests)
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    world.crm.edit(only(world), status="completed")
+    world.event("home", "h1", uid="hers", owner="ann@us.example", attendees=guests)
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["completed"]
+
+
+def test_a_deletion_waits_no_longer_than_a_day_for_a_calendar_that_does_not_answer() -> None:
+    world = two_calendars()
+    world.event("ann", uid="hers")
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    ann = world.pairings[0]
+    world.pairings = [ann]  # the other one is not read by this service
+    everyone = [ann, replace(ann, id="home", replica=world.calendars["home"], default=False)]
+    for hours, status in ((0, "open"), (2, "open"), (25, "rejected")):
+        world.now += hours * HOUR
+        run_pass(Context(ann, world.store, Moment(world.now), b"k" * 32, everyone))
+        assert [a["status"] for a in world.activities] == [status]
 
 
 # -- a server that shapes what it is given, and a beginning that is no cut ---------------------------------------------
@@ -406,3 +507,14 @@ def test_a_crm_that_is_empty_all_at_once_empties_no_calendar(who: tuple[str, ...
     for _ in range(3):
         world.sync(full=True)
     assert [len(world.items(name)) for name in who] == [4 if name == "ann" else 3 for name in who]
+
+
+def test_what_was_completed_in_the_crm_is_not_cancelled_when_it_leaves_the_calendar() -> None:
+    world = World("ann")
+    world.event("ann", summary="Visit")
+    settled(world)
+    world.crm.edit(only(world), status="completed")
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["completed"]
