@@ -26,6 +26,7 @@ from syncd.ports import (
     Rejected,
     Stale,
     Telling,
+    Transient,
     Unsupported,
     Written,
 )
@@ -85,6 +86,8 @@ class MemoryReplica:
     number: int = 0
     oldest: int = 0
     unreadable: set[str] = field(default_factory=set)
+    #: Of which the server says that they are not to be had just now.
+    unready: set[str] = field(default_factory=set)
     calls: int = 0
     #: What its server does with a write into a meeting that has guests, and what it has sent: (ref, what).
     server: Telling = Telling.NOBODY
@@ -185,6 +188,8 @@ class MemoryReplica:
         for ref in refs:
             if ref in self.unreadable:
                 found[ref] = Rejected("line 3 cannot be read")
+            elif ref in self.unready:
+                found[ref] = Transient("the server is not ready (503)")
             else:
                 found[ref] = self.records.get(ref) or Gone("not there")
         self.gate("after", "fetch")

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
 from xml.sax.saxutils import escape as xml
 
-from connectors.caldav.dav import TIMEOUT, Dav, InternalError, Listing, Resource
+from connectors.caldav.dav import TIMEOUT, Dav, InternalError, Listing, Resource, error_for
 from connectors.caldav.lines import BadCalendar, Component, parse, written
 from connectors.caldav.owner import Owner, calendar_user, owner_of
 from connectors.caldav.people import Whose, hears
@@ -207,6 +207,11 @@ class CaldavReplica:
     def _record(self, ref: str, resource: Resource | None) -> Record | PortError:
         if resource is None or resource.status in (404, 410):
             return Gone("not there (404)")
+        if resource.status >= 400:
+            error = error_for(resource.status, {})
+            return (
+                error if isinstance(error, Transient) else Rejected(f"the server does not show it ({resource.status})")
+            )
         data = resource.text("C:calendar-data")
         if not data:
             return Rejected("the server shows no content")

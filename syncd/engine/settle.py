@@ -26,11 +26,12 @@ from syncd.model.recurrence import BadRule
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected, Stale, Transient
 from syncd.privacy import Admission
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
-from syncd.store.journal import park, unpark
+from syncd.store.journal import park, parked, unpark
 
 #: How many announcements are settled at a time; memory is bounded by this, not by the mailbox.
 BATCH = 100
-#: How often a unit is planned anew when its records move under it.
+#: How often a unit is planned anew when its records move under it; and how many units in a row the server may not be
+#: ready for before it is left alone.
 TRIES = 3
 
 
@@ -164,10 +165,30 @@ def _units(
         left = {id(u) for u in _fresh(ctx, fresh, items)}
         dealt = {id(u) for u in fresh} - left
         units = [u for u in units if id(u) not in dealt]
+    late: list[tuple[Unit, Transient]] = []
     for unit in units:
-        outcome = _one(ctx, unit, items, activities, deletions=deletions)
+        try:
+            outcome = _one(ctx, unit, items, activities, deletions=deletions)
+        except Transient as error:
+            if _is_parked(ctx, unit):
+                continue
+            late.append((unit, error))
+            if error.retry_after is not None or len(late) == TRIES:
+                raise
+            continue
+        for each, error in late:  # the server is ready, but not for these
+            _park(ctx, each, str(error), again=True)
+        late.clear()
         if outcome is not None:
             note(unit, outcome)
+    for _, error in late:
+        raise error
+
+
+def _is_parked(ctx: Context, unit: Unit) -> bool:
+    with ctx.store.reading() as tx:
+        refs = {(p.side, p.ref) for p in parked(tx, ctx.pairing.id)}
+    return bool(unit.entries) and all((entry.side, entry.ref) in refs for entry in unit.entries)
 
 
 def _must_be_there(ctx: Context, ref: str, links: Sequence[Link]) -> bool:
@@ -294,10 +315,12 @@ def _activity_unit(
     return settle_unit(ctx, unit, result, {ref: found} if found is not None else {}, deletions=deletions)
 
 
-def _park(ctx: Context, unit: Unit, reason: str) -> None:
+def _park(ctx: Context, unit: Unit, reason: str, *, again: bool = False) -> None:
+    """`again`: it is tried once more in each pass, as its cause may pass by itself."""
     ctx.report.parked += 1
     with ctx.store.transaction() as tx:
         for entry in unit.entries:
             link = unit.links[0].id if unit.links else None
             park(tx, Parked(ctx.pairing.id, entry.side, entry.ref, link, reason, ctx.moment.text))
-            tx.clear(ctx.pairing.id, [entry])
+            if not again:
+                tx.clear(ctx.pairing.id, [entry])

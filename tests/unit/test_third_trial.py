@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +16,8 @@ from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
-from syncd.store.journal import approve
+from syncd.ports import Transient
+from syncd.store.journal import approve, parked
 from tests.memory import crm
 from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
@@ -518,3 +520,41 @@ def test_what_was_completed_in_the_crm_is_not_cancelled_when_it_leaves_the_calen
     world.calendars["ann"].remove("e1")
     settled(world)
     assert [a["status"] for a in world.activities] == ["completed"]
+
+
+# -- what a server does not give just now ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [["e0"], ["e2"], ["e0", "e2"], ["e4"]])
+def test_what_cannot_be_had_just_now_is_parked_the_rest_goes_on_and_it_goes_on_by_itself(bad: list[str]) -> None:
+    world = World("ann")
+    world.calendars["ann"].unready.update(bad)
+    for n in range(5):
+        world.event("ann", f"e{n}", summary=f"E{n}")
+    for _ in range(3):
+        with suppress(Transient):  # the last of a batch may not be told from a server that is not ready
+            world.sync()
+    world.event("ann", "e9", summary="E9")
+    world.sync()
+    assert len(world.activities) == 6 - len(bad)
+    with world.store.reading() as tx:
+        assert [p.ref for p in parked(tx)] == bad
+    world.calendars["ann"].unready.clear()
+    settled(world)
+    assert len(world.activities) == 6
+    with world.store.reading() as tx:
+        assert parked(tx) == []
+
+
+def test_a_server_that_is_not_ready_is_left_alone() -> None:
+    world = World("ann")
+    for n in range(50):
+        world.event("ann", f"e{n}", summary=f"E{n}")
+    world.calendars["ann"].unready.update(f"e{n}" for n in range(50))
+    with pytest.raises(Transient):
+        world.sync()
+    with world.store.reading() as tx:
+        assert parked(tx) == []
+    world.calendars["ann"].unready.clear()
+    settled(world)
+    assert len(world.activities) == 50
