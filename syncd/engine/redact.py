@@ -118,6 +118,9 @@ def erase_history(ctx: Context, link: Link, row: Row) -> None:
             tx.announce(link.pairing, "crm", [row.crm_ref])
 
 
+#: Fields that every activity has: they are nobody's addition.
+_SAYS_NOTHING = _TIMES | {"status", "private", "direction", "account", "contact", "transactions"}
+
 #: Fields of a log that say nothing without the others.
 _NO_WORDS = frozenset({"time", "direction", "status", "account", "contact", "transactions"})
 
@@ -195,13 +198,9 @@ def _shown_by(ctx: Context, at: Look, speaking: Iterable[Link]) -> frozenset[str
 
 def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
     """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
-    touched; else what this link did not bring, or a colleague's item shows too, and of the rest only the CRM's own
-    additions."""
+    touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest
+    only the CRM's own additions."""
     fields = dict(at.activity.fields) if at.activity is not None else {}
-    if made_here and block:
-        return {n: v for n, v in fields.items() if n in _TIMES}
-    if made_here and at.situation.activity is Activity.SAME:
-        return {}
     kept = {n: v for n, v in fields.items() if n not in at.link.brought or n in theirs}
     if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
         kept["notes"] = blocks.cut(str(kept["notes"] or ""))
@@ -209,10 +208,19 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
             digester = at.sides.digester
-            own = [k for k in kind.elements(fields[name]) if not _was_brought(digester, name, k, base)]
+            alone = at.sides.local.get("crm", frozenset())
+            own = [
+                k
+                for k in kind.elements(fields[name])
+                if not _was_brought(digester, name, k, base) or f"{name} {digester.element(name, k)}" in alone
+            ]
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
+    if made_here and (block or at.situation.activity is Activity.SAME):
+        added = {n: v for n, v in kept.items() if n not in _SAYS_NOTHING and not same(n, v, kind_of(n).empty)}
+        times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
+        return {**kept, **times} if added and not block else {**added, **times}
     return kept
 
 

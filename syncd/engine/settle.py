@@ -176,13 +176,13 @@ def _units(
             if error.retry_after is not None or len(late) == TRIES:
                 raise
             continue
-        for each, error in late:  # the server is ready, but not for these
-            _park(ctx, each, str(error), again=True)
+        for each, fault in late:  # the server is ready, but not for these
+            _park(ctx, each, str(fault), again=True)
         late.clear()
         if outcome is not None:
             note(unit, outcome)
-    for _, error in late:
-        raise error
+    if late:
+        raise late[0][1]
 
 
 def _is_parked(ctx: Context, unit: Unit) -> bool:

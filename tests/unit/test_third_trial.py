@@ -10,10 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+import yaml
 
 from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
+from syncd.mapping.loader import shipped
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Transient
@@ -558,3 +560,50 @@ def test_a_server_that_is_not_ready_is_left_alone() -> None:
     world.calendars["ann"].unready.clear()
     settled(world)
     assert len(world.activities) == 50
+
+
+# -- what becomes private, and what people in the CRM had added --------------------------------------------------------
+
+ADDED: list[dict[str, Any]] = [
+    {"notes": "Words\nTelephone Zebra"},
+    {"participants": People([Participant("zebra@cust.example")])},
+    {"categories": frozenset({"Alpha", "Zebra"})},
+    {"priority": 1},
+    {"account": "zebra"},
+]
+
+
+def _people_of(activity: dict[str, object]) -> list[str]:
+    people = activity.get("participants")
+    return list(people) if isinstance(people, People) else []
+
+
+@pytest.mark.parametrize("added", ADDED, ids=lambda a: next(iter(a)))
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("between", [False, True])
+@pytest.mark.parametrize("way", ["both", "to-crm"])
+def test_what_people_in_the_crm_added_stays_when_the_item_becomes_private(
+    added: dict[str, Any], policy: str, between: bool, way: str, tmp_path: Path
+) -> None:
+    fields = yaml.safe_load(shipped()["appointments"].read_text(encoding="utf-8"))["fields"]
+    if way == "to-crm":
+        for name, rule in fields.items():
+            if name in ("notes", "participants", "categories"):
+                fields[name] = {**(rule if isinstance(rule, dict) else {"from": rule}), "direction": "to-crm"}
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": policy}, fields=fields)
+    world.event("ann", summary="Secret", description="Words", categories=frozenset({"Alpha"}), location="Clinic")
+    settled(world)
+    world.crm.edit(only(world), **added)
+    if between:
+        settled(world)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    people = [address for a in world.activities for address in _people_of(a)]
+    everything = repr(world.activities) + repr(world.crm.history) + repr(people)
+    assert "Secret" not in everything and "Clinic" not in everything and "Alpha" not in everything
+    if added == {"account": "zebra"}:
+        return  # that alone is no reason to keep an activity
+    crossed = way == "both" and between and next(iter(added)) in ("notes", "categories")
+    (name, value), shown = next(iter(added.items())), everything + (repr(world.items("ann")) if crossed else "")
+    assert ("'priority': 1" if name == "priority" else "ebra") in shown, name
+    assert value
