@@ -99,7 +99,7 @@ class BuiltinCrm:
             found = self.crm.many(refs, viewer=SYSTEM)
             missing = [ref for ref in refs if ref not in found]
             with self.crm.reading() as connection:
-                deleted = activities.deleted(connection, missing) if missing else frozenset()
+                deleted = activities.deleted(connection, missing, SYSTEM) if missing else frozenset()
         lost = {ref: Gone("not there") if ref in deleted else Rejected(NEVER_DELETED) for ref in missing}
         return {ref: record_of(found[ref]) if ref in found else lost[ref] for ref in refs}
 

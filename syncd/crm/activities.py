@@ -448,7 +448,7 @@ def feed(
     return [(int(seq), str(guid), bool(gone)) for seq, guid, gone in found]
 
 
-def deleted(connection: Connection, guids: Sequence[str]) -> frozenset[str]:
+def deleted(connection: Connection, guids: Sequence[str], viewer: System) -> frozenset[str]:
     """Of these activities, those that somebody has deleted."""
     return frozenset(str(g) for (g,) in connection.execute(select(t.gone.c.guid).where(t.gone.c.guid.in_(guids))))
 

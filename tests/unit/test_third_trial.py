@@ -12,13 +12,19 @@ from typing import Any
 import pytest
 import yaml
 
+from syncd.engine.allowed import Allowed
 from syncd.engine.context import Context
+from syncd.engine.digest import Digester
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
-from syncd.mapping.loader import shipped
+from syncd.engine.sides import Sides, winner
+from syncd.mapping.loader import load, shipped
+from syncd.mapping.schema import Privacy
 from syncd.model.people import Participant, People
+from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
-from syncd.ports import Transient
+from syncd.ports import Gone, Telling, Transient
+from syncd.privacy import admit
 from syncd.store.journal import approve, parked
 from tests.memory import crm
 from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
@@ -607,3 +613,82 @@ def test_what_people_in_the_crm_added_stays_when_the_item_becomes_private(
     (name, value), shown = next(iter(added.items())), everything + (repr(world.items("ann")) if crossed else "")
     assert ("'priority': 1" if name == "priority" else "ebra") in shown, name
     assert value
+
+
+# -- what nobody had noticed -------------------------------------------------------------------------------------------
+
+
+def test_a_copy_that_was_taken_back_and_is_brought_back_is_seen() -> None:
+    world = World("ann", "bob")
+    world.appointment(subject="Visit")
+    settled(world)
+    ((_, copy),) = world.calendars["ann"].records.items()
+    world.crm.records["a1"] = replace(world.crm.records["a1"], owner="bob@us.example")
+    world.crm.edit("a1", location="Hall")
+    settled(world)
+    assert world.items("ann") == []
+    world.calendars["ann"].bring_back(copy, same_version=True)
+    settled(world)
+    assert world.items("ann") == []
+
+
+def test_a_block_of_time_leaves_out_what_is_withheld_altogether() -> None:
+    hidden = MappingProxyType({SECOND: {"sensitivity": "confidential", "summary": "Doctor"}})
+    fields = {"time": span(), "sensitivity": "private", "recurrence": replace(WEEKLY, overrides=hidden)}
+    record = Record("e1", "1", "event", {"summary": "Talks", **fields})
+    policy = Privacy.model_validate({"private": "busy-only", "confidential": "withhold"})
+    shown = admit(record, policy).record
+    assert shown is not None
+    assert shown.fields["recurrence"] == replace(WEEKLY, exdates=frozenset({SECOND}))
+
+
+def test_no_date_is_added_to_a_series_of_which_less_is_shown_than_there_is() -> None:
+    world = World("ann")
+    hidden = MappingProxyType({SECOND: {"sensitivity": "private", "summary": "Doctor"}})
+    world.event("ann", recurrence=replace(WEEKLY, overrides=hidden))
+    settled(world)
+    series = world.crm.records[only(world)].fields["recurrence"]
+    world.crm.edit(only(world), recurrence=replace(series, rdates=frozenset({"20261201T100000Z"})))
+    settled(world)
+    (item,) = world.calendars["ann"].records.values()
+    assert item.fields["recurrence"].rdates == frozenset()
+
+
+@pytest.mark.parametrize(("apart", "wins"), [(90, "crm"), (150, "item"), (-150, "crm")])
+def test_changes_less_than_two_minutes_apart_are_of_one_time(apart: int, wins: str) -> None:
+    lens = load(shipped()["appointments"])
+    caps = crm(lambda: NOW).caps
+    sides = Sides({}, {}, {}, {}, {}, lens, (caps, caps), Digester(b"k" * 32, "1"), Allowed(lens, "own"),
+                  item_modified=NOW + timedelta(seconds=apart), crm_modified=NOW)  # fmt: skip
+    assert winner(sides, lens.rules["subject"]) == wins
+
+
+def test_words_that_wait_are_not_merged_into_the_item() -> None:
+    world = World("ann")
+    world.calendars["ann"].server = Telling.TELLS
+    guests = People([Participant("eve@cust.example")])
+    world.event("ann", owner="ann@us.example", attendees=guests, description="one\ntwo\nthree")
+    settled(world)
+    world.crm.edit(only(world), notes="one crm\ntwo\nthree")
+    world.calendars["ann"].edit("e1", description="one\ntwo\nthree item")
+    settled(world)
+    assert world.items("ann")[0]["description"] == "one\ntwo\nthree item"
+    assert "one crm" in repr(world.activities) + repr(world.crm.history)
+
+
+def test_a_series_that_is_listed_and_not_shown_is_there_although_one_of_it_is_gone() -> None:
+    """The CRM holds no series; one occurrence has been left out before."""
+    world = World("ann", hub=crm(lambda: NOW, series=False))
+    series = Recurrence("FREQ=WEEKLY;COUNT=3")
+    world.event("ann", recurrence=series)
+    settled(world)
+    world.calendars["ann"].edit("e1", recurrence=replace(series, exdates=frozenset({SECOND})))
+    settled(world)
+    before = sorted(str(a["status"]) for a in world.activities)
+    calendar = world.calendars["ann"]
+    calendar.fetch = lambda refs: {ref: Gone("404") for ref in refs}  # type: ignore[method-assign]
+    calendar.edit("e1", location="Roof")
+    settled(world)
+    assert sorted(str(a["status"]) for a in world.activities) == before == ["open", "open", "rejected"]
+    with world.store.reading() as tx:
+        assert [p.ref for p in parked(tx)] == ["e1"]
