@@ -132,6 +132,8 @@ def add_link(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence
     """A link of an item to a row that is known; what has a copy beside it is looked at again."""
     others = tx.links_of_row(row.id)
     role = "copy" if ours else role_of(record, ctx.pairing.employee, None, others)
+    if role == "stand-in" and any(o.role == "own" and o.rest == "item-gone" for o in others):
+        role = "attendee"  # its organiser, one of ours, has it no more: it is looked at whether that has ended it
     ctx.report.linked += 1
     note_thread(ctx, tx, {row.id: record})
     for other in others:  # a copy beside it is one too many

@@ -15,6 +15,7 @@ import yaml
 from syncd.engine.allowed import Allowed
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
+from syncd.engine.feed import item_feed, seed_feed
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.engine.sides import Sides, winner
@@ -25,7 +26,7 @@ from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Gone, Telling, Transient
 from syncd.privacy import admit
-from syncd.store.journal import approve, parked
+from syncd.store.journal import approve, forget, parked
 from tests.memory import crm
 from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
@@ -692,3 +693,30 @@ def test_a_series_that_is_listed_and_not_shown_is_there_although_one_of_it_is_go
     assert sorted(str(a["status"]) for a in world.activities) == before == ["open", "open", "rejected"]
     with world.store.reading() as tx:
         assert [p.ref for p in parked(tx)] == ["e1"]
+
+
+@pytest.mark.parametrize("renamed", [False, True])
+@pytest.mark.parametrize("how", ["joins", "back"])
+def test_a_meeting_that_its_organiser_deleted_is_not_opened_by_a_colleague_who_comes_later(
+    renamed: bool, how: str
+) -> None:
+    world = World("bob", "ann")
+    both = People([Participant("ann@us.example"), Participant("bob@us.example")])
+    bob, ann = world.pairings
+    if how == "joins":
+        world.pairings = [bob]
+    for name in ("bob", "ann"):
+        world.event(name, f"e-{name}", uid="shared", owner="bob@us.example", attendees=both, summary="Shared")
+    settled(world)
+    if renamed:
+        world.crm.edit(only(world), subject="Renamed")
+        settled(world)
+    world.calendars["bob"].remove("e-bob")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    if how == "back":
+        with world.store.transaction() as tx:
+            forget(tx, ["ann"], [item_feed("ann"), seed_feed("crm", "ann")])
+    world.pairings = [bob, ann]
+    settled(world)
+    assert [(a["status"], a["subject"]) for a in world.activities] == [("rejected", "Renamed" if renamed else "Shared")]
