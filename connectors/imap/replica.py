@@ -31,7 +31,7 @@ from syncd.mail.choice import Choice
 from syncd.mail.folders import Folder, chosen, unmatched
 from syncd.mail.headers import own_id
 from syncd.mail.structure import Part, attachments, invitation, texts
-from syncd.mail.text import MOST_TEXT, calendar_uid, undone
+from syncd.mail.text import MOST_TEXT, calendar_class, calendar_uid, undone
 from syncd.model.fields import Fields, Value
 from syncd.model.names import one_forms
 from syncd.model.record import Record
@@ -208,7 +208,10 @@ class ImapReplica:
             fields["text"] = "\n".join(t for t in (text_of(p, answer) for p in texts(part)) if t)
         if "invitation" in wanted:
             spoken = invitation(part)
-            fields["invitation"] = calendar_uid(text_of(spoken, answer)) if spoken is not None else ""
+            said = text_of(spoken, answer) if spoken is not None else ""
+            fields["invitation"] = calendar_uid(said)
+            if calendar_class(said) != "public":
+                fields["sensitivity"] = calendar_class(said)
         if "contents" in wanted:
             fields["attachments"] = files_of(part, self._contents(record, part))
         elif "attachments" in wanted:

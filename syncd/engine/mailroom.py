@@ -133,9 +133,8 @@ class Mailroom:
     def _sorted(self, found: Mapping[str, Record | PortError]) -> dict[str, Record | PortError]:
         made = dict(found)
         mail = {ref: r for ref, r in found.items() if isinstance(r, Record)}
-        rules = (self._mail, self._ctx.pairing.own)
         for ref, record in mail.items():
-            if excluded(record, self._ctx.pairing.lens.mapping.privacy, rules):
+            if self._is_excluded(record):
                 made[ref] = blank(record)
         blanks = [r for r in made.values() if isinstance(r, Record) and r.ref in mail and r is not mail[r.ref]]
         for ref, uid in self._identities.of_excluded(blanks).items():
@@ -159,8 +158,17 @@ class Mailroom:
             made[ref] = seen
         for ref, completed in zip(business, self._completed([_record(made[ref]) for ref in business]), strict=True):
             made[ref] = completed
-        self._identified(made, [ref for ref in business if isinstance(made[ref], Record)], linked)
+        late = [made[ref] for ref in business if self._is_excluded(made[ref])]  # an invitation says it inside
+        for ref, uid in self._identities.of_excluded([blank(_record(r)) for r in late]).items():
+            made[ref] = replace(blank(_record(made[ref])), uid=uid)
+        excluded_now = {_record(r).ref for r in late}
+        whole = [ref for ref in business if isinstance(made[ref], Record) and ref not in excluded_now]
+        self._identified(made, whole, linked)
         return made
+
+    def _is_excluded(self, found: Record | PortError) -> bool:
+        rules = (self._mail, self._ctx.pairing.own)
+        return isinstance(found, Record) and excluded(found, self._ctx.pairing.lens.mapping.privacy, rules)
 
     def _identified(
         self, made: dict[str, Record | PortError], business: Sequence[str], linked: Mapping[str, Sequence[Link]]
@@ -190,7 +198,7 @@ class Mailroom:
 
     def _words(self, record: Record) -> tuple[str, str] | None:
         """Subject and text, as far as they may cross; None of what is excluded."""
-        if excluded(record, self._ctx.pairing.lens.mapping.privacy, (self._mail, self._ctx.pairing.own)):
+        if self._is_excluded(record):
             return None
         fields: Mapping[str, Value] = record.fields
         if "text" not in fields and "text" in self._wanted(record) and isinstance(self.real, Partial):
@@ -304,15 +312,16 @@ class Mailroom:
     def _wanted(self, record: Record) -> frozenset[str]:
         """Which parts may cross: as the mapping and the employee say, and of encrypted mail none."""
         level = min(self._mail.content, self._ctx.pairing.own.content, key=_LEVELS.index)
-        if level == "headers-only" or "encrypted" in record.traits:
+        if "encrypted" in record.traits:
             return frozenset()
+        inside = {"invitation"} & record.traits  # it may say there that it is private
+        if level == "headers-only":
+            return frozenset(inside)
         mapped = {rule.item for rule in self._ctx.pairing.lens.rules.values()}
         wanted = mapped & {"text", "attachments", "invitation"}
         if "attachments" in wanted and level == "full" and "attachment" in record.traits:
             wanted = wanted - {"attachments"} | {"contents"}
-        if "invitation" not in record.traits:
-            wanted -= {"invitation"}
-        return frozenset(wanted)
+        return frozenset(wanted - {"invitation"} | inside)
 
     def _with(self, record: Record, more: Fields) -> dict[str, Any]:
         fields = {**record.fields, **more}

@@ -87,6 +87,16 @@ def without_history(text: str, *, quotes: bool, signature: bool) -> str:
 _SIGNATURE = re.compile(r"^-- ?\n(?:(?!>)[^\n]*\n?){0,25}?(?=^>|^[^\n]{0,200}:\n>|\Z)", re.MULTILINE)
 
 
+def calendar_class(text: str) -> str:
+    """The sensitivity of what an iMIP part speaks of (RFC 5545 §3.8.1.3: a word that nobody knows is private; of
+    several the strictest)."""
+    found = {word.strip().upper() for word in _CLASS.findall(re.sub(r"\r?\n[ \t]", "", text))} - {"PUBLIC", ""}
+    return "public" if not found else "confidential" if found == {"CONFIDENTIAL"} else "private"
+
+
+_CLASS = re.compile(r"^CLASS(?:;[^:\r\n]*)?:([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+
+
 def calendar_uid(text: str) -> str:
     """The UID of the appointment that an iMIP part speaks of; "" when there is none."""
     found = _UID.search(re.sub(r"\r?\n[ \t]", "", text))

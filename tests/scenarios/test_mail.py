@@ -474,7 +474,7 @@ def test_quotes_and_signature_are_cut_where_the_mapping_asks(desk_of: Maker) -> 
 
 @pytest.mark.parametrize(
     "own",
-    ["block: [kim@acme.example]", "exclude-folders: [INBOX]", "exclude-keywords: [Health]", "content: headers-only"],
+    ["block: [kim@acme.example]", "exclude-folders: [INBOX]", "exclude-keywords: [Health]"],
 )
 def test_what_an_employee_excludes_later_is_taken_back(desk_of: Maker, own: str) -> None:
     """P1: as if the mapping had said so."""
@@ -488,4 +488,21 @@ def test_what_an_employee_excludes_later_is_taken_back(desk_of: Maker, own: str)
     desk.sync(status=0)
     desk.sync(status=0)
     assert b"results are here" not in desk.everything_written()
-    assert [m["subject"] for m in desk.mails()] == (["Results"] if own.startswith("content") else [])
+    assert desk.mails() == []
+
+
+@pytest.mark.parametrize("says", ["CLASS:PRIVATE", "class;x=y:Secret", "CLASS:PUBLIC", ""])
+@pytest.mark.parametrize("content", ["text", "headers-only"])
+def test_an_invitation_that_says_inside_that_it_is_private_does_not_cross(
+    desk_of: Maker, says: str, content: str
+) -> None:
+    """P1: its headers say nothing of it."""
+    desk = desk_of("ann", own=f", mail: {{content: {content}}}")
+    lines = ["BEGIN:VCALENDAR", "METHOD:REQUEST", "BEGIN:VEVENT", "UID:inv", "DTSTART:20261210T100000Z", says,
+             "SUMMARY:Biopsy", "END:VEVENT", "END:VCALENDAR"]  # fmt: skip
+    invite = "".join(f"{line}\r\n" for line in lines if line)
+    desk.deliver("ann", message("Invitation: Biopsy", "Biopsy at ten", invite=invite))
+    desk.sync(status=0)
+    crosses = "PRIVATE" not in says and "Secret" not in says
+    assert (b"Biopsy" in desk.everything_written()) is crosses
+    assert len(desk.mails()) == crosses
