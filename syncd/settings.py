@@ -12,7 +12,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, Field, field_validator
@@ -295,6 +295,20 @@ def _unfit(profile: Profile) -> Iterator[tuple[str, str]]:
         yield "url", ONLINE_MESSAGE
 
 
+#: What the items of a kind lie in.
+_NAMES = {"event": "calendar", "todo": "task list", "message": "mailbox"}
+
+
+def _collection(profile: Profile, account: Account, employee: EmployeeEntry) -> tuple[str, ...]:
+    """What tells one collection from all others, as far as the configuration says it."""
+    at = urlsplit(account.calendar)
+    host = (at.netloc or urlsplit(profile.url).netloc).casefold()
+    if profile.connector == "caldav" and account.calendar:
+        return host, unquote(at.path).strip("/")
+    named = account.mailbox or (account.username if profile.connector != "exchange" else "")
+    return host, (named or employee.addresses[0]).casefold(), account.calendar
+
+
 class Configuration:
     """A configuration file that has been read and checked."""
 
@@ -345,12 +359,14 @@ def load_configuration(path: Path) -> Configuration:
         problems.append(Problem(str(path), *position(where), message))
 
     mails: dict[str, Mail] = {}
+    kinds: dict[str, tuple[str, str]] = {}
+    owners: dict[tuple[str, ...], str] = {}
     for name, profile in settings.profiles.items():
         for key, message in _unfit(profile):
             fault(("profiles", name, key), message)
         try:
             lens = load(locate(profile.mapping, path.resolve().parent))
-            mails[name] = lens.mapping.mail
+            mails[name], kinds[name] = lens.mapping.mail, (lens.mapping.item, lens.mapping.activity)
             if lens.mapping.item not in ITEMS.get(profile.connector, (lens.mapping.item,)):
                 fault(("profiles", name, "mapping"), f'a {profile.connector} server has no items "{lens.mapping.item}"')
         except FileNotFoundError as error:
@@ -374,6 +390,14 @@ def load_configuration(path: Path) -> Configuration:
             if name in names:
                 fault((*where, "name"), f'a second account "{name}": give each a name of its own')
             names.add(name)
+            if account.profile in kinds:
+                profile = settings.profiles[account.profile]
+                owner = owners.setdefault(
+                    (*kinds[account.profile], *_collection(profile, account, employee)), employee.id
+                )
+                if owner != employee.id:
+                    said = "what lies in it would be in the CRM once for each"
+                    fault(where, f'this is the {_NAMES[kinds[account.profile][0]]} of "{owner}" too: {said}')
             own = account.mail
             if account.profile in mails:
                 for _, message in faults(mails[account.profile], own.exclude_keywords, own.exclude_folders):

@@ -131,3 +131,41 @@ def test_the_example_configuration_is_fine() -> None:
 
     found = load_configuration(Path(__file__).resolve().parents[2] / "config" / "syncd.yaml")
     assert found.settings.employees[0].id == "ann"
+
+
+@pytest.mark.parametrize(
+    ("profile", "one", "other", "same"),
+    [
+        (
+            "caldav, url: 'https://dav.example/'",
+            "calendar: /team/cal/",
+            "calendar: 'https://dav.example/team/cal'",
+            True,
+        ),
+        ("caldav, url: 'https://dav.example/'", "calendar: /team/cal/", "calendar: /team/two/", False),
+        ("caldav, url: 'https://dav.example/'", "username: ann", "username: ANN", True),
+        ("caldav, url: 'https://dav.example/'", "username: ann", "username: bob", False),
+        ("exchange, url: 'https://mail.example/EWS/Exchange.asmx'", "username: svc", "username: svc", False),
+        (
+            "exchange, url: 'https://mail.example/EWS/Exchange.asmx'",
+            "mailbox: a@us.example",
+            "mailbox: A@us.example",
+            True,
+        ),
+    ],
+)
+def test_two_employees_do_not_have_one_calendar(profile: str, one: str, other: str, same: bool, tmp_path: Path) -> None:
+    from syncd.settings import load_configuration
+
+    text = ["version: 1", f"profiles: {{p: {{connector: {profile}}}}}", "employees:"]
+    text += [
+        f"  - {{id: {who}, addresses: [{who}@us.example], accounts: [{{profile: p, password: 'env:X', {account}}}]}}"
+        for who, account in (("ann", one), ("bob", other))
+    ]
+    path = tmp_path / "syncd.yaml"
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    if not same:
+        load_configuration(path)
+        return
+    with pytest.raises(BadDocument, match='this is the calendar of "ann" too'):
+        load_configuration(path)
