@@ -18,6 +18,8 @@ from syncd.ports import Gone, PortError, Rejected, Stale, Transient
 
 #: Items a GetItem: each batch has a minute of the server's time (Microsoft: mailbox synchronization and EWS).
 BATCH = 10
+#: So many items in a row for which the server is not ready: it is the server.
+IN_A_ROW = 3
 #: Ids a FindItem (EWSFindCountLimit is 1000 by default).
 PAGE = 1000
 
@@ -52,12 +54,26 @@ class Items:
             answers = self.mailbox.call(el("m:GetItem", shape(uris, [deepcopy(e) for e in extra], most=most), ids))
         except (Gone, Rejected) as error:
             answers = [error] if len(places) == 1 else []
+        except Transient as error:
+            if error.retry_after is not None:
+                raise
+            answers = [error] if len(places) == 1 else []
         if len(answers) != len(places):
             if len(places) == 1:
                 return [Rejected("the server says nothing of it")]
-            return [found for place in places for found in self.look([place], uris, extra, most=most)]
+            return self._each(places, uris, extra, most)
         found = [a if isinstance(a, PortError) else next(children(a, "Items"), None) for a in answers]
         return [Rejected("the server says nothing of it") if item is None else item for item in found]
+
+    def _each(self, places: Sequence[Any], uris: Sequence[str], extra: Sequence[Any], most: int) -> list[Any]:
+        """Each by itself. Raises Transient when the server is not ready for several in a row: then it is the server."""
+        made: list[Any] = []
+        for place in places:
+            made += self.look([place], uris, extra, most=most)
+            last = made[-IN_A_ROW:]
+            if len(last) == IN_A_ROW and all(isinstance(a, Transient) for a in last):
+                raise last[0]
+        return made
 
     def with_key(self, key: str, folder: Any) -> list[str]:
         """Ids of the items in a folder that carry the key."""

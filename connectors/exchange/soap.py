@@ -134,7 +134,7 @@ class Mailbox:
         for answer in answers:
             if isinstance(answer, Exception):
                 made = port_error(answer, one_item=operation in ABOUT_ITEMS)
-                if isinstance(made, Transient):
+                if isinstance(made, Transient) and (operation != "GetItem" or made.retry_after is not None):
                     raise made
                 answer = made
             found.append(answer)

@@ -11,8 +11,12 @@ from syncd.engine.digest import Digester
 from syncd.engine.gate import Gate
 from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.plan import HOLDERS, Decision
+from syncd.ports import Transient
 from syncd.store import Link, Row, Store, Transaction
 from syncd.store.journal import note_crossing, note_decision
+
+#: How many records in a row a server may not be ready for before it is left alone: of one, it may be the record.
+IN_A_ROW = 3
 
 
 @dataclass
@@ -76,6 +80,13 @@ class Context:
     progress: Callable[[int], None] = lambda done: None
     #: An administrator let this many deletions through.
     approved: int = 0
+    #: Units, in a row, for which a server was not ready; and whether it was for some.
+    late: list[tuple[Any, Transient]] = field(default_factory=list)
+    #: Items that are not asked for again in this pass.
+    not_now: set[str | None] = field(default_factory=set)
+    ready: bool = False
+    #: In how many seconds the server wants to be asked again, as it said of some record.
+    retry_after: float | None = None
     #: Who has asked that this calendar be read, before the pass began: setting -> pairing.
     asked: dict[str, str] = field(default_factory=dict)
     #: The CRM's feed was read a moment ago, in another pass: what it said is announced already.

@@ -38,6 +38,8 @@ def run_pass(ctx: Context) -> Report:
         feed_people(ctx)
         settle(ctx)
         show_marks(ctx)
+        if ctx.retry_after is not None:
+            raise Transient("the server asks for a break", ctx.retry_after)
         outcome = "held" if ctx.report.held else "ok"
     except AuthFailed:
         outcome = "sign-in failed"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from syncd.engine.context import Context
+from syncd.engine.context import IN_A_ROW, Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import given_of
 from syncd.engine.look import crm_view, item_view
@@ -27,6 +27,7 @@ def recover(ctx: Context) -> int:
     """Settles every open intent of the pairing; returns how many there were."""
     with ctx.store.reading() as tx:
         intents = tx.intents(ctx.pairing.id)
+    late = 0
     for intent in intents:
         with ctx.store.reading() as tx:
             link = tx.link(intent.link)
@@ -37,10 +38,14 @@ def recover(ctx: Context) -> int:
             continue
         try:
             _BY_OP[intent.op](ctx, intent, link, row)
-        except (Transient, AuthFailed):
+            late = 0
+        except AuthFailed:
             raise
-        except PortError:
-            ctx.unsure.add(link.id)  # asked again in the next pass; the others go on
+        except PortError as error:  # asked again in the next pass; the others go on
+            ctx.unsure.add(link.id)
+            late += isinstance(error, Transient)
+            if late == IN_A_ROW:
+                raise
     return len(intents)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.context import Context
+from syncd.engine.context import IN_A_ROW, Context
 from syncd.engine.feed import item_feed
 from syncd.engine.fresh import settle_fresh
 from syncd.engine.given import given_of
@@ -26,17 +26,25 @@ from syncd.model.recurrence import BadRule
 from syncd.ports import AuthFailed, CursorExpired, Gone, PortError, Rejected, Stale, Transient
 from syncd.privacy import Admission
 from syncd.store import Fenced, Link, Parked, Pending, StoreFault
-from syncd.store.journal import park, parked, unpark
+from syncd.store.journal import park, unpark
 
 #: How many announcements are settled at a time; memory is bounded by this, not by the mailbox.
 BATCH = 100
-#: How often a unit is planned anew when its records move under it; and how many units in a row the server may not be
-#: ready for before it is left alone.
+#: How often a unit is planned anew when its records move under it.
 TRIES = 3
 
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
+    try:
+        _settle(ctx)
+        if len(ctx.late) >= IN_A_ROW and not ctx.ready:
+            raise ctx.late[-1][1]
+    finally:
+        _leave(ctx, ready=ctx.ready or len(ctx.late) < IN_A_ROW)
+
+
+def _settle(ctx: Context) -> None:
     found: list[tuple[Unit, int]] = []
     for side in ("item", "crm"):
         _side(ctx, side, found)
@@ -165,30 +173,37 @@ def _units(
         left = {id(u) for u in _fresh(ctx, fresh, items)}
         dealt = {id(u) for u in fresh} - left
         units = [u for u in units if id(u) not in dealt]
-    late: list[tuple[Unit, Transient]] = []
     for unit in units:
+        if unit.ref is not None and unit.ref in ctx.not_now:
+            continue
         try:
             outcome = _one(ctx, unit, items, activities, deletions=deletions)
         except Transient as error:
-            if _is_parked(ctx, unit):
-                continue
-            late.append((unit, error))
-            if error.retry_after is not None or len(late) == TRIES:
+            ctx.late.append((unit, error))
+            ctx.not_now |= {unit.ref} - {None}
+            if len(ctx.late) > IN_A_ROW:
                 raise
+            if len(ctx.late) == IN_A_ROW:  # perhaps it is ready for others
+                return
             continue
-        for each, fault in late:  # the server is ready, but not for these
-            _park(ctx, each, str(fault), again=True)
-        late.clear()
+        _leave(ctx, ready=True)
+        ctx.ready = True
         if outcome is not None:
             note(unit, outcome)
-    if late:
-        raise late[0][1]
 
 
-def _is_parked(ctx: Context, unit: Unit) -> bool:
-    with ctx.store.reading() as tx:
-        refs = {(p.side, p.ref) for p in parked(tx, ctx.pairing.id)}
-    return bool(unit.entries) and all((entry.side, entry.ref) in refs for entry in unit.entries)
+def _leave(ctx: Context, *, ready: bool) -> None:
+    """What the server was not ready for is parked, and tried again in each pass, where it is ready for others; else it
+    is not the first thing that the next pass asks for."""
+    for unit, error in ctx.late:
+        if ready:
+            _park(ctx, unit, str(error), again=True)
+            ctx.retry_after = max(ctx.retry_after or 0.0, error.retry_after or 0.0) or None
+            continue
+        with ctx.store.transaction() as tx:
+            for entry in unit.entries:
+                tx.announce(ctx.pairing.id, entry.side, [entry.ref])
+    ctx.late.clear()
 
 
 def _must_be_there(ctx: Context, ref: str, links: Sequence[Link]) -> bool:

@@ -261,8 +261,9 @@ def _part(
         more["deleted"] = row.crm_ref is not None and link.rest != "private"
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
-    if admission is None and link.role not in HOLDERS and asks_first(ctx, link, decision.rule):
-        raise Wait
+    if admission is None and link.role not in HOLDERS:
+        if asks_first(ctx, link, decision.rule) or (decision.rule is Rule.CREATE_ITEM and _may_be_back(ctx)):
+            raise Wait
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
@@ -282,6 +283,12 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _may_be_back(ctx: Context) -> bool:
+    """True while an item that has not been read yet may be the one that is gone, under another ref."""
+    with ctx.store.reading() as tx:
+        return tx.unlinked_items(ctx.pairing.id, ctx.moment.today) > 0
 
 
 def _is_moving(ctx: Context, row: Row) -> bool:

@@ -199,10 +199,15 @@ class Transaction:
         return [Pending(*f) for f in self.connection.execute(_PENDING, values)]
 
     def unlinked_items(self, pairing: str, today: str) -> int:
-        """How many announced items no link knows yet."""
+        """How many announced items no link knows yet; what is parked is not waited for."""
         known = select(t.link.c.item_ref).where(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None))
+        stuck = select(t.parked.c.ref).where(t.parked.c.pairing == pairing, t.parked.c.side == "item")
         where = and_(t.pending.c.pairing == pairing, t.pending.c.side == "item", t.pending.c.due <= today)
-        statement = select(func.count()).select_from(t.pending).where(where, t.pending.c.ref.not_in(known))
+        statement = (
+            select(func.count())
+            .select_from(t.pending)
+            .where(where, t.pending.c.ref.not_in(known), t.pending.c.ref.not_in(stuck))
+        )
         return int(self.connection.execute(statement).scalar_one())
 
     def clear(self, pairing: str, done: Iterable[Pending]) -> None:
