@@ -55,6 +55,11 @@ class CursorExpired(PortError):
     """The server no longer knows the cursor: compare in full."""
 
 
+class Replaced(PortError):
+    """The server is not the one that gave the cursor, or is an older state of it: what it says is no news, and nothing
+    is done until the right one is back."""
+
+
 class Unsupported(PortError):
     """The side cannot hold this: park the link."""
 
@@ -284,6 +289,14 @@ class Filing(Protocol):
 
     def lead(self, address: str, name: str, key: str) -> str:
         """Makes a lead for somebody whom the CRM does not know, once for a key: "lead number"."""
+
+
+@runtime_checkable
+class Lasting(Protocol):
+    """A CRM that can tell whether it still is what it was when it gave a cursor."""
+
+    def recognise(self, cursor: str) -> None:
+        """Raises Replaced when another CRM gave the cursor, or a newer state of this one (put back from a backup)."""
 
 
 @runtime_checkable

@@ -29,12 +29,12 @@ from syncd.ports import (
     Change,
     Correspondent,
     Create,
-    CursorExpired,
     Exists,
     Gone,
     Page,
     PortError,
     Rejected,
+    Replaced,
     Stale,
     Transient,
     Unsupported,
@@ -42,6 +42,10 @@ from syncd.ports import (
 )
 
 PAGE = 500
+OLDER = (
+    "the CRM's database is another one than before, or an older state of it: nothing is synced. Put the newer one "
+    "back, or begin with a new store (docs/how-to/parked-and-held.md)"
+)
 #: Of what is not there and was not deleted either: nothing is deleted for that anywhere.
 NEVER_DELETED = (
     "the CRM does not have this activity, and nobody has deleted it there: its database is another one, or an older "
@@ -73,12 +77,21 @@ class BuiltinCrm:
     def requests(self) -> int:
         return self._requests
 
+    def recognise(self, cursor: str) -> None:
+        """See `syncd.ports.Lasting`: the change that was the latest one then, or a later one of the same activity,
+        is still there."""
+        since, _, last = cursor.partition(" ")
+        number, _, guid = last.partition(":")
+        with _port_errors(), self.crm.reading() as connection:
+            stands = not guid or activities.is_known(connection, guid, int(number), SYSTEM)
+            end = activities.last_seq(connection)
+        if int(since or 0) > end or not stands:
+            raise Replaced(OLDER)
+
     def changes(self, cursor: str) -> Iterator[Page]:
-        since = int(cursor or 0)
+        since = int(cursor.partition(" ")[0] or 0)
         with _port_errors(), self.crm.reading() as connection:
             end = activities.last_seq(connection)
-        if since > end:
-            raise CursorExpired("the CRM's database is another one, or an older state of it")
         while True:
             self._requests += 1
             with _port_errors(), self.crm.reading() as connection:
@@ -89,9 +102,14 @@ class BuiltinCrm:
             if last:  # a listing names no deletions: what went while it was read is told from its beginning on
                 since = max(end, since) if cursor else end
             page = [Change(g, gone=True) if gone else _change(known[g]) for _, g, gone in found if gone or g in known]
-            yield Page(page, str(since), last and not cursor)
+            yield Page(page, self._cursor(since), last and not cursor)
             if last:
                 return
+
+    def _cursor(self, since: int) -> str:
+        with _port_errors(), self.crm.reading() as connection:
+            last = activities.latest(connection, since, SYSTEM)
+        return f"{since} {last[0]}:{last[1]}" if last is not None else str(since)
 
     def fetch(self, refs: Sequence[str]) -> Mapping[str, Record | PortError]:
         self._requests += 1

@@ -453,6 +453,23 @@ def deleted(connection: Connection, guids: Sequence[str], viewer: System) -> fro
     return frozenset(str(g) for (g,) in connection.execute(select(t.gone.c.guid).where(t.gone.c.guid.in_(guids))))
 
 
+def latest(connection: Connection, until: int, viewer: System) -> tuple[int, str] | None:
+    """Number and GUID of the latest change up to a number."""
+    found = [
+        connection.execute(select(c.seq, c.guid).where(c.seq <= until).order_by(c.seq.desc()).limit(1)).first()
+        for c in (t.activity.c, t.gone.c)
+    ]
+    return max(((int(f[0]), str(f[1])) for f in found if f is not None), default=None)
+
+
+def is_known(connection: Connection, guid: str, number: int, viewer: System) -> bool:
+    """True when an activity has been changed or deleted with that number, or a later one."""
+    return any(
+        connection.execute(select(c.seq).where(c.guid == guid, c.seq >= number)).first() is not None
+        for c in (t.activity.c, t.gone.c)
+    )
+
+
 def alike(
     connection: Connection, several: Sequence[Mapping[str, Any]], address: str, viewer: System
 ) -> list[list[Activity]]:

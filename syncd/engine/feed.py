@@ -13,7 +13,7 @@ from syncd.engine.context import Context
 from syncd.engine.guard import ALL, holding
 from syncd.engine.pairing import Pairing
 from syncd.mapping.conditions import needs_people
-from syncd.ports import Change, CursorExpired, Knowing, Page
+from syncd.ports import Change, CursorExpired, Knowing, Lasting, Page
 from syncd.store import Link, Transaction
 from syncd.store.journal import parked
 
@@ -114,6 +114,8 @@ def feed_crm(ctx: Context) -> None:
     with ctx.store.reading() as tx:
         place = tx.feed(name)
         unseeded = [] if _seeded(tx, pairing) else _all_unseeded(tx, _sharers(ctx))
+    if place is not None and place["cursor"] and isinstance(pairing.crm, Lasting):
+        pairing.crm.recognise(place["cursor"])
     if ctx.anew and pairing not in unseeded:
         unseeded = [*unseeded, pairing]
     generation = place["generation"] if place else 0

@@ -254,7 +254,8 @@ def _part(
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
-        "doubled": any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake),
+        "doubled": any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake)
+        or (ctx.pairing.default and any(k.ours and k.pairing in ctx.siblings for k in awake)),  # somebody put it there
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:

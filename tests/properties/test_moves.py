@@ -106,6 +106,8 @@ class Story:
             return
         name, record = found
         to = self.rng.choice([n for n in self.world.calendars if n != name and (n != "bob" or self.from_calendar)])
+        if self._is_taken(record.uid, to):
+            return
         changed: dict[str, Any] = {}
         if self.rng.random() < 0.3:  # as calendar programs save it
             which = self.rng.choice(sorted(NAMES))
@@ -144,8 +146,14 @@ class Story:
         self.world.calendars[name].remove(record.ref)
         for _ in range(self.rng.randint(0, 3)):
             self.rng.choice([self.one_pass, self.edit_crm])()
+        if self._is_taken(record.uid, name):
+            return
         self.say(f"{name} restores it")
         self.world.calendars[name].bring_back(record, same_version=self.rng.random() < 0.5)
+
+    def _is_taken(self, uid: str, calendar: str) -> bool:
+        """A server does not take two entries with one UID (RFC 4791 §5.3.2.1)."""
+        return any(r.uid == uid for r in self.world.calendars[calendar].records.values())
 
     # -- the oracle --------------------------------------------------------------------------------------------------
 
