@@ -22,6 +22,7 @@ from syncd.ports import (
     Finishing,
     Gone,
     Knowing,
+    Lasting,
     Page,
     Partial,
     PortError,
@@ -142,6 +143,11 @@ class RehearsedCrm(RehearsedReplica):
     def people_version(self) -> str:
         """As the CRM says; one that says nothing never changes."""
         return self.real.people_version() if isinstance(self.real, Knowing) else ""
+
+    def recognise(self, cursor: str) -> None:
+        """As the CRM says; one that cannot tell is what it was."""
+        if isinstance(self.real, Lasting):
+            self.real.recognise(cursor)
 
     def statuses(self) -> Mapping[str, str]:
         return self.real.statuses()
