@@ -488,7 +488,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an entry that cannot be had just now stops the calendar": (
         "engine/settle.py",
-        "if error.retry_after is not None or len(late) == TRIES:",
+        "if len(ctx.late) > IN_A_ROW:",
         "if True:",
     ),
     "what people in the CRM had added goes with what became private": (
