@@ -720,3 +720,22 @@ def test_a_meeting_that_its_organiser_deleted_is_not_opened_by_a_colleague_who_c
     world.pairings = [bob, ann]
     settled(world)
     assert [(a["status"], a["subject"]) for a in world.activities] == [("rejected", "Renamed" if renamed else "Shared")]
+
+
+def test_while_a_move_of_a_series_waits_no_word_goes_to_another_of_its_occurrences() -> None:
+    world = World("ann")
+    guests = People([Participant("eve@cust.example")])
+    world.event("ann", owner="ann@us.example", attendees=guests, recurrence=WEEKLY)
+    settled(world)
+    later = replace(WEEKLY, overrides=MappingProxyType({"20261207T120000Z": {"notes": "Of the second"}}))
+    world.crm.edit(only(world), time=span(MON + 2 * HOUR), recurrence=later)
+    settled(world)
+    (item,) = world.calendars["ann"].records.values()
+    assert item.fields["recurrence"].overrides == {}
+    assert item.fields["time"] == span()
+    world.calendars["ann"].edit("e1", time=span(MON + 2 * HOUR))
+    settled(world)
+    (item,) = world.calendars["ann"].records.values()
+    assert {k: dict(v) for k, v in item.fields["recurrence"].overrides.items()} == {
+        "20261207T120000Z": {"description": "Of the second"}
+    }
