@@ -301,10 +301,11 @@ _NAMES = {"event": "calendar", "todo": "task list", "message": "mailbox"}
 
 def _collection(profile: Profile, account: Account, employee: EmployeeEntry) -> tuple[str, ...]:
     """What tells one collection from all others, as far as the configuration says it."""
-    at = urlsplit(account.calendar)
-    host = (at.netloc or urlsplit(profile.url).netloc).casefold()
+    at, server = urlsplit(account.calendar), urlsplit(profile.url)
+    host = (at.netloc or server.netloc).casefold()
     if profile.connector == "caldav" and account.calendar:
         return host, unquote(at.path).strip("/")
+    host += unquote(server.path).rstrip("/")  # a profile may name the calendar
     named = account.mailbox or (account.username if profile.connector != "exchange" else "")
     return host, (named or employee.addresses[0]).casefold(), account.calendar
 

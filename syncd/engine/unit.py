@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons
+from syncd.engine.allowed import ACTED_ON
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
@@ -217,6 +218,7 @@ def _part(
         creating = tx.open_creates(link.activity)
     if row is None or (row.crm_ref is None and any(k != link.id for k in creating)):
         raise Wait
+    scheduled = False
     if seen is not None:
         masked = admission is not None and admission.read_only and not link.ours
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
@@ -241,6 +243,8 @@ def _part(
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
+        if scheduled and seen is not None:  # guests have been told what the calendar says
+            decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}
     begins = link.role == "own" and not link.ours and not link.item_base and _made_by_a_guest(row, others)
     seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
@@ -248,14 +252,15 @@ def _part(
     people = activity.fields.get("participants") if activity is not None else None
     moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
     mine = {ctx.pairing.id, *ctx.siblings}
+    by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
-        "doubled": any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake)
-        or (ctx.pairing.default and any(k.ours and k.pairing in ctx.siblings for k in awake)),  # somebody put it there
+        "doubled": bool(by_hand)
+        or any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake),
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:

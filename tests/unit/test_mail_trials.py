@@ -112,7 +112,7 @@ BLOCKED = [
 
 
 @pytest.mark.parametrize("to", BLOCKED)
-@pytest.mark.parametrize("field", ["To", "Cc", "Bcc", "Sender", "Reply-To", "Resent-To"])
+@pytest.mark.parametrize("field", ["To", "Cc", "Bcc", "Sender", "Reply-To", "Resent-To", "Mail-Followup-To"])
 @pytest.mark.parametrize("party", ["doctor.example", "x@doctor.example"])
 def test_who_is_blocked_is_found_however_broken_the_list_is(to: str, field: str, party: str) -> None:
     office = office_of(block=[party])

@@ -147,6 +147,12 @@ def test_the_example_configuration_is_fine() -> None:
         ("caldav, url: 'https://dav.example/'", "username: ann", "username: bob", False),
         ("exchange, url: 'https://mail.example/EWS/Exchange.asmx'", "username: svc", "username: svc", False),
         (
+            "caldav, url: 'https://dav.example/a/'}, q: {connector: caldav, url: 'https://dav.example/b/'",
+            "username: svc",
+            "username: svc, profile: q",
+            False,
+        ),
+        (
             "exchange, url: 'https://mail.example/EWS/Exchange.asmx'",
             "mailbox: a@us.example",
             "mailbox: A@us.example",
@@ -158,10 +164,9 @@ def test_two_employees_do_not_have_one_calendar(profile: str, one: str, other: s
     from syncd.settings import load_configuration
 
     text = ["version: 1", f"profiles: {{p: {{connector: {profile}}}}}", "employees:"]
-    text += [
-        f"  - {{id: {who}, addresses: [{who}@us.example], accounts: [{{profile: p, password: 'env:X', {account}}}]}}"
-        for who, account in (("ann", one), ("bob", other))
-    ]
+    for who, account in (("ann", one), ("bob", other)):
+        named = account if "profile:" in account else f"profile: p, {account}"
+        text += [f"  - {{id: {who}, addresses: [{who}@us.example], accounts: [{{password: 'env:X', {named}}}]}}"]
     path = tmp_path / "syncd.yaml"
     path.write_text("\n".join(text) + "\n", encoding="utf-8")
     if not same:

@@ -739,3 +739,20 @@ def test_while_a_move_of_a_series_waits_no_word_goes_to_another_of_its_occurrenc
     assert {k: dict(v) for k, v in item.fields["recurrence"].overrides.items()} == {
         "20261207T120000Z": {"description": "Of the second"}
     }
+
+
+@pytest.mark.parametrize("policy", ["wait", "quiet", "tell"])
+@pytest.mark.parametrize("apart", [-60, 0, 60])
+def test_what_guests_were_told_counts_when_a_meeting_is_linked_anew(policy: str, apart: int, tmp_path: Path) -> None:
+    """The store has been lost, and the calendar has moved the meeting meanwhile: nobody is told the old time again."""
+    world = with_mapping(World("ann"), tmp_path, guests=policy)
+    guests = People([Participant("eve@cust.example")])
+    world.appointment(subject="Talks", location="Old room")
+    world.crm.records["a1"] = replace(world.crm.records["a1"], uid="talks", modified=NOW + timedelta(minutes=apart))
+    moved: dict[str, Any] = {"time": span(MON + 2 * HOUR), "location": "New room", "summary": "Talks"}
+    world.event("ann", uid="talks", owner="ann@us.example", attendees=guests, **moved)
+    settled(world)
+    (item,), (activity,) = world.items("ann"), world.activities
+    assert item["time"] == activity["time"] == moved["time"]
+    assert item["location"] == activity["location"] == moved["location"]
+    assert world.calendars["ann"].outbox == []
