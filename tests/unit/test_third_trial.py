@@ -756,3 +756,27 @@ def test_what_guests_were_told_counts_when_a_meeting_is_linked_anew(policy: str,
     assert item["time"] == activity["time"] == moved["time"]
     assert item["location"] == activity["location"] == moved["location"]
     assert world.calendars["ann"].outbox == []
+
+
+def test_what_stands_under_our_own_version_is_the_servers_doing() -> None:
+    """An ETag promises that what was sent is held; a server that shapes it all the same edits nothing."""
+    world = World("ann")
+    world.event("ann", location="Roof")
+    settled(world)
+    calendar = world.calendars["ann"]
+    real = calendar.update
+
+    def shouting(record: Record, changes: Any, *, tell: bool = False) -> Any:
+        written = real(record, changes, tell=tell)
+        held = calendar.records[record.ref]
+        calendar.records[record.ref] = replace(held, fields={**held.fields, "location": "HALL!"})
+        return written
+
+    calendar.update = shouting  # type: ignore[method-assign]
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
+    calendar.update = real  # type: ignore[method-assign]
+    world.crm.edit(only(world), subject="Renamed")
+    settled(world)
+    assert world.activities[0]["location"] == "Hall"
+    assert [(i["summary"], i["location"]) for i in world.items("ann")] == [("Renamed", "HALL!")]
