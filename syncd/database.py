@@ -39,6 +39,8 @@ def open_engine(url: str) -> Engine:
         engine = _server_engine(url)
     if url.startswith("sqlite"):
         _prepare_sqlite(engine)
+    if url.startswith("sqlite:///"):
+        _watch_file(engine, file_of(url))
     return engine
 
 
@@ -69,6 +71,23 @@ def _prepare_sqlite(engine: Engine) -> None:
         pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "secure_delete=ON", "foreign_keys=ON")
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+
+
+def _watch_file(engine: Engine, path: Path) -> None:
+    """A file that is taken away, or replaced, while it is open would be written to all the same, and nobody would
+    ever see that."""
+    seen: list[int] = []
+
+    @event.listens_for(engine, "checkout")
+    def _checkout(_connection: object, _record: object, _proxy: object) -> None:
+        try:
+            now = path.stat().st_ino
+        except OSError:
+            now = 0
+        if not seen and now:
+            seen.append(now)
+        if seen and now != seen[0]:
+            raise StoreFault(f"the database's file has been taken away or replaced: start syncd again ({path})")
 
 
 @contextmanager

@@ -302,7 +302,7 @@ _NAMES = {"event": "calendar", "todo": "task list", "message": "mailbox"}
 def _collection(profile: Profile, account: Account, employee: EmployeeEntry) -> tuple[str, ...]:
     """What tells one collection from all others, as far as the configuration says it."""
     at, server = urlsplit(account.calendar), urlsplit(profile.url)
-    host = (at.netloc or server.netloc).casefold()
+    host = (at.netloc or server.netloc).casefold().removesuffix(":443" if server.scheme == "https" else ":80")
     if profile.connector == "caldav" and account.calendar:
         return host, unquote(at.path).strip("/")
     host += unquote(server.path).rstrip("/")  # a profile may name the calendar
@@ -391,7 +391,7 @@ def load_configuration(path: Path) -> Configuration:
             if name in names:
                 fault((*where, "name"), f'a second account "{name}": give each a name of its own')
             names.add(name)
-            if account.profile in kinds:
+            if account.profile in kinds and kinds[account.profile][0] != "message":  # one message is one log
                 profile = settings.profiles[account.profile]
                 owner = owners.setdefault(
                     (*kinds[account.profile], *_collection(profile, account, employee)), employee.id

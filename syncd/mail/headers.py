@@ -25,6 +25,7 @@ WANTED = (
     "List-Id", "Return-Path", "X-Spam-Flag", "X-Spam-Status", "Content-Type", "X-Failed-Recipients",
     "Bcc", "Reply-To", "Resent-From", "Resent-Sender", "Resent-To", "Resent-Cc", "Resent-Bcc",
     "Mail-Followup-To", "Mail-Reply-To", "Apparently-To", "Disposition-Notification-To", "Errors-To", "X-Original-To",
+    "Delivered-To",
 )  # fmt: skip
 #: Where people are named (RFC 5322 3.6.2, 3.6.3, 3.6.6, RFC 8098, reports of what could not be delivered, and what
 #: programs write of their own); who is blocked is looked for in all of it.
@@ -32,6 +33,7 @@ _NAMING = (
     "from", "sender", "reply-to", "to", "cc", "bcc", "return-path", "x-failed-recipients",
     "resent-from", "resent-sender", "resent-to", "resent-cc", "resent-bcc",
     "mail-followup-to", "mail-reply-to", "apparently-to", "disposition-notification-to", "errors-to", "x-original-to",
+    "delivered-to",
 )  # fmt: skip
 #: More people than this are no correspondence; the rest of the list takes no part.
 MOST_PEOPLE = 500

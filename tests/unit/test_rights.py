@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from syncd.crm.database import Crm
-from syncd.database import open_engine
+from syncd.database import StoreFault, connected, open_engine
 from syncd.rights import make_file, narrow_if_empty, too_wide
 from syncd.secrets import keep, make_key
 from syncd.store import Store
@@ -113,3 +113,18 @@ def test_a_database_in_use_keeps_its_locks_when_it_is_opened_once_more(tmp_path:
     with sqlite3.connect(path) as found:
         assert found.execute("SELECT a FROM t").fetchall() == [(1,)]
     found.close()
+
+
+@pytest.mark.parametrize("how", ["away", "replaced"])
+def test_a_database_that_is_taken_away_while_it_is_open_is_not_written_to(how: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    engine = open_engine(f"sqlite:///{path}")
+    with connected(engine, writing=True) as connection:
+        connection.execute(text("CREATE TABLE t (a)"))
+        connection.commit()
+    path.rename(tmp_path / "old.db")
+    if how == "replaced":
+        path.write_bytes((tmp_path / "old.db").read_bytes())
+    with pytest.raises(StoreFault, match="taken away or replaced"), connected(engine, writing=True):
+        raise AssertionError
+    engine.dispose()
