@@ -147,7 +147,7 @@ class RehearsedCrm(RehearsedReplica):
     def recognise(self, cursor: str) -> None:
         """As the CRM says; one that cannot tell is what it was."""
         if isinstance(self.real, Lasting):
-            self.real.recognise(cursor)
+            self.real.recognise(cursor.partition(" rehearsed ")[0])
 
     def statuses(self) -> Mapping[str, str]:
         return self.real.statuses()
