@@ -82,8 +82,8 @@ class Context:
     approved: int = 0
     #: Units, in a row, for which a server was not ready; and whether it was for some.
     late: list[tuple[Any, Transient]] = field(default_factory=list)
-    #: Items that are not asked for again in this pass.
-    not_now: set[str | None] = field(default_factory=set)
+    #: By ref, what is not asked for again in this pass.
+    not_now: set[str] = field(default_factory=set)
     ready: bool = False
     #: In how many seconds the server wants to be asked again, as it said of some record.
     retry_after: float | None = None

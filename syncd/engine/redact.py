@@ -119,7 +119,7 @@ def erase_history(ctx: Context, link: Link, row: Row) -> None:
 
 
 #: Fields that every activity has: they are nobody's addition.
-_SAYS_NOTHING = _TIMES | {"status", "private", "direction", "account", "contact", "transactions"}
+_SAYS_NOTHING = _TIMES | {"status", "private"}
 
 #: Fields of a log that say nothing without the others.
 _NO_WORDS = frozenset({"time", "direction", "status", "account", "contact", "transactions"})
@@ -218,7 +218,8 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
     if made_here and (block or at.situation.activity is Activity.SAME):
-        added = {n: v for n, v in kept.items() if n not in _SAYS_NOTHING and not same(n, v, kind_of(n).empty)}
+        nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
+        added = {n: v for n, v in kept.items() if n not in nothing and not same(n, v, kind_of(n).empty)}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
         return {**kept, **times} if added and not block else {**added, **times}
     return kept

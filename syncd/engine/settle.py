@@ -36,12 +36,21 @@ TRIES = 3
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
+    name = f"late {ctx.pairing.id}"
+    with ctx.store.reading() as tx:
+        before = tx.setting(name) or ""
+    again = False
     try:
         _settle(ctx)
-        if len(ctx.late) >= IN_A_ROW and not ctx.ready:
-            raise ctx.late[-1][1]
+        again = bool(ctx.late) and all(_named(unit) in before.split("\n") for unit, _ in ctx.late)
+        if ctx.late and not ctx.ready and (not again or len(ctx.late) >= IN_A_ROW):
+            raise ctx.late[-1][1]  # nothing says that it is not the server; if it is these again, it is these
     finally:
-        _leave(ctx, ready=ctx.ready or len(ctx.late) < IN_A_ROW)
+        _leave(ctx, ready=ctx.ready or again)
+        now = "\n".join(sorted(ctx.not_now))
+        if now != before:
+            with ctx.store.transaction() as tx:
+                tx.set_setting(name, now)
 
 
 def _settle(ctx: Context) -> None:
@@ -174,13 +183,13 @@ def _units(
         dealt = {id(u) for u in fresh} - left
         units = [u for u in units if id(u) not in dealt]
     for unit in units:
-        if unit.ref is not None and unit.ref in ctx.not_now:
+        if _named(unit) in ctx.not_now:
             continue
         try:
             outcome = _one(ctx, unit, items, activities, deletions=deletions)
         except Transient as error:
             ctx.late.append((unit, error))
-            ctx.not_now |= {unit.ref} - {None}
+            ctx.not_now.add(_named(unit))
             if len(ctx.late) > IN_A_ROW:
                 raise
             if len(ctx.late) == IN_A_ROW:  # perhaps it is ready for others
@@ -190,6 +199,10 @@ def _units(
         ctx.ready = True
         if outcome is not None:
             note(unit, outcome)
+
+
+def _named(unit: Unit) -> str:
+    return unit.ref if unit.ref is not None else f"crm {unit.crm_ref}"
 
 
 def _leave(ctx: Context, *, ready: bool) -> None:

@@ -218,7 +218,7 @@ def _part(
         creating = tx.open_creates(link.activity)
     if row is None or (row.crm_ref is None and any(k != link.id for k in creating)):
         raise Wait
-    scheduled = False
+    scheduled, was_block = False, link.role == "block"
     if seen is not None:
         masked = admission is not None and admission.read_only and not link.ours
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
@@ -245,7 +245,8 @@ def _part(
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
         if scheduled and seen is not None:  # guests have been told what the calendar says
             decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}
-    begins = link.role == "own" and not link.ours and not link.item_base and _made_by_a_guest(row, others)
+    begins = link.role == "own" and not link.ours and not link.item_base
+    begins = begins and (was_block or _made_by_a_guest(row, others))
     seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = [k for k in awake if k.occurrence == link.occurrence]
