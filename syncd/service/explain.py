@@ -70,7 +70,7 @@ def explain(house: House, name: str) -> dict[str, Any] | None:
         return _item_only(house, name)
     now = Moment(datetime.now(UTC))
     calendars = [
-        {"pairing": p.id, "why": _why(Context(p, house.store, now, house.key), p, row, links, activity)}
+        {"pairing": p.id, "why": _why(Context(p, house.store, now, house.key, house.pairings), p, row, links, activity)}
         for p in house.pairings
     ]
     keep = ("at", "pairing", "rule", "detail")
@@ -106,6 +106,10 @@ def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], act
         return "not copied: the employee's own invitation is the copy"
     if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
         return "not in the calendar: it is rejected"
+    if any(k.pairing in ctx.siblings for k in links):
+        return "not in this calendar: the employee has it, or had it, in another one"
+    if not pairing.default:
+        return "not in this calendar: another one of the employee's takes what comes from the CRM"
     if not within(ctx, crm_view(ctx, activity)):
         return "not in the calendar: outside the mapping's window"
     return "not in the calendar yet: the next pass brings it"
