@@ -65,7 +65,10 @@ def _status_lines(one: dict[str, Any]) -> None:
         typer.echo(f"  so far: {', '.join(f'{v} {n}' for n, v in sorted(done.items()))}")
     for entry in one["parked"]:
         typer.echo(f"  parked since {entry['since']}: {entry['ref']}: {entry['reason']}")
-        typer.echo("    mend it at its source and it goes on by itself")
+        later = entry["reason"].startswith("the server is ")  # it may pass by itself
+        typer.echo(
+            f"    {'it is tried again in each pass' if later else 'mend it at its source and it goes on by itself'}"
+        )
     for entry in one["waiting"]:
         typer.echo(f"  {', '.join(entry['fields'])} of {entry['activity'] or entry['item']}: {WAITS}")
     if one["held"]:
