@@ -146,10 +146,11 @@ class ExchangeReplica:
         read = self.items.get(refs, module.URIS, module.properties())
         changed: dict[str, Any] = {}
         if self.kind == "event":
-            ids = [
-                i for found in read.values() if not isinstance(found, PortError) for i, _ in changed_occurrences(found)
-            ]
-            changed = {i: e for i, e in self.items.get(ids, event.URIS).items() if not isinstance(e, PortError)}
+            parts = {r: [i for i, _ in changed_occurrences(e)] for r, e in read.items() if not isinstance(e, PortError)}
+            changed = self.items.get([i for ids in parts.values() for i in ids], event.URIS)
+            for ref, ids in parts.items():  # one that is not to be had just now is not one that cannot be read
+                read[ref] = next((changed[i] for i in ids if isinstance(changed[i], Transient)), read[ref])
+            changed = {i: e for i, e in changed.items() if not isinstance(e, PortError)}
         return {ref: self._record(ref, found, changed) for ref, found in read.items()}
 
     def _finished(self, ref: str, record: Record) -> Record | PortError:

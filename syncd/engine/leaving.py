@@ -9,6 +9,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
 from syncd.engine.plan import Rule
+from syncd.engine.roles import ABSENT
 from syncd.store import Link, Transaction
 
 #: How long an answer may take: the other calendar's server may not be ready.
@@ -39,7 +40,7 @@ def has_left(tx: Transaction, link: Link) -> bool:
 
 def asks_first(ctx: Context, link: Link, rule: Rule) -> bool:
     """True while another calendar of the employee has to be read before `rule` is carried out, as the item is gone."""
-    if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest:
+    if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest in ABSENT:
         return False
     name, own = leaving(ctx.pairing.id, link.item_ref), f"{ctx.pairing.id} {link.item_ref}"
     with ctx.store.transaction() as tx:

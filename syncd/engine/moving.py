@@ -164,7 +164,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         mark_row(tx, row, marks)
         if link is not None:
             if link.ours and row.key != record.uid:  # it is a person's, whatever we had made in its place
-                link = tx.set_link(link.id, ours=False)
+                link = tx.set_link(link.id, ours=False, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
             return add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
