@@ -64,6 +64,8 @@ class Daemon:
         self._reload, self._woken = threading.Event(), threading.Event()
         self._pairings: dict[str, Pairing] = {}
         self._refused: dict[str, tuple[float, str]] = {}
+        #: Pairings whose server has taken the secret that is there.
+        self._taken: set[str] = set()
         #: Pairing -> what ends its watch.
         self._watches: dict[str, Callable[[], None]] = {}
         self._crm_read = float("-inf")
@@ -88,6 +90,7 @@ class Daemon:
         self.health.late_after = service.late
         self.health.set(self._pairings)
         self._refused.clear()
+        self._taken.clear()
 
     def stop(self) -> None:
         """Ends the service after the batches in hand."""
@@ -207,6 +210,8 @@ class Daemon:
             self.schedule.done(entry.pairing, began, news=False)
             return
         fresh = began - self._crm_read < min(5.0, self._service.interval / 2)
+        known = pairing.id in self._taken  # else the secret may be replaced while the server refuses it
+        mark = "" if known else self.house.secret_mark(pairing.id)
         result = run_one(
             pairing,
             self.house.pairings,
@@ -223,14 +228,17 @@ class Daemon:
         self.health.ended(result, ended - began)
         for other in result.report.again:  # one has asked another whether an item is still there
             self.schedule.wake(other, ended)
-        self._account_for(pairing, result, ended)
+        self._account_for(pairing, result, ended, mark)
 
-    def _account_for(self, pairing: Pairing, result: Result, ended: float) -> None:
+    def _account_for(self, pairing: Pairing, result: Result, ended: float, mark: str) -> None:
         news = bool(result.report.read or result.report.writes)
         if result.outcome == "sign-in failed":
-            self._refused[pairing.id] = (ended, self.house.secret_mark(pairing.id))
+            self._taken.discard(pairing.id)
+            self._refused[pairing.id] = (ended, mark or self.house.secret_mark(pairing.id))
             self.schedule.done(pairing.id, ended, news=False)
             return
+        if not result.failed:
+            self._taken.add(pairing.id)
         retry = STORE_AGAIN if result.outcome == "store not ready" else result.retry_after
         wait = self.schedule.done(pairing.id, ended, news=news, failed=result.failed, retry_after=retry)
         if result.failed:
