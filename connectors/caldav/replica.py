@@ -208,10 +208,10 @@ class CaldavReplica:
         if resource is None or resource.status in (404, 410):
             return Gone("not there (404)")
         if resource.status >= 400:
-            error = error_for(resource.status, {})
-            return (
-                error if isinstance(error, Transient) else Rejected(f"the server does not show it ({resource.status})")
-            )
+            fault = error_for(resource.status, {})
+            if not isinstance(fault, Transient):
+                fault = Rejected(f"the server does not show it ({resource.status})")
+            return fault
         data = resource.text("C:calendar-data")
         if not data:
             return Rejected("the server shows no content")

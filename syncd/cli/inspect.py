@@ -37,7 +37,13 @@ def status(
                     "withheld": (run or {}).get("counts", {}).get("withheld", 0),
                     "totals": (run or {}).get("totals", {}),
                     "parked": [
-                        {"side": p.side, "ref": p.ref, "reason": p.reason, "since": p.since}
+                        {
+                            "side": p.side,
+                            "ref": p.ref,
+                            "reason": p.reason,
+                            "since": p.since,
+                            "again": tx.has_news(pairing.id, p.side, p.ref),
+                        }
                         for p in parked(tx, pairing.id)
                     ],
                     "conflicts": len(conflicts(tx, pairing.id)),
@@ -65,10 +71,8 @@ def _status_lines(one: dict[str, Any]) -> None:
         typer.echo(f"  so far: {', '.join(f'{v} {n}' for n, v in sorted(done.items()))}")
     for entry in one["parked"]:
         typer.echo(f"  parked since {entry['since']}: {entry['ref']}: {entry['reason']}")
-        later = entry["reason"].startswith("the server is ")  # it may pass by itself
-        typer.echo(
-            f"    {'it is tried again in each pass' if later else 'mend it at its source and it goes on by itself'}"
-        )
+        what = "it is tried again in each pass" if entry["again"] else "mend it at its source and it goes on by itself"
+        typer.echo(f"    {what}")
     for entry in one["waiting"]:
         typer.echo(f"  {', '.join(entry['fields'])} of {entry['activity'] or entry['item']}: {WAITS}")
     if one["held"]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from syncd.engine.owners import private_dates
 from syncd.model.fields import Value
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span, moment_key
@@ -41,30 +42,23 @@ def _and(made: Given, occurrence: str, private: bool, said: Iterable[str]) -> Gi
     )
 
 
-def private_dates(recurrence: Value, time: Value) -> list[str]:
-    """How a link remembers the occurrences that are private, of a series that begins at that time; [] of none."""
-    if not isinstance(recurrence, Recurrence) or not isinstance(time, Span):
-        return []
-    keys = sorted(key for key, changed in recurrence.overrides.items() if changed.get("private"))
-    return [moment_key(time.start), *keys] if keys else []
-
-
 def made_private(link: Link, before: Mapping[str, Value], recurrence: Value, time: Value) -> list[str]:
-    """As `private_dates`, of what is written into an item: not those that a person had made private there."""
-    found = private_dates(recurrence, time)
-    theirs = set(private_dates(before.get("recurrence"), before.get("time"))[1:])
-    theirs -= given_of([link]).names(before.get("time"))
-    kept = [key for key in found[1:] if key not in theirs]
-    return [found[0], *kept] if kept else []
+    """How a link remembers the occurrences that a write makes private in an item: not those that a person had made
+    private there; [] of none."""
+    theirs = _private(before.get("recurrence")) - given_of([link]).names(before.get("time"))
+    return _remembered(_private(recurrence) - theirs, time)
 
 
 def still_given(link: Link, shown: Mapping[str, Value]) -> list[str]:
     """What the link remembers, in the names that the item has for it now: what a person has made public since is no
     longer the CRM's word."""
-    found = private_dates(shown.get("recurrence"), shown.get("time"))
     time = shown.get("time")
-    if not found or not isinstance(time, Span):
-        return []
-    names = given_of([link]).names(time)
-    kept = [key for key in found[1:] if key in names]
-    return [found[0], *kept] if kept else []
+    return _remembered(_private(shown.get("recurrence")) & given_of([link]).names(time), time)
+
+
+def _private(recurrence: Value) -> frozenset[str]:
+    return private_dates(recurrence) if isinstance(recurrence, Recurrence) else frozenset()
+
+
+def _remembered(keys: frozenset[str], time: Value) -> list[str]:
+    return [moment_key(time.start), *sorted(keys)] if keys and isinstance(time, Span) else []

@@ -13,7 +13,7 @@ def limit(links: int) -> int:
 
 def holding(pairing: str) -> str:
     """The setting that says that deletions of a pairing wait for a person's word: however few of them are left."""
-    return f"held {pairing}"
+    return f"held\n{pairing}"
 
 
 def allows(deletions: int, links: int, approved: int, *, emptied: bool, waiting: bool = False) -> bool:

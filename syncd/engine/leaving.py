@@ -25,12 +25,12 @@ def just_asked(ctx: Context, at: str | None) -> bool:
 
 def leaving(pairing: str, ref: str) -> str:
     """The setting that says since when an item is gone from a calendar."""
-    return f"leaving {pairing} {ref}"
+    return f"leaving\n{pairing}\n{ref}"
 
 
 def questions(pairing: str) -> str:
     """How the settings begin that ask a calendar to be read; the value is who asks."""
-    return f"asked {pairing} "
+    return f"asked\n{pairing}\n"
 
 
 def has_left(tx: Transaction, link: Link) -> bool:
@@ -42,7 +42,7 @@ def asks_first(ctx: Context, link: Link, rule: Rule) -> bool:
     """True while another calendar of the employee has to be read before `rule` is carried out, as the item is gone."""
     if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest in ABSENT:
         return False
-    name, own = leaving(ctx.pairing.id, link.item_ref), f"{ctx.pairing.id} {link.item_ref}"
+    name, own = leaving(ctx.pairing.id, link.item_ref), f"{ctx.pairing.id}\n{link.item_ref}"
     with ctx.store.transaction() as tx:
         since = tx.setting(name)
         if since is None:

@@ -36,7 +36,7 @@ TRIES = 3
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
-    name = f"late {ctx.pairing.id}"
+    name = f"late\n{ctx.pairing.id}"
     with ctx.store.reading() as tx:
         before = tx.setting(name) or ""
     again = False

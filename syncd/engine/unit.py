@@ -243,7 +243,7 @@ def _part(
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
-        if scheduled and seen is not None:  # guests have been told what the calendar says
+        if scheduled:  # guests have been told what the calendar says
             decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}
     begins = link.role == "own" and not link.ours and not link.item_base
     begins = begins and (was_block or _made_by_a_guest(row, others))

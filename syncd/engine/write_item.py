@@ -8,11 +8,11 @@ from uuid import UUID, uuid5
 
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
-from syncd.engine.given import GIVEN, made_private, private_dates
+from syncd.engine.given import GIVEN, made_private
 from syncd.engine.look import Look, item_view
 from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
-from syncd.engine.writes import Moves, attempt, confirm, created, finish, journal, moves_of
+from syncd.engine.writes import WAS, Moves, attempt, confirm, created, finish, journal, moves_of
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -53,11 +53,12 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "crm": digester.base(view),
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
-        GIVEN: private_dates(down.get("recurrence"), down.get("time")),
+        GIVEN: made_private(link, {}, down.get("recurrence"), down.get("time")),
         "unconfirmed": ["item", sorted(down)],
         "local": ["crm", sorted(view.keys() - down.keys())],
-        "was": [] if link.ours else sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART),
     }
+    if not link.ours:
+        moves[WAS] = sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART)
     lens.dress_item(fields, participants_lines(record.fields), caps)
     if "description" not in fields and participants_lines(record.fields):
         fields["description"] = blocks.attach("", participants_lines(record.fields), caps.limit("description").length)

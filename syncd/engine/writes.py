@@ -62,7 +62,7 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)
     for name in (WAS, GIVEN):
-        if moves.get(name) or (name == GIVEN and name in moves):
+        if name in moves:
             values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), name: moves[name]}
     return values
 

@@ -191,10 +191,8 @@ def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> in
     tx.connection.execute(delete(t.thread).where(t.thread.c.activity.in_(gone)))
     tx.connection.execute(delete(t.row).where(t.row.c.id.in_(gone)))
     tx.connection.execute(delete(t.feed).where(t.feed.c.name.in_(list(feeds))))
-    for name in names:
-        settings = [f"{what} {name}" for what in ("people", "held", "late")]
-        settings += [*tx.settings(f"leaving {name} "), *tx.settings(f"asked {name} ")]
-        settings += [asked for asked, asker in tx.settings("asked ").items() if asker == name]
-        tx.connection.execute(delete(t.setting).where(t.setting.c.name.in_(settings)))
+    settings = [s for s in tx.settings("") if set(s.split("\n")) & set(names)]  # what, whose, and of whom, line by line
+    settings += [f"people {name}" for name in names]
+    tx.connection.execute(delete(t.setting).where(t.setting.c.name.in_(settings)))
     tx.connection.execute(delete(t.lease).where(t.lease.c.name.in_([lease_name(n) for n in names])))
     return count

@@ -461,6 +461,21 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        if beside and _asked(ctx, row, beside):",
         "        if False:",
     ),
+    "a CRM that is another one is believed": (
+        "engine/feed.py",
+        '    if place is not None and place["cursor"] and isinstance(pairing.crm, Lasting):',
+        "    if False:",
+    ),
+    "of two copies neither gives way": (
+        "engine/unit.py",
+        "bool(by_hand)",
+        "False",
+    ),
+    "what may be back under another ref is made again": (
+        "engine/unit.py",
+        "or (decision.rule is Rule.CREATE_ITEM and _may_be_back(ctx)):",
+        "or not ctx:",
+    ),
     "every beginning of a text is a cut": (
         "engine/merge.py",
         "        if not (up if item_changed else down is not May.NO):",
@@ -473,8 +488,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what the CRM made private once is the CRM's for ever": (
         "engine/writes.py",
-        "if moves.get(name) or (name == GIVEN and name in moves):",
-        "if moves.get(name):",
+        '        if name in moves:\n            values["unconfirmed"]',
+        '        if moves.get(name):\n            values["unconfirmed"]',
     ),
     "few enough of what is held goes": (
         "engine/guard.py",

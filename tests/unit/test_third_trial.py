@@ -24,10 +24,10 @@ from syncd.mapping.schema import Privacy
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
-from syncd.ports import Gone, Telling, Transient
+from syncd.ports import Gone, Replaced, Telling, Transient
 from syncd.privacy import admit
 from syncd.store.journal import approve, forget, parked
-from tests.memory import crm
+from tests.memory import MemoryCrm, crm
 from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
 
@@ -92,23 +92,10 @@ def test_an_invitation_whose_activity_was_deleted_does_not_come_back_when_it_was
     assert world.activities == []
 
 
-def test_an_invitation_whose_activity_was_deleted_does_not_come_back_from_the_employees_other_calendar() -> None:
-    world = two_calendars()
-    ref, fields = invitation("e1")
-    world.event("ann", ref, **fields)
-    settled(world)
-    world.crm.remove(only(world))
-    settled(world)
-    world.calendars["ann"].remove("e1")
-    settled(world)
-    ref, fields = invitation("h1")
-    world.event("home", ref, **fields)
-    settled(world)
-    assert world.activities == []
-
-
-def test_an_invitation_that_arrives_at_a_colleagues_later_does_not_bring_back_what_was_deleted() -> None:
-    world = World("ann", "bob")
+@pytest.mark.parametrize("where", ["home", "bob"])
+def test_an_invitation_whose_activity_was_deleted_does_not_come_back_from_another_calendar(where: str) -> None:
+    """The employee's own, or a colleague's."""
+    world = two_calendars("bob")
     ref, fields = invitation("e1")
     world.event("ann", ref, **fields)
     settled(world)
@@ -117,7 +104,7 @@ def test_an_invitation_that_arrives_at_a_colleagues_later_does_not_bring_back_wh
     world.calendars["ann"].remove("e1")
     settled(world)
     ref, fields = invitation("f1")
-    world.event("bob", ref, **fields)
+    world.event(where, ref, **fields)
     settled(world)
     assert world.activities == []
 
@@ -394,8 +381,8 @@ def test_an_occurrence_that_the_crm_makes_private_stays_in_both(
         world.crm.edit(only(world), recurrence=secret(expected))
     elif then == "there":
         expected = "Surgery"
-        (old,) = world.items("ann")
-        changed = {SECOND: {**old["recurrence"].overrides[SECOND], "summary": expected}}  # type: ignore[attr-defined]
+        (old,) = world.calendars["ann"].records.values()
+        changed = {SECOND: {**old.fields["recurrence"].overrides[SECOND], "summary": expected}}
         world.calendars["ann"].edit(ref, recurrence=replace(WEEKLY, overrides=MappingProxyType(changed)))
     elif then == "public":
         private = False
@@ -436,8 +423,8 @@ def test_a_single_activity_of_a_series_that_the_crm_makes_private_stays_in_both(
     world.sync(full=True)
     settled(world)
     assert sorted(str(a["subject"]) for a in world.activities) == ["Doctor", "Meeting", "Meeting"]
-    (item,) = world.items("ann")
-    assert item["recurrence"].exdates == frozenset()  # type: ignore[attr-defined]
+    (item,) = world.calendars["ann"].records.values()
+    assert item.fields["recurrence"].exdates == frozenset()
 
 
 # -- deletions that nobody meant ---------------------------------------------------------------------------------------
@@ -778,3 +765,86 @@ def test_what_stands_under_our_own_version_is_the_servers_doing() -> None:
     settled(world)
     assert world.activities[0]["location"] == "Hall"
     assert [(i["summary"], i["location"]) for i in world.items("ann")] == [("Renamed", "HALL!")]
+
+
+# -- a CRM that is not the one it was ----------------------------------------------------------------------------------
+
+
+class Recognising(MemoryCrm):
+    """A CRM that can tell."""
+
+    replaced = False
+
+    def recognise(self, cursor: str) -> None:
+        if self.replaced:
+            raise Replaced("another one")
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_nothing_is_taken_from_a_crm_that_is_another_one_or_an_older_state_of_it(full: bool) -> None:
+    hub = Recognising("crm", crm(lambda: NOW).caps, lambda: NOW)
+    world = World("ann", hub=hub)
+    world.event("ann", summary="Typed since")
+    settled(world)
+    hub.edit(only(world), subject="Of yesterday")
+    hub.replaced = True
+    for _ in range(2):
+        with pytest.raises(Replaced):
+            world.sync(full=full)
+    assert [i["summary"] for i in world.items("ann")] == ["Typed since"]
+    hub.replaced = False
+    settled(world)
+    assert [i["summary"] for i in world.items("ann")] == ["Of yesterday"]
+
+
+def test_a_server_that_asks_for_a_break_because_of_one_entry_gets_it_when_the_rest_is_done() -> None:
+    world = World("ann")
+    calendar = world.calendars["ann"]
+    real = calendar.fetch
+    calendar.fetch = lambda refs: {  # type: ignore[method-assign]
+        ref: Transient("later", 120.0) if ref == "e0" else found for ref, found in real(refs).items()
+    }
+    for n in range(5):
+        world.event("ann", f"e{n}", summary=f"E{n}")
+    with pytest.raises(Transient) as asked:
+        world.sync()
+    assert asked.value.retry_after == 120.0
+    assert len(world.activities) == 4
+
+
+def passed(world: World, *names: str) -> None:
+    """These calendars are read, in this order."""
+    everyone = world.pairings
+    for name in names:
+        world.now += timedelta(minutes=1)
+        pairing = next(p for p in everyone if p.id == name)
+        run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, everyone))
+
+
+def test_of_two_copies_the_one_that_somebody_put_there_stays() -> None:
+    """Both calendars have said that it is gone, so it is made again; and then somebody brings the first one back."""
+    world = two_calendars()
+    world.appointment(subject="Visit")
+    settled(world)
+    ((ref, copy),) = world.calendars["ann"].records.items()
+    world.calendars["ann"].remove(ref)
+    world.crm.edit("a1", location="Hall")
+    passed(world, "ann", "home")
+    world.event("home", "h1", uid=copy.uid, **copy.fields)
+    settled(world)
+    assert world.items("ann") == []
+    assert [(i["summary"], i["location"]) for i in world.items("home")] == [("Visit", "Hall")]
+
+
+def test_a_copy_that_is_moved_away_and_back_between_two_passes_is_not_made_again() -> None:
+    world = two_calendars()
+    world.appointment(subject="Visit")
+    settled(world)
+    ((ref, copy),) = world.calendars["ann"].records.items()
+    world.calendars["ann"].remove(ref)
+    passed(world, "ann")
+    world.event("ann", "e2", uid=copy.uid, **copy.fields)
+    world.crm.edit("a1", location="Hall")
+    passed(world, "home", "ann")
+    settled(world)
+    assert [(i["summary"], i["location"]) for i in world.items("ann")] == [("Visit", "Hall")]
