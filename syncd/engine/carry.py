@@ -176,7 +176,7 @@ def _write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
         uid = seen.uid if seen and not at.link.occurrence else ""
         part.link = create_activity(ctx, at, part.row, uid, seen.owner if seen else "")
         part.crm_written = True
-    elif rule is Rule.CREATE_ITEM and not part.item_written and not at.link.occurrence:
+    elif rule is Rule.CREATE_ITEM and not part.item_written and (not at.link.occurrence or seen is None):
         part.link = create_item(ctx, at, part.row)
         part.item_written = part.crm_written = True
     elif rule is Rule.DELETE_CRM:

@@ -15,7 +15,7 @@ from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.plan import Rule
-from syncd.engine.roles import ABSENT
+from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.model.fields import Fields
@@ -51,7 +51,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
     with ctx.store.reading() as tx:
         rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
-        links = {row.id: [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence] for row in rows}
+        links = {row.id: of_one_date(tx.links_of_row(row.id), occurrence=occurrence) for row in rows}
     mine = {ctx.pairing.id, *ctx.siblings}
     organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
     for row in rows:
@@ -136,7 +136,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     """The item belongs to a row that we know: another employee's meeting, our own copy, or an item
     that has moved to another place, in this replica or from another one."""
     with ctx.store.reading() as tx:
-        links = [k for k in tx.links_of_row(row.id) if k.occurrence == occurrence]
+        links = of_one_date(tx.links_of_row(row.id), occurrence=occurrence)
         open_ = {i.link for k in links for i in tx.intents(k.pairing)}
     link = _its_own(ctx, record, row, links)
     if link is not None and link.item_ref not in (None, record.ref):
@@ -164,7 +164,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         mark_row(tx, row, marks)
         if link is not None:
             if link.ours and row.key != record.uid:  # it is a person's, whatever we had made in its place
-                link = tx.set_link(link.id, ours=False, item_base={}, crm_base={}, texts={})
+                link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
             return add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
@@ -175,7 +175,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
-        made = tx.hand_over(left[0], ctx.pairing.id, item_ref=record.ref, item_version="", rest=rest)
+        there = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
+        made = tx.hand_over(left[0], ctx.pairing.id, **there, rest=rest)
         note_decision(
             tx,
             at=ctx.moment.text,

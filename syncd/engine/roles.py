@@ -37,6 +37,13 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     return "attendee" if before else "stand-in"
 
 
+def of_one_date(links: Sequence[Link], link: Link | None = None, *, occurrence: str = "") -> list[Link]:
+    """Of the links of one activity those of the same date as `link`, or as that occurrence. What was made for an
+    occurrence whose series was gone is an entry of its own."""
+    date, ours = (link.occurrence, link.ours) if link is not None else (occurrence, False)
+    return [k for k in links if k.occurrence == date or (k.ours and not k.occurrence) or (ours and not date)]
+
+
 def _left(record: Record, link: Link | None) -> bool:
     """True for a message that a drop folder filed and that nothing else would let cross."""
     return link is not None and link.role == "filed" and bool(OVERRULED & set(record.fields.get("traits") or ()))

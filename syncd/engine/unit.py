@@ -26,7 +26,7 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes
-from syncd.engine.roles import ABSENT, GUESTS, role_of
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
@@ -249,7 +249,7 @@ def _part(
     begins = begins and (was_block or _made_by_a_guest(row, others))
     seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
-    awake = [k for k in awake if k.occurrence == link.occurrence]
+    awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
     moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
     mine = {ctx.pairing.id, *ctx.siblings}
