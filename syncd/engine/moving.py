@@ -175,8 +175,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
-        there = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
-        made = tx.hand_over(left[0], ctx.pairing.id, **there, rest=rest)
+        place = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
+        made = tx.hand_over(left[0], ctx.pairing.id, **place, rest=rest)
         note_decision(
             tx,
             at=ctx.moment.text,

@@ -71,6 +71,23 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             ctx.touch(tx, link, row)
 
 
+def gives_back(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bool:
+    """True where a copy that we made speaks for what its item had brought, as an earlier release left it when that item
+    became private: the item does again, and what it brought is taken back, the copy with it."""
+    if not link.ours or row.maker != link.id:
+        return False
+    own = [k for k in others if k.role == "own" and not k.ours and k.rest == "private" and not k.brought]
+    if not own:
+        return False
+    with ctx.store.transaction() as tx:
+        tx.set_row(row.id, maker=own[0].id)
+        tx.set_link(own[0].id, brought=link.brought)
+        tx.set_link(link.id, brought=frozenset())
+        ctx.touch(tx, own[0], row)
+    ctx.report.again.add(own[0].pairing)
+    return True
+
+
 #: Stands among the fields that a link brought when its item is our copy of what has become private.
 RETRACT = "retract"
 
@@ -217,7 +234,7 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
-    if made_here and (block or at.situation.activity is Activity.SAME):
+    if made_here and (block or at.situation.activity is Activity.SAME or not at.link.crm_base):
         nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
         added = {n: v for n, v in kept.items() if n not in nothing and not same(n, v, kind_of(n).empty)}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}

@@ -57,7 +57,7 @@ def _settle(ctx: Context) -> None:
     found: list[tuple[Unit, int]] = []
     for side in ("item", "crm"):
         _side(ctx, side, found)
-    found = _still_linked(ctx, found)
+    found = _still_linked(ctx, _once_each(found))
     with ctx.store.reading() as tx:
         waiting = tx.setting(holding(ctx.pairing.id)) is not None
     if not found:
@@ -82,6 +82,16 @@ def _settle(ctx: Context) -> None:
         tx.set_setting(holding(ctx.pairing.id), ctx.moment.text)
         for unit in deferred:
             tx.hold(ctx.pairing.id, unit.entries)
+
+
+def _once_each(found: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:
+    """What both sides have announced is one deletion."""
+    units: dict[tuple[str | None, str | None], tuple[Unit, int]] = {}
+    for unit, number in found:
+        known, _ = units.setdefault((unit.ref, unit.crm_ref), (unit, number))
+        if known is not unit:
+            known.entries += unit.entries
+    return list(units.values())
 
 
 def _still_linked(ctx: Context, found: Sequence[tuple[Unit, int]]) -> list[tuple[Unit, int]]:

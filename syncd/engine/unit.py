@@ -25,7 +25,7 @@ from syncd.engine.occurrences import expand, inside_key, later_keys, next_start,
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import GUARDED, HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
-from syncd.engine.redact import ERASE, RETRACT, exposes
+from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge
 from syncd.engine.window import ends_on, enters, wakes
@@ -231,6 +231,8 @@ def _part(
     if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
         with ctx.store.transaction() as tx:
             tx.drop_link(link)
+        raise Wait
+    if gives_back(ctx, link, row, others):
         raise Wait
     activity = None
     if row.crm_ref is not None:

@@ -942,6 +942,33 @@ def test_copies_that_an_earlier_release_made_in_the_other_calendar_are_taken_awa
     world.quiet()
 
 
+def test_a_private_entry_that_an_earlier_release_had_copied_into_the_other_calendar_is_taken_back() -> None:
+    """Its copy there was taken for somebody's own, that vouches for the words."""
+    world = two_calendars()
+    world.event("ann", summary="Surgery")
+    world.quiet()
+    (ref,) = world.crm.records
+    with world.store.transaction() as tx:
+        (row,) = tx.rows_by_ref("crm", [ref]).values()
+        (own,) = tx.links_of_row(row.id)
+        key = copy_key(row, "home")
+        fields = world.calendars["ann"].records["e1"].fields
+        world.calendars["home"].put(f"home/{key}", "event", fields, uid=row.key, key=key)
+        made = tx.add_link(pairing="home", activity=row.id, item_ref=f"home/{key}", role="copy", ours=True)
+        bases = {"item_base": Digester(b"k" * 32, f"link {made.id}").base({"subject": "Surgery"})}
+        tx.set_link(made.id, **bases, crm_base=bases["item_base"], brought=own.brought)
+        tx.set_row(row.id, maker=made.id)
+        tx.set_link(own.id, item_base={}, crm_base={}, texts={}, brought=frozenset(), rest="private")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    as_it_was(world)
+    for _ in range(4):
+        world.sync()
+    assert "Surgery" not in repr(world.activities) + repr(world.crm.history) + repr(world.items("home"))
+    assert (world.activities, world.items("home")) == ([], [])
+    assert world.items("ann")[0]["summary"] == "Surgery"
+    world.quiet()
+
+
 # -- what mutants showed to be untested --------------------------------------------------
 
 

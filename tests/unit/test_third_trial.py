@@ -848,3 +848,31 @@ def test_a_copy_that_is_moved_away_and_back_between_two_passes_is_not_made_again
     passed(world, "home", "ann")
     settled(world)
     assert [(i["summary"], i["location"]) for i in world.items("ann")] == [("Visit", "Hall")]
+
+
+def test_a_deletion_that_both_sides_announce_is_counted_once() -> None:
+    world = World("ann")
+    for n in range(5):
+        world.event("ann", f"e{n}", summary=f"M{n}", start=MON + n * HOUR)
+    settled(world)
+    for n in range(4):
+        world.calendars["ann"].remove(f"e{n}")
+    for ref, record in list(world.crm.records.items()):
+        world.crm.edit(ref, subject=record.fields["subject"])
+    world.sync()
+    assert sorted(str(a["status"]) for a in world.activities) == ["open", *["rejected"] * 4]
+    settled(world)
+    for n in range(15):
+        world.event("ann", f"f{n}", summary=f"N{n}", start=MON + DAY + n * HOUR)
+    settled(world)
+    for n in range(13):
+        world.calendars["ann"].remove(f"f{n}")
+    for ref, record in list(world.crm.records.items()):
+        world.crm.edit(ref, subject=record.fields["subject"])
+    for _ in range(2):
+        assert world.sync()[0].held == 13
+    with world.store.transaction() as tx:
+        approve(tx, "ann", 13)
+    world.sync()
+    assert sorted(str(a["status"]) for a in world.activities) == [*["open"] * 3, *["rejected"] * 17]
+    settled(world)
