@@ -102,7 +102,7 @@ class FieldRule(Strict):
     from_: str = Field(alias="from")
     #: Which way it crosses; as the mapping if left out.
     direction: Direction | None = None
-    #: value: one side's value wins whole; text: line by line, both sides' edits are kept.
+    #: value: one side's value wins whole; text: line by line, both sides' edits are kept, unless at one place.
     merge: Literal["value", "text"] = "value"
     #: What to do with words that the CRM has no room for: cut them (the long form stays in the
     #: groupware), or also keep them whole in a marked line of the notes.
