@@ -4,7 +4,7 @@ exactly one activity is the same meeting, it is taken for it (design §5, adopt)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
@@ -29,7 +29,8 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> Row 
     with ctx.store.reading() as tx:
         rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for c in likely])
         links = {row.id: tx.links_of_row(row.id) for row in rows.values()}
-    free = [c for c in likely if c.ref not in rows or _is_free(ctx, rows[c.ref], record, occurrence, links)]
+    shared = {c.ref for c in alike if takes_part(ctx, c)}
+    free = [c for c in likely if c.ref not in rows or _is_free(ctx, rows[c.ref], record, occurrence, links, shared)]
     if len(free) != 1:
         return None
     with ctx.store.transaction() as tx:
@@ -45,15 +46,30 @@ def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool
     return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
 
 
-def _is_free(ctx: Context, row: Row, record: Record, occurrence: str, links: Mapping[int, Sequence[Link]]) -> bool:
-    """True when the employee has no item of the activity, or had one in a calendar in which it is no more."""
+def _is_free(
+    ctx: Context,
+    row: Row,
+    record: Record,
+    occurrence: str,
+    links: Mapping[int, Sequence[Link]],
+    shared: Collection[str],
+) -> bool:
+    """True when the employee has no item of the activity, or had one in a calendar in which it is no more; `shared`:
+    meetings of several employees, of which each holds a copy, be it under one UID."""
     for link in links[row.id]:
         if link.pairing in ctx.siblings and link.rest not in ABSENT:
             return False
         if link.pairing == ctx.pairing.id:
             if link.occurrence != occurrence or not _is_missing(ctx, link):
                 return False
-    return not is_another_persons(ctx, row, record, occurrence, links[row.id])
+    return row.crm_ref in shared or not is_another_persons(ctx, row, record, occurrence, links[row.id])
+
+
+def takes_part(ctx: Context, activity: Record) -> bool:
+    """True for an activity that is the employee's too: what its other people hold under one UID are copies of it, made
+    by a store that is lost, or by another service."""
+    people = activity.fields.get("participants") or People()
+    return activity.owner in ctx.pairing.employee.addresses or bool(ctx.pairing.employee.among(people))
 
 
 def is_another_persons(ctx: Context, row: Row, record: Record, occurrence: str, links: Sequence[Link]) -> bool:

@@ -31,7 +31,7 @@ from syncd.engine.newcomers import (
 from syncd.engine.parts import Unit
 from syncd.engine.plan import Rule, decide
 from syncd.engine.roles import role_of
-from syncd.engine.write_crm import Meant, created_all, meant_for_crm
+from syncd.engine.write_crm import Meant, created_all, made_before, meant_for_crm
 from syncd.engine.writes import confirm, drop, intent_of, moved
 from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields
@@ -81,6 +81,11 @@ def settle_fresh(ctx: Context, units: Sequence[Unit], items: Mapping[str, Admiss
     done = [(n, answer) for n, answer in zip(making, written, strict=True) if isinstance(answer, Written)]
     if done or closed:
         with ctx.store.transaction() as tx:
+            known = tx.rows_by_ref(ctx.pairing.crm_name, [written.ref for _, written in done])
+            for n, answer in done:
+                if answer.ref in known and n.intent is not None:
+                    made_before(ctx, tx, n.intent, answer.ref)
+            done = [(n, answer) for n, answer in done if answer.ref not in known]
             _third_beat(ctx, tx, done)
             _closed(ctx, tx, closed)
     if refused:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted
 from syncd.engine.context import Context
-from syncd.engine.leaving import just_asked
+from syncd.engine.leaving import just_asked, others_unread
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
@@ -109,6 +109,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
         return None, day_text(day) if day else ""
+    if lens.mapping.item != "message" and others_unread(ctx):
+        raise Wait
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
         if row is not None and row.scheduled:

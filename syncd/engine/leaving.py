@@ -1,6 +1,9 @@
-"""An item that is gone may stand in another calendar of the same employee: whoever moves it takes it out of one and
+"""What is not in one calendar of an employee may stand in another.
+
+An item that is gone may stand in another calendar of the same employee: whoever moves it takes it out of one and
 puts it into the other, and either may be read first. So nothing follows from its being gone before each of the
-others has been read once more; until then it is leaving, and whichever shows it takes over its link.
+others has been read once more; until then it is leaving, and whichever shows it takes over its link. And what
+the CRM has, and nobody knows yet, may stand in a calendar that has never been read.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
+from syncd.engine.feed import item_feed
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT
 from syncd.store import Link, Transaction
@@ -59,6 +63,34 @@ def answer(ctx: Context, tx: Transaction) -> None:
     for name, asker in ctx.asked.items():
         tx.drop_setting(name)
         ctx.report.again.add(asker)
+
+
+def unread(pairing: str) -> str:
+    """The setting that says since when a calendar is waited for that has never been read as a whole."""
+    return f"unread\n{pairing}\n"
+
+
+def others_unread(ctx: Context) -> bool:
+    """True while another calendar of the employee has not been read as a whole: what the CRM has may stand there. A
+    calendar that cannot be read is waited for a day."""
+    if ctx.others_unread is None:
+        with ctx.store.transaction() as tx:
+            waited = [_is_waited_for(ctx, tx, sibling) for sibling in sorted(ctx.siblings)]
+        ctx.others_unread = any(waited)
+    return ctx.others_unread
+
+
+def _is_waited_for(ctx: Context, tx: Transaction, sibling: str) -> bool:
+    place, name = tx.feed(item_feed(sibling)), unread(sibling)
+    if place is not None and place["listing"] != "all" and not tx.unlinked_items(sibling, ctx.moment.today):
+        tx.drop_setting(name)
+        return False
+    since = tx.setting(name)
+    if since is None:
+        tx.set_setting(name, ctx.moment.text)
+        tx.set_setting(f"{questions(sibling)}{ctx.pairing.id}\n", ctx.pairing.id)
+        ctx.report.again.add(sibling)
+    return since is None or just_asked(ctx, since)
 
 
 def dealt_with(ctx: Context, tx: Transaction, ref: str) -> None:

@@ -15,6 +15,7 @@ from syncd.engine.given import given_of
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.occurrences import expand
 from syncd.engine.redact import forget_agreement, not_there, show_colleagues
+from syncd.engine.write_crm import made_before
 from syncd.engine.writes import find_made, finish, seen, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -60,6 +61,8 @@ def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             return
         ref, view = found
         intent = _shaped(ctx, intent, link, view, source)
+        if crm and made_before(ctx, tx, intent, ref):
+            return
         if crm:
             tx.set_row(row.id, crm_ref=ref, **({"maker": link.id} if row.maker is None else {}))
             link = finish(ctx, tx, intent, Written(ref, None))

@@ -218,10 +218,11 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
     touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest
     only the CRM's own additions."""
     fields = dict(at.activity.fields) if at.activity is not None else {}
-    kept = {n: v for n, v in fields.items() if n not in at.link.brought or n in theirs}
+    entrys = _entrys(at, fields, made_here=made_here)
+    kept = {n: v for n, v in fields.items() if n not in entrys or n in theirs}
     if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
         kept["notes"] = blocks.cut(str(kept["notes"] or ""))
-    for name in sorted((at.link.brought & fields.keys()) - theirs):
+    for name in sorted(entrys - theirs):
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
             digester = at.sides.digester
@@ -240,6 +241,23 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
         return {**kept, **times} if added and not block else {**added, **times}
     return kept
+
+
+def _entrys(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str]:
+    """The fields that are the entry's: what it brought, and of an activity that was made of it what the CRM has added
+    and what stands in the entry too."""
+    link, digester = at.link, at.sides.digester
+    names = link.brought & fields.keys()
+    if not made_here:
+        return names
+    added = {n: at.sides.crm.get(n, v) for n, v in fields.items() if n in link.item_base and n not in names}
+    return names | {
+        n
+        for n, v in added.items()
+        if kind_of(n).keyed
+        or n in link.texts
+        or (not same(n, v, kind_of(n).empty) and digester.holds(link.item_base, n, v))
+    }
 
 
 def _was_brought(digester: Digester, name: str, key: str, base: Mapping[str, object]) -> bool:

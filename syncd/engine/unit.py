@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from syncd.engine.adopting import is_another_persons
+from syncd.engine.adopting import is_another_persons, takes_part
 from syncd.engine.allowed import ACTED_ON
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
@@ -228,10 +228,6 @@ def _part(
         if row.scheduled != scheduled and role in ("own", "stand-in"):
             with ctx.store.transaction() as tx:
                 tx.set_row(row.id, scheduled=scheduled)
-    if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
-        with ctx.store.transaction() as tx:
-            tx.drop_link(link)
-        raise Wait
     if gives_back(ctx, link, row, others):
         raise Wait
     activity = None
@@ -242,6 +238,11 @@ def _part(
             with ctx.store.reading() as tx:
                 if any(k != link.id for k in tx.open_redactions(row.id)):
                     raise Wait
+    if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
+        if activity is None or not takes_part(ctx, activity):
+            with ctx.store.transaction() as tx:
+                tx.drop_link(link)
+            raise Wait
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")

@@ -25,7 +25,7 @@ from syncd.engine.writes import (
     moves_of,
 )
 from syncd.mapping import blocks
-from syncd.model.fields import Fields, kind_of
+from syncd.model.fields import Fields, kind_of, same
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.span import Span
@@ -40,7 +40,7 @@ from syncd.ports import (
     Transient,
     Written,
 )
-from syncd.store import Intent, Link, Row
+from syncd.store import Intent, Link, Row, Transaction
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,34 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
             n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
         },
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
-        "brought": sorted(fields),
+        "brought": sorted(n for n, v in fields.items() if v is not None and not same(n, v, kind_of(n).empty)),
         "unconfirmed": ["crm", sorted(fields)],
         "local": ["item", sorted(view.keys() - up.keys())],
     }
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
     return Meant(up, fields, body, moves)
+
+
+def made_before(ctx: Context, tx: Transaction, intent: Intent, ref: str) -> bool:
+    """True where the create has found an activity that is known already: it was made of this item before the store was
+    lost, and another calendar has shown it first. The link goes over to it, and is compared as a new one."""
+    link = tx.link(intent.link)
+    other = tx.rows_by_ref(ctx.pairing.crm_name, [ref]).get(ref)
+    if link is None or other is None or other.id == link.activity:
+        return False
+    row = tx.row(link.activity)
+    tx.close_intent(intent.id)
+    tx.drop_link(link)
+    beside = tx.links_of_row(other.id)
+    made = tx.add_link(
+        pairing=link.pairing, activity=other.id, item_ref=link.item_ref, occurrence=link.occurrence, role=link.role
+    )
+    if row is not None and other.claim is None and tx.row(row.id) is None:
+        tx.set_row(other.id, claim=row.claim, uid_digest=row.uid_digest)
+    for each in [made, *(k for k in beside if k.ours and k.item_ref is not None)]:
+        tx.announce(each.pairing, "item", [each.item_ref or ""])
+    return True
 
 
 def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str = "") -> Link:
@@ -93,6 +114,10 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
         ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)
     )
     intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found, link))
+    with ctx.store.transaction() as tx:
+        known = made_before(ctx, tx, intent, written.ref)
+    if known:
+        raise Wait
     with ctx.store.transaction() as tx:
         tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
         link = finish(ctx, tx, intent, written)

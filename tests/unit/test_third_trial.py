@@ -876,3 +876,34 @@ def test_a_deletion_that_both_sides_announce_is_counted_once() -> None:
     world.sync()
     assert sorted(str(a["status"]) for a in world.activities) == [*["open"] * 3, *["rejected"] * 17]
     settled(world)
+
+
+@pytest.mark.parametrize("how", ["at once", "waits", "read only"])
+def test_what_the_crm_added_where_the_entry_had_nothing_stays_when_it_becomes_private(how: str) -> None:
+    world = World("ann")
+    guests: dict[str, Any] = {"owner": "ann@us.example", "attendees": People([Participant("eve@cust.example")])}
+    world.event("ann", summary="Surgery", **(guests if how == "waits" else {}))
+    settled(world)
+    if how == "read only":
+        calendar = world.calendars["ann"]
+        calendar.caps = replace(calendar.caps, writable=False)
+    world.crm.edit(only(world), location="Room of the CRM")
+    if how != "at once":
+        settled(world)
+        assert world.items("ann")[0].get("location") in (None, "")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    assert "Surgery" not in repr(world.activities) + repr(world.crm.history)
+    assert [a["location"] for a in world.activities] == ["Room of the CRM"]
+
+
+def test_what_the_crm_added_and_what_has_crossed_to_the_entry_goes_with_it() -> None:
+    world = World("ann")
+    world.event("ann", summary="Surgery")
+    settled(world)
+    world.crm.edit(only(world), location="Charite")
+    settled(world)
+    assert world.items("ann")[0]["location"] == "Charite"
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    assert world.activities == []

@@ -1,0 +1,144 @@
+"""A store that is lost, or was never there, while both sides are full: everything is found again, and nothing doubled
+(docs/how-to/parked-and-held.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+
+import pytest
+
+from syncd.engine.context import Context
+from syncd.engine.pairing import Moment
+from syncd.engine.passes import run_pass
+from syncd.model.people import Participant, People
+from syncd.ports import Transient
+from tests.stores import new_store
+from tests.unit.test_cases import two_calendars
+from tests.unit.test_engine import World
+
+BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
+
+
+@dataclass
+class Desk:
+    """A world whose store and key may go."""
+
+    world: World
+    key: bytes = b"k" * 32
+
+    def sync(self, number: int = 6) -> int:
+        writes = 0
+        for _ in range(number):
+            self.world.now += timedelta(minutes=5)
+            writes = 0
+            for pairing in self.world.pairings:
+                moment = Moment(self.world.now)
+                with suppress(Transient):
+                    context = Context(pairing, self.world.store, moment, self.key, self.world.pairings)
+                    writes += run_pass(context).writes
+        return writes
+
+    def lose(self, *, key: bool) -> None:
+        self.world.store.close()
+        self.world.store = new_store(lambda moment: self.world.watch(moment))
+        if key:
+            self.key = b"n" * 32
+
+    def entries(self) -> dict[str, int]:
+        return {name: len(self.world.items(name)) for name in self.world.calendars}
+
+
+@pytest.mark.parametrize("key", [False, True])
+@pytest.mark.parametrize("first", ["ann", "home"])
+def test_an_entry_of_the_second_calendar_is_found_again(first: str, key: bool) -> None:
+    desk = Desk(two_calendars())
+    desk.world.event("home", summary="Visit")
+    desk.sync()
+    desk.lose(key=key)
+    desk.world.pairings.sort(key=lambda p: p.id != first)
+    desk.sync()
+    assert (len(desk.world.activities), desk.entries()) == (1, {"ann": 0, "home": 1})
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("first", ["ann", "home"])
+def test_what_was_typed_in_the_crm_and_in_the_second_calendar_is_one(first: str) -> None:
+    desk = Desk(two_calendars())
+    desk.world.event("home", summary="Visit")
+    desk.world.appointment(subject="Visit")
+    desk.world.appointment("a2", subject="Another")
+    desk.world.pairings.sort(key=lambda p: p.id != first)
+    desk.sync()
+    assert (len(desk.world.activities), desk.entries()) == (2, {"ann": 1, "home": 1})
+    assert [i["summary"] for i in desk.world.items("ann")] == ["Another"]
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("made", ["first run", "lost", "key lost"])
+def test_a_second_calendar_that_cannot_be_read_delays_the_first_by_a_day(made: str) -> None:
+    desk = Desk(two_calendars())
+    desk.world.event("home", summary="Visit")
+    if made != "first run":
+        desk.sync()
+        desk.lose(key=made == "key lost")
+    desk.world.appointment("a2", subject="Another")
+    home = desk.world.calendars["home"]
+    changes, home.changes = home.changes, _not_ready  # type: ignore[method-assign,assignment]
+    desk.sync()
+    assert desk.entries() == {"ann": 0, "home": 1}
+    desk.world.now += timedelta(days=2)
+    desk.sync()
+    assert "Another" in [i["summary"] for i in desk.world.items("ann")]
+    home.changes = changes  # type: ignore[method-assign]
+    desk.sync()
+    if made != "key lost":  # nothing says then that they are one
+        assert (len(desk.world.activities), desk.entries()) == (2, {"ann": 1, "home": 1})
+    desk.world.event("home", "e2", summary="Later")
+    desk.sync()
+    assert "Later" in [a["subject"] for a in desk.world.activities]
+    assert desk.sync(1) == 0
+
+
+def _not_ready(cursor: str) -> Callable[[], None]:
+    raise Transient("no answer")
+
+
+@pytest.mark.parametrize("key", [False, True])
+@pytest.mark.parametrize("first", ["ann", "bob"])
+def test_a_meeting_of_two_employees_is_found_again_in_both_calendars(first: str, key: bool) -> None:
+    desk = Desk(World("ann", "bob"))
+    desk.world.appointment(subject="Visit", notes="Bring papers", participants=BOTH)
+    desk.sync()
+    assert desk.entries() == {"ann": 1, "bob": 1}
+    desk.lose(key=key)
+    desk.world.pairings.sort(key=lambda p: p.id != first)
+    desk.sync()
+    assert (len(desk.world.activities), desk.entries()) == (1, {"ann": 1, "bob": 1})
+    assert desk.sync(1) == 0
+    (activity,) = desk.world.activities
+    assert (activity["subject"], activity["notes"]) == ("Visit", "Bring papers")
+    desk.world.crm.edit(next(iter(desk.world.crm.records)), subject="Moved to you")
+    desk.sync()
+    assert [desk.world.items(n)[0]["summary"] for n in ("ann", "bob")] == ["Moved to you"] * 2
+    (ref,) = desk.world.calendars["bob"].records
+    desk.world.calendars["bob"].remove(ref)
+    desk.sync()
+    (activity,) = desk.world.activities
+    assert (activity["status"], desk.entries()) == ("open", {"ann": 1, "bob": 0})
+
+
+@pytest.mark.parametrize("first", ["ann", "bob"])
+def test_one_file_that_two_employees_have_imported_is_two_again(first: str) -> None:
+    desk = Desk(World("ann", "bob"))
+    for name in ("ann", "bob"):
+        desk.world.event(name, f"e-{name}", uid="booking", summary="Flight")
+    desk.sync()
+    assert len(desk.world.activities) == 2
+    desk.lose(key=True)
+    desk.world.pairings.sort(key=lambda p: p.id != first)
+    desk.sync()
+    assert (len(desk.world.activities), desk.entries()) == (2, {"ann": 1, "bob": 1})
+    assert desk.sync(1) == 0
