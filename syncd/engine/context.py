@@ -107,6 +107,8 @@ class Context:
     heal: bool = False
     #: Look at everything anew, whatever its version.
     anew: bool = False
+    #: The single activities of series, for `moving.series_of`; None before somebody asked.
+    series: dict[tuple[str, str], list[tuple[str, str]]] | None = None
     #: Another calendar of the employee has never been read as a whole; None before somebody asked.
     others_unread: bool | None = None
     _gate: Gate | None = None

@@ -18,6 +18,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.look import Look, crm_view, item_view, look
 from syncd.engine.marks import wanted
+from syncd.engine.moving import series_of
 from syncd.engine.newcomers import (
     Marks,
     as_activity,
@@ -137,8 +138,8 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
     with ctx.store.reading() as tx:
         rows = {*tx.rows_by_claim(ctx.pairing.crm_name, wanted), *tx.rows_by_uid(ctx.pairing.crm_name, wanted)}
     closed: list[tuple[Pending, str]] = []
-    for unit, _ in several:
-        if marks[unit.ref] in rows:
+    for unit, admission in several:
+        if marks[unit.ref] in rows or (admission.kind != "message" and series_of(ctx, admission.uid) is not None):
             left.append(unit)
         else:
             ctx.report.withheld += 1

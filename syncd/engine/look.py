@@ -172,6 +172,13 @@ def within(ctx: Context, *views: Fields) -> bool:
     return any(inside(view, bounds, ctx.pairing.employee.zone) for view in views if view)
 
 
+def is_hidden(link: Link, admission: Admission) -> bool:
+    """True for an occurrence of which nothing may be seen: of a private series each one that is not shown, whatever
+    has become of its date. A block of time has nothing to hide."""
+    whole = admission.read_only and link.occurrence != "" and link.role != "block"
+    return link.occurrence in admission.masked or (whole and showed(link))
+
+
 def showed(link: Link) -> bool:
     """True for a link that has brought, or agreed on, more than a block of time shows."""
     return bool(link.brought or link.item_base)
@@ -191,8 +198,7 @@ def _item_state(
     if admission.verdict == "withheld":
         return Item.PRIVATE
     if fields is None:  # of a series with single activities: an occurrence that is hidden is not gone
-        hidden = link.occurrence in admission.masked or (admission.verdict == "partial" and bool(link.occurrence))
-        return Item.PRIVATE if hidden else Item.GONE
+        return Item.PRIVATE if is_hidden(link, admission) else Item.GONE
     if admission.read_only and link.role != "block" and (link.ours or showed(link)):
         return Item.PRIVATE
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):

@@ -204,12 +204,36 @@ def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> L
     return None if copy.item_ref and isinstance(ctx.items.one(copy.item_ref), Admission) else copy
 
 
+#: By so many of its dates a series is known again; more are not looked at.
+DATES = 3
+
+
+def series_of(ctx: Context, uid: str) -> tuple[str, str] | None:
+    """Calendar and ref under which a series is known by its single activities, in this calendar or another of the
+    employee's."""
+    if not ctx.pairing.expands or not uid:
+        return None
+    if ctx.series is None:
+        ctx.series = {}
+        with ctx.store.reading() as tx:
+            for pairing, ref, occurrence, digest in tx.occurrences({ctx.pairing.id, *ctx.siblings}):
+                known = ctx.series.setdefault((pairing, ref), [])
+                if len(known) < DATES:
+                    known.append((occurrence, digest))
+    for place, dates in ctx.series.items():
+        if any(uid_digest(ctx.key, uid, occurrence) == digest for occurrence, digest in dates):
+            return place
+    return None
+
+
 def moved_here(ctx: Context, found: Admission) -> list[Link]:
     """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
     withheld now: what it brought is to be taken back. Raises Wait while another calendar of the employee has to be
     asked whether it is still there."""
     if not found.uid:
         return []
+    mine: list[tuple[Row, list[Link]]] = []
+    place = series_of(ctx, found.uid) if found.kind != "message" else None
     with ctx.store.reading() as tx:
         if found.kind == "message":
             digest = message_mark(ctx, found.uid)
@@ -217,10 +241,15 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
         else:
             digest = uid_digest(ctx.key, found.uid, "")
             rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
-        mine = [(r, k) for r in rows for k in tx.links_of_row(r.id)]
+        mine += [(r, [k]) for r in rows for k in tx.links_of_row(r.id)]
+        if place is not None:
+            links = tx.links_by_item(place[0], [place[1]])
+            row = tx.row(links[0].activity) if links else None
+            mine += [(row, links)] if row is not None else []
     if found.kind != "message":  # what has shown nothing since it was taken back has nothing more to be taken back
-        mine = [(r, k) for r, k in mine if showed(k)]
-    for row, link in mine:
+        mine = [(r, links) for r, links in mine if any(showed(k) for k in links)]
+    for row, links in mine:
+        link = links[0]
         if link.pairing == ctx.pairing.id:
             there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
             left = isinstance(there, Gone)
@@ -229,8 +258,9 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
                 left = link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
         if left:
             with ctx.store.transaction() as tx:
-                ctx.moved.add(link.id)
-                return [tx.hand_over(link, ctx.pairing.id, item_ref=found.ref, item_version="", rest="")]
+                ctx.moved |= {k.id for k in links}
+                here = {"item_ref": found.ref, "item_version": "", "rest": ""}
+                return [tx.hand_over(k, ctx.pairing.id, **here) for k in links]
         if link.pairing in ctx.siblings and found.kind != "message" and _may_have_left(ctx, row, [link]):
             raise Wait
     return []

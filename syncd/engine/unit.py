@@ -17,7 +17,7 @@ from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked
-from syncd.engine.look import Look, crm_view, look, showed
+from syncd.engine.look import Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import moved_here, moving
 from syncd.engine.newcomers import known_people
@@ -162,7 +162,7 @@ def _shown(
     if waits:
         raise Wait
     for link in links:
-        hidden = admission is not None and link.occurrence in admission.masked  # privacy waits for no window
+        hidden = admission is not None and is_hidden(link, admission)  # privacy waits for no window
         if link.occurrence not in present and (hidden or inside_key(link.occurrence, bounds)):
             present[link.occurrence] = None
     return made, present

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from typing import Any, cast
@@ -301,6 +301,14 @@ class Transaction:
         if not refs:
             return []
         return [_link(f) for f in self.connection.execute(_LINKS_BY_ITEM, {"pairing": pairing, "refs": refs})]
+
+    def occurrences(self, pairings: Collection[str]) -> list[tuple[str, str, str, str]]:
+        """Of the links of single occurrences: pairing, the item's ref, the occurrence, and the digest by which the row
+        knows the UID and the date."""
+        columns = (t.link.c.pairing, t.link.c.item_ref, t.link.c.occurrence, t.row.c.uid_digest)
+        where = (t.link.c.pairing.in_(sorted(pairings)), t.link.c.occurrence != "", t.link.c.item_ref.is_not(None))
+        chosen = select(*columns).join_from(t.link, t.row).where(*where, t.row.c.uid_digest.is_not(None))
+        return [tuple(f) for f in self.connection.execute(chosen.order_by(t.link.c.id))]
 
     def links_of_row(self, row: int) -> list[Link]:
         """Every link that hangs on an activity."""
