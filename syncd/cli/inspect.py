@@ -173,8 +173,8 @@ def forget(
     """Remove every trace of an employee from the store; later passes leave the person alone."""
     from syncd.database import StoreFault
     from syncd.secrets import SecretFault
-    from syncd.service.assemble import forgotten_mark, pairing_id
-    from syncd.service.forget import forget_employee
+    from syncd.service.assemble import pairing_id
+    from syncd.service.forget import forget_employee, forgotten_mark
     from syncd.service.key import open_store
 
     found = configuration(config)

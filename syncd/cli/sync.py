@@ -180,7 +180,7 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
 
 def summary(result: Any, *, future: bool = False) -> str:
     """A pass in one line."""
-    if result.failed or result.outcome == "busy":
+    if result.error:
         return f"{result.outcome}: {result.error}"
     n = result.report.numbers()
     parts = []

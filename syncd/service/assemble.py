@@ -19,6 +19,7 @@ from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
 from syncd.secrets import SecretFault, resolve
+from syncd.service.forget import forgotten
 from syncd.service.key import open_store
 from syncd.service.probe import probed
 from syncd.settings import Account, Configuration, EmployeeEntry
@@ -92,11 +93,6 @@ class House:
         self.close()
 
 
-def forgotten_mark(key: bytes, employee: str) -> str:
-    """Under what the store remembers that an employee was forgotten, without naming the person."""
-    return f"forgotten {Digester(key, 'forgotten').text(employee)}"
-
-
 def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     """Opens store, CRM and the pairings (if any are named, only those of these employees or ids).
 
@@ -110,9 +106,9 @@ def open_house(configuration: Configuration, only: Iterable[str] = ()) -> House:
     wanted = set(only)
     lenses: dict[str, Lens] = {}
     with store.reading() as tx:
-        forgotten = {e.id for e in settings.employees if tx.setting(forgotten_mark(key, e.id)) is not None}
+        left_alone = forgotten(tx, key, [e.id for e in settings.employees])
     for employee in settings.employees:
-        if employee.id in forgotten:
+        if employee.id in left_alone:
             continue
         for account in employee.accounts:
             name = pairing_id(employee.id, account)

@@ -26,7 +26,7 @@ from syncd.ports import Watchable
 from syncd.secrets import SecretFault
 from syncd.service.assemble import House, NoConnector
 from syncd.service.health import Health, Listener
-from syncd.service.runner import Result, run_one
+from syncd.service.runner import FORGOTTEN, Result, run_one
 from syncd.service.schedule import TICK, Entry, Schedule
 from syncd.settings import Service
 from syncd.store.journal import retire
@@ -228,7 +228,20 @@ class Daemon:
         self.health.ended(result, ended - began)
         for other in result.report.again:  # one has asked another whether an item is still there
             self.schedule.wake(other, ended)
-        self._account_for(pairing, result, ended, mark)
+        if result.outcome == FORGOTTEN:
+            self._leave_alone(pairing)
+        else:
+            self._account_for(pairing, result, ended, mark)
+
+    def _leave_alone(self, pairing: Pairing) -> None:
+        """The employee was forgotten while the service runs."""
+        self._watches.pop(pairing.id, lambda: None)()
+        self.house.pairings = [p for p in self.house.pairings if p.id != pairing.id]
+        self._pairings = {p.id: p for p in self.house.pairings}
+        self.schedule.set([(p, self.house.servers.get(p, "")) for p in self._pairings], time.monotonic())
+        self.health.set(self._pairings)
+        _close(pairing.replica)
+        logger(pairing=pairing.id).info("forgotten")
 
     def _account_for(self, pairing: Pairing, result: Result, ended: float, mark: str) -> None:
         news = bool(result.report.read or result.report.writes)

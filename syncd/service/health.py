@@ -122,7 +122,7 @@ class Health:
         values: dict[str, float] = {
             "pairings": len(seen),
             "pairings_late": sum(age > self.late_after for age in ages),
-            "pairings_failing": sum(s.outcome not in ("ok", "held", "busy", "not run yet") for s in seen),
+            "pairings_failing": sum(s.outcome not in ("ok", "held", "busy", "forgotten", "not run yet") for s in seen),
             "parked": sum(s.parked for s in seen),
             "held": sum(s.held for s in seen),
             "conflicts": sum(s.conflicts for s in seen),

@@ -14,7 +14,11 @@ from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.passes import run_pass
 from syncd.logs import logger
 from syncd.ports import AuthFailed, PortError, Transient
+from syncd.service.forget import forgotten, remove
 from syncd.store import Fenced, Store, StoreFault, Transaction, lease
+
+#: The outcome for an employee whom `syncd forget` has removed while the service ran.
+FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Result:
 
     pairing: str
     report: Report
-    #: ok, held, busy, sign-in failed, server not ready, server failed, store not ready, failed.
+    #: ok, held, busy, forgotten, sign-in failed, server not ready, server failed, store not ready, failed.
     outcome: str
     requests: tuple[int, int]
     error: str = ""
@@ -32,7 +36,7 @@ class Result:
     @property
     def failed(self) -> bool:
         """True when the pass did not come to its end."""
-        return self.outcome not in ("ok", "held", "busy")
+        return self.outcome not in ("ok", "held", "busy", FORGOTTEN)
 
     def as_json(self) -> dict[str, Any]:
         """The pass in the documented, stable form (docs/reference/json.md)."""
@@ -76,7 +80,9 @@ def run_one(
     log = logger(pairing=pairing.id)
     try:
         with _leased(ctx) as other:
-            if other:
+            if other == FORGOTTEN:
+                outcome, error = FORGOTTEN, "the employee was forgotten and is left alone"
+            elif other:
                 outcome, error = "busy", f"another syncd is at work on it ({other})"
             else:
                 run_pass(ctx)
@@ -95,7 +101,7 @@ def run_one(
         outcome, error = "failed", f"unexpected {type(fault).__name__}"
     requests = (pairing.replica.requests - before[0], pairing.crm.requests - before[1])
     if error:
-        log.warning("pass failed" if outcome != "busy" else "left alone", outcome=outcome, error=error)
+        log.warning("pass failed" if outcome not in ("busy", FORGOTTEN) else "left alone", outcome=outcome, error=error)
     else:
         counts = {k: v for k, v in ctx.report.numbers().items() if v}
         (log.info if counts else log.debug)("pass", **counts)
@@ -104,13 +110,20 @@ def run_one(
 
 @contextmanager
 def _leased(ctx: Context) -> Iterator[str]:
-    """Holds the pairing's lease, renewed at each batch; yields who has it when it is another's."""
+    """Holds the pairing's lease, renewed at each batch; yields who has it when it is another's. Who was forgotten since
+    the configuration was read is not taken part in, nor told of what happens in the CRM."""
     store, name, began = ctx.store, lease.lease_name(ctx.pairing.id), monotonic()
     with store.transaction() as tx:
-        held = lease.take(tx, name, lease.this_process(), ctx.moment.now)
+        gone = forgotten(tx, ctx.key, {p.employee.id for p in ctx.everyone})
+        if ctx.pairing.employee.id in gone:  # what others have noted of the person meanwhile goes too
+            remove(tx, [ctx.pairing.id], ctx.pairing.crm_name)
+            held: lease.Lease | str = FORGOTTEN
+        else:
+            held = lease.take(tx, name, lease.this_process(), ctx.moment.now)
     if isinstance(held, str):
         yield held
         return
+    ctx.everyone = [p for p in ctx.everyone if p.employee.id not in gone]
     told, back = ctx.progress, list[bool]()
 
     def progress(done: int) -> None:

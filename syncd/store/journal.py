@@ -184,6 +184,9 @@ def forget(tx: Transaction, pairings: Iterable[str], feeds: Iterable[str]) -> in
     count = int(tx.connection.execute(select(func.count()).select_from(mine.subquery())).scalar_one())
     for table in (t.explain, t.ledger, t.conflict, t.parked, t.pending, t.intent, t.run, t.mark):
         tx.connection.execute(delete(table).where(table.c.pairing.in_(names)))
+    for name in names:  # a colleague's record of what came from there
+        told = t.explain.c.detail.contains(json.dumps(name), autoescape=True)
+        tx.connection.execute(delete(t.explain).where(told))
     tx.connection.execute(delete(t.link).where(t.link.c.pairing.in_(names)))
     left = {f for (f,) in tx.connection.execute(select(t.link.c.activity).where(t.link.c.activity.in_(alone)))}
     gone = [row for row in alone if row not in left]

@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.scenarios.conftest import Desk
+from tests.scenarios.conftest import MONDAY, Desk
 from tests.servers.proxy import Verbatim, proxy
 
 MakeDesk = Callable[..., Desk]
@@ -276,3 +277,28 @@ def test_an_address_that_is_taken_is_said_at_once(make_desk: MakeDesk) -> None:
         set_service(desk, listen=f"127.0.0.1:{taken.getsockname()[1]}")
         told = desk.run("run", status=3)
     assert "cannot listen on 127.0.0.1" in told.err
+
+
+def test_p5_who_is_forgotten_while_the_service_runs_is_left_alone_at_once(make_desk: MakeDesk) -> None:
+    desk = make_desk("ann", "bob")
+    hers = desk.put("ann", "e1", "SUMMARY:Of Ann")
+
+    def subjects() -> set[str]:
+        return {a["subject"] for a in desk.activities(as_="bob")}
+
+    with service(desk) as running:
+        until(lambda: len(desk.activities()) == 1)
+        until(lambda: desk.ref("ann", hers).encode() in desk.store_bytes())
+        desk.run("forget", "ann", "--yes")
+        until(lambda: running.said("forgotten"))
+        desk.put("ann", "e2", "SUMMARY:Written afterwards")
+        desk.put("bob", "b1", "SUMMARY:Of Bob")
+        until(lambda: "Of Bob" in subjects())
+        desk.put("bob", "b2", "SUMMARY:Of Bob too", start=MONDAY + timedelta(hours=2))
+        until(lambda: "Of Bob too" in subjects())
+        assert "Written afterwards" not in subjects()
+        status, _ = running.get("/health")
+        assert status == 200
+    store = desk.store_bytes()
+    assert b"ann" not in store.replace(b"planned", b"")
+    assert desk.ref("ann", hers).encode() not in store
