@@ -40,6 +40,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if activity is not None and (row.maker == link.id or link.brought):
         kept = _kept(at, theirs, made_here=row.maker == link.id and not speaking, block=becomes_block)
+        if "recurrence" in kept:
+            kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
         check = _check(at, kept)
@@ -211,6 +213,28 @@ def _shown_by(ctx: Context, at: Look, speaking: Iterable[Link]) -> frozenset[str
     return frozenset(
         name for name in fields for k in speaking if ctx.digester(k.id).holds(k.item_base, name, view.get(name))
     ) | (_TIMES if speaking else frozenset())
+
+
+def _dates(ctx: Context, at: Look, series: Value, speaking: Iterable[Link]) -> Value:
+    """The series without the words of its edited occurrences: the CRM's own stay, and those that a colleague's item
+    shows too."""
+    kind, digester, base = kind_of("recurrence"), at.sides.digester, at.link.crm_base.get("recurrence")
+    alone = at.sides.local.get("crm", frozenset())
+    if "recurrence" not in at.link.brought:
+        return series
+    theirs = [(ctx.digester(k.id), k.item_base.get("recurrence")) for k in speaking]
+
+    def stays(element: str) -> bool:
+        what, _, name = element.rpartition(" ")
+        if not what.startswith("over ") or name in _SAYS_NOTHING:
+            return True
+        if isinstance(base, dict) and not _was_brought(digester, "recurrence", element, base):
+            return True
+        if f"recurrence {digester.element('recurrence', element)}" in alone:
+            return True
+        return any(isinstance(there, dict) and d.element("recurrence", element) in there for d, there in theirs)
+
+    return kind.rebuild({e: series for e in kind.elements(series) if stays(e)})
 
 
 def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:

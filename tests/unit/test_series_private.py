@@ -84,3 +84,33 @@ def test_a_series_that_moves_and_becomes_private_at_once(
     if policy == "busy-only":
         assert len(world.activities) == 4
     world.quiet()
+
+
+@pytest.mark.parametrize("how", ["at once", "the CRM works on it", "another ref"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_the_words_of_edited_dates_go_with_their_series(policy: str, how: str, tmp_path: Path) -> None:
+    """For a CRM that holds series: of a block of time the dates stay."""
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": policy})
+    edited = Recurrence(RULE, overrides={KEYS[1]: {"summary": "Secret", "location": "Clinic"}})
+    world.event("ann", summary="Open", recurrence=edited)
+    world.quiet()
+    (ref,) = world.crm.records
+    if how == "the CRM works on it":
+        own = {"notes": "Of the CRM"}
+        held = world.crm.records[ref].fields["recurrence"]
+        over = {**held.overrides, KEYS[2]: own}
+        world.crm.edit(ref, recurrence=replace(held, overrides=over), priority=1)
+    if how == "another ref":
+        world.calendars["ann"].remove("e1")
+        world.event("ann", "e2", uid="uid-e1", summary="Open", sensitivity="private", recurrence=edited)
+    else:
+        world.calendars["ann"].edit("e1", sensitivity="private")
+    for _ in range(4):
+        world.sync()
+    world.sync(full=True)
+    assert words(world) == []
+    if policy == "busy-only":
+        (activity,) = world.activities
+        assert activity["recurrence"].rule == RULE  # type: ignore[attr-defined]
+        assert ("Of the CRM" in repr(activity)) == (how == "the CRM works on it")
+    world.quiet()

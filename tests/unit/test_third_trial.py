@@ -24,7 +24,7 @@ from syncd.mapping.schema import Privacy
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
-from syncd.ports import Gone, Replaced, Telling, Transient
+from syncd.ports import Gone, Limit, Replaced, Telling, Transient
 from syncd.privacy import admit
 from syncd.store.journal import approve, forget, parked
 from tests.memory import MemoryCrm, crm
@@ -907,3 +907,32 @@ def test_what_the_crm_added_and_what_has_crossed_to_the_entry_goes_with_it() -> 
     world.calendars["ann"].edit("e1", sensitivity="private")
     settled(world)
     assert world.activities == []
+
+
+def test_an_edit_of_another_field_does_not_shorten_what_the_calendar_had_no_room_for() -> None:
+    world = World("ann")
+    calendar = world.calendars["ann"]
+    calendar.caps = replace(calendar.caps, limits={**calendar.caps.limits, "location": Limit(length=10)})
+    world.event("ann", location="Roof")
+    settled(world)
+    world.crm.edit(only(world), location="The long room at the end")
+    settled(world)
+    calendar.edit("e1", summary="Otherwise")
+    settled(world)
+    (activity,) = world.activities
+    assert (activity["subject"], activity["location"]) == ("Otherwise", "The long room at the end")
+
+
+def test_a_crm_that_is_empty_all_at_once_takes_nothing_from_people_with_few_entries() -> None:
+    world = World("ann", "bob")
+    for name in ("ann", "bob"):
+        for n in range(2):
+            world.event(name, f"{name}{n}", summary=f"{name} {n}", start=MON + n * DAY)
+    settled(world)
+    world.crm.records.clear()
+    world.crm.expire()
+    for _ in range(3):
+        world.sync()
+    world.sync(full=True)
+    assert [len(world.items(name)) for name in ("ann", "bob")] == [2, 2]
+    assert [r.held for r in world.sync()] == [2, 2]
