@@ -137,9 +137,14 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
     wanted = [m for m in marks.values() if m]
     with ctx.store.reading() as tx:
         rows = {*tx.rows_by_claim(ctx.pairing.crm_name, wanted), *tx.rows_by_uid(ctx.pairing.crm_name, wanted)}
+        copies = tx.rows_by_key([found.uid for _, found in several if found.uid])
     closed: list[tuple[Pending, str]] = []
     for unit, admission in several:
-        if marks[unit.ref] in rows or (admission.kind != "message" and series_of(ctx, admission.uid) is not None):
+        if (
+            marks[unit.ref] in rows
+            or admission.uid in copies
+            or (admission.kind != "message" and series_of(ctx, admission.uid) is not None)
+        ):
             left.append(unit)
         else:
             ctx.report.withheld += 1

@@ -10,6 +10,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.given import given_of
 from syncd.engine.leaving import has_left, just_asked, leaving
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
@@ -21,7 +22,7 @@ from syncd.engine.writes import WAS, Wait
 from syncd.model.fields import Fields
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError, Rejected
-from syncd.privacy import Admission
+from syncd.privacy import NOTHING_GIVEN, Admission
 from syncd.store import Link, Row, Transaction
 from syncd.store.journal import decisions, note_decision
 
@@ -202,6 +203,25 @@ def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> L
         return None
     copy = mine[0]
     return None if copy.item_ref and isinstance(ctx.items.one(copy.item_ref), Admission) else copy
+
+
+def as_given(ctx: Context, found: Admission) -> Admission:
+    """An item that stands under another ref now, as it is seen where the CRM has made it private, or some of its
+    occurrences: the link that says so is not the item's yet."""
+    if not found.uid or found.kind == "message":
+        return found
+    digest = uid_digest(ctx.key, found.uid, "")
+    mine = {ctx.pairing.id, *ctx.siblings}
+    with ctx.store.reading() as tx:
+        rows = [*tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, ()), *tx.rows_by_key([found.uid]).values()]
+        links = [k for row in rows for k in tx.links_of_row(row.id) if k.pairing in mine]
+    given = given_of(links)
+    if given == NOTHING_GIVEN:
+        return found
+    seen = ctx.items.one(found.ref, given)
+    if isinstance(seen, PortError):
+        raise seen
+    return seen
 
 
 #: By so many of its dates a series is known again; more are not looked at.

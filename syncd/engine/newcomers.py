@@ -12,6 +12,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.feed import PEOPLE
 from syncd.engine.filing import digests
+from syncd.engine.given import GIVEN
 from syncd.engine.look import within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
@@ -140,8 +141,16 @@ def add_link(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence
         beside = other.pairing in (ctx.pairing.id, *ctx.siblings) or row.origin == "groupware"
         if other.ours and beside and other.item_ref is not None:
             tx.announce(other.pairing, "item", [other.item_ref])
+    mine = [k for k in others if k.pairing in (ctx.pairing.id, *ctx.siblings)]
     made = tx.add_link(
-        pairing=ctx.pairing.id, activity=row.id, item_ref=record.ref, occurrence=occurrence, role=role, ours=ours
+        pairing=ctx.pairing.id,
+        activity=row.id,
+        item_ref=record.ref,
+        occurrence=occurrence,
+        role=role,
+        ours=ours,
+        private_copy=any(k.private_copy for k in mine),
+        unconfirmed=next(({GIVEN: k.unconfirmed[GIVEN]} for k in mine if GIVEN in k.unconfirmed), {}),
     )
     note_mark(ctx, tx, made)
     return made

@@ -19,7 +19,7 @@ from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked
 from syncd.engine.look import Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import moved_here, moving
+from syncd.engine.moving import as_given, moved_here, moving
 from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -62,6 +62,8 @@ def settle_unit(
     outcome = Outcome()
     admission = _there(result)
     links = unit.links
+    if admission is not None and not links and not admission.whole:
+        admission = as_given(ctx, admission)
     if admission is not None:
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1

@@ -21,10 +21,11 @@ from syncd.engine.passes import run_pass
 from syncd.engine.sides import Sides, winner
 from syncd.mapping.loader import load, shipped
 from syncd.mapping.schema import Privacy
+from syncd.model.fields import Limit
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
-from syncd.ports import Gone, Limit, Replaced, Telling, Transient
+from syncd.ports import Gone, Replaced, Telling, Transient
 from syncd.privacy import admit
 from syncd.store.journal import approve, forget, parked
 from tests.memory import MemoryCrm, crm
