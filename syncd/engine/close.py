@@ -13,6 +13,7 @@ from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, Activity, Item, Rule
+from syncd.engine.roles import ABSENT
 from syncd.model.fields import kind_of
 from syncd.store import Link, Transaction
 from syncd.store.journal import close_conflicts, keep_conflict, unpark
@@ -59,6 +60,7 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     rule = decision.rule
     both_gone = rule is Rule.DELETE_ITEM and at.situation.activity is Activity.GONE
     if rule is Rule.DROP or both_gone:
+        _hand_on(ctx, tx, part, link)
         tx.drop_link(link)
         ctx.explain(tx, link, decision)
         return
@@ -90,6 +92,18 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     made = rule in (Rule.CREATE_CRM, Rule.CREATE_ITEM)
     if detail or made or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
         ctx.explain(tx, link, decision, **detail)
+
+
+def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
+    """What the link brought is what the employee's other copy shows: it goes when that becomes private."""
+    mine = {ctx.pairing.id, *ctx.siblings}
+    beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.pairing in mine]
+    heirs = sorted((k for k in beside if k.item_ref is not None and k.rest not in ABSENT), key=lambda k: k.ours)
+    if not heirs or link.role in HOLDERS:
+        return
+    tx.set_link(heirs[0].id, brought=heirs[0].brought | link.brought)
+    if part.row.maker == link.id:
+        tx.set_row(link.activity, maker=heirs[0].id)
 
 
 def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[str, Any]:

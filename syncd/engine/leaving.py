@@ -42,8 +42,27 @@ def has_left(tx: Transaction, link: Link) -> bool:
     return link.item_ref is not None and tx.setting(leaving(link.pairing, link.item_ref)) is not None
 
 
+def beside(pairing: str, ref: str) -> str:
+    """The setting that says where an item of another calendar stands that has the same UID, and is private there: when
+    this one goes, that one is looked at again."""
+    return f"beside\n{pairing}\n{ref}"
+
+
+def went_private(pairing: str, ref: str) -> str:
+    """The setting of an item that is gone and stands in another calendar as a private one."""
+    return f"private\n{pairing}\n{ref}"
+
+
 def asks_first(ctx: Context, link: Link, rule: Rule) -> bool:
     """True while another calendar of the employee has to be read before `rule` is carried out, as the item is gone."""
+    if ctx.siblings and link.item_ref is not None:
+        with ctx.store.transaction() as tx:
+            there = tx.setting(beside(ctx.pairing.id, link.item_ref))
+            if there is not None:
+                pairing, _, ref = there.partition("\n")
+                tx.drop_setting(beside(ctx.pairing.id, link.item_ref))
+                tx.announce(pairing, "item", [ref])
+                ctx.report.again.add(pairing)
     if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest in ABSENT:
         return False
     name, own = leaving(ctx.pairing.id, link.item_ref), f"{ctx.pairing.id}\n{link.item_ref}"
@@ -97,3 +116,4 @@ def dealt_with(ctx: Context, tx: Transaction, ref: str) -> None:
     """The item is there, or what follows from its being gone has been done."""
     if ctx.siblings:
         tx.drop_setting(leaving(ctx.pairing.id, ref))
+        tx.drop_setting(went_private(ctx.pairing.id, ref))

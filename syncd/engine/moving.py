@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
-from syncd.engine.leaving import has_left, just_asked, leaving
+from syncd.engine.leaving import beside, has_left, just_asked, leaving, went_private
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
@@ -246,41 +246,81 @@ def series_of(ctx: Context, uid: str) -> tuple[str, str] | None:
     return None
 
 
+def _of_one_uid(ctx: Context, found: Admission) -> list[tuple[Row, list[Link]]]:
+    """What the item's UID is known by: rows with links that have shown something, or that are a message's."""
+    if not found.uid:
+        return []
+    if found.kind == "message":
+        digest = message_mark(ctx, found.uid)
+        with ctx.store.reading() as tx:
+            row = tx.rows_by_claim(ctx.pairing.crm_name, [digest]).get(digest)
+            return [(row, [k]) for k in tx.links_of_row(row.id)] if row is not None else []
+    digest, place = uid_digest(ctx.key, found.uid, ""), series_of(ctx, found.uid)
+    mine: list[tuple[Row, list[Link]]] = []
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
+        mine += [(r, [k]) for r in rows for k in tx.links_of_row(r.id)]
+        links = tx.links_by_item(place[0], [place[1]]) if place is not None else []
+        row = tx.row(links[0].activity) if links else None
+        mine += [(row, links)] if row is not None else []
+    # what has shown nothing since it was taken back has nothing more to be taken back
+    return [(r, links) for r, links in mine if any(showed(k) for k in links)]
+
+
+def _is_not_there(ctx: Context, link: Link) -> bool:
+    """True for a link of the employee's whose item is gone: from this calendar, or from another that has said so."""
+    if link.pairing == ctx.pairing.id:
+        return not link.item_ref or isinstance(ctx.items.one(link.item_ref), Gone)
+    with ctx.store.reading() as tx:
+        return link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
+
+
 def moved_here(ctx: Context, found: Admission) -> list[Link]:
     """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
     withheld now: what it brought is to be taken back. Raises Wait while another calendar of the employee has to be
     asked whether it is still there."""
-    if not found.uid:
-        return []
-    mine: list[tuple[Row, list[Link]]] = []
-    place = series_of(ctx, found.uid) if found.kind != "message" else None
-    with ctx.store.reading() as tx:
-        if found.kind == "message":
-            digest = message_mark(ctx, found.uid)
-            rows = [r for r in (tx.rows_by_claim(ctx.pairing.crm_name, [digest]).get(digest),) if r is not None]
-        else:
-            digest = uid_digest(ctx.key, found.uid, "")
-            rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
-        mine += [(r, [k]) for r in rows for k in tx.links_of_row(r.id)]
-        if place is not None:
-            links = tx.links_by_item(place[0], [place[1]])
-            row = tx.row(links[0].activity) if links else None
-            mine += [(row, links)] if row is not None else []
-    if found.kind != "message":  # what has shown nothing since it was taken back has nothing more to be taken back
-        mine = [(r, links) for r, links in mine if any(showed(k) for k in links)]
-    for row, links in mine:
+    for row, links in _of_one_uid(ctx, found):
         link = links[0]
-        if link.pairing == ctx.pairing.id:
-            there = ctx.items.one(link.item_ref) if link.item_ref else Gone("not there")
-            left = isinstance(there, Gone)
-        else:  # in another calendar of the employee, which has said that it is gone
-            with ctx.store.reading() as tx:
-                left = link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
-        if left:
+        if _is_not_there(ctx, link):
             with ctx.store.transaction() as tx:
                 ctx.moved |= {k.id for k in links}
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}
                 return [tx.hand_over(k, ctx.pairing.id, **here) for k in links]
-        if link.pairing in ctx.siblings and found.kind != "message" and _may_have_left(ctx, row, [link]):
-            raise Wait
+        if found.kind == "message" or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
+            continue
+        if link.ours and row.origin == "groupware":  # we made it in the place of what is back, and private now
+            with ctx.store.transaction() as tx:
+                made = tx.add_link(
+                    pairing=ctx.pairing.id, activity=row.id, item_ref=found.ref, role="own", brought=link.brought
+                )
+                tx.set_row(row.id, maker=made.id)
+                tx.set_link(link.id, brought=frozenset())
+            return [made]
+        if link.pairing in ctx.siblings:
+            _note_beside(ctx, found, link)
+            if _may_have_left(ctx, row, [link]):
+                raise Wait
     return []
+
+
+def private_here(ctx: Context, found: Admission) -> None:
+    """Of an item that shows less than it is, under links of its own: what was known under its UID, and is gone from
+    where it was, has become private too."""
+    for row, links in _of_one_uid(ctx, found) if found.kind != "message" else ():
+        link = links[0]
+        if link.item_ref in (None, found.ref) or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
+            continue
+        if not _is_not_there(ctx, link):
+            _note_beside(ctx, found, link)
+            continue
+        with ctx.store.transaction() as tx:
+            tx.set_setting(went_private(link.pairing, link.item_ref or ""), "")
+            for each in links:
+                ctx.touch(tx, each, row)
+        ctx.report.again.add(link.pairing)
+
+
+def _note_beside(ctx: Context, found: Admission, link: Link) -> None:
+    if link.item_ref is not None:
+        with ctx.store.transaction() as tx:
+            tx.set_setting(beside(link.pairing, link.item_ref), f"{ctx.pairing.id}\n{found.ref}")

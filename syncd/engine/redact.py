@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
@@ -34,6 +35,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
     copies = [k for k in others if k.ours and row.maker == link.id]  # they show what this item brought
     speaking = [k for k in others if k not in copies]
+    if not speaking and link.role not in HOLDERS:
+        link, at, row = _with_declined(ctx, at, row)
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
     intent, kept = None, None
     check: dict[str, object] = {}
@@ -88,6 +91,21 @@ def gives_back(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bo
         ctx.touch(tx, own[0], row)
     ctx.report.again.add(own[0].pairing)
     return True
+
+
+def _with_declined(ctx: Context, at: Look, row: Row) -> tuple[Link, Look, Row]:
+    """The link, with what colleagues have brought who have declined since: nobody shows it any more."""
+    with ctx.store.transaction() as tx:
+        declined = [k for k in tx.links_of_row(row.id) if k.rest == "declined" and k.id != at.link.id]
+        theirs = frozenset[str]().union(*(k.brought for k in declined))
+        if not theirs:
+            return at.link, at, row
+        link = tx.set_link(at.link.id, brought=at.link.brought | theirs)
+        if any(row.maker == k.id for k in declined):
+            tx.set_row(row.id, maker=link.id)
+        for other in declined:
+            tx.set_link(other.id, brought=frozenset())
+        return link, replace(at, link=link), tx.row(row.id) or row
 
 
 #: Stands among the fields that a link brought when its item is our copy of what has become private.

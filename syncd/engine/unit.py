@@ -16,10 +16,10 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
-from syncd.engine.leaving import asks_first, just_asked
+from syncd.engine.leaving import asks_first, just_asked, went_private
 from syncd.engine.look import Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, moved_here, moving
+from syncd.engine.moving import as_given, moved_here, moving, private_here
 from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -69,6 +69,8 @@ def settle_unit(
             ctx.report.withheld += 1
         if not links and not admission.whole:
             links = unit.links = moved_here(ctx, admission)
+        elif not admission.whole and all(k.role == "block" or not showed(k) for k in links):
+            private_here(ctx, admission)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)
             return outcome
@@ -271,6 +273,8 @@ def _part(
     }
     if link.role in RECEIVERS:
         more["deleted"] = row.crm_ref is not None and link.rest != "private"
+    if admission is None and _is_private_elsewhere(ctx, link, [k for k in others if k.pairing in mine]):
+        more["item"] = Item.PRIVATE
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
     if admission is None and link.role not in HOLDERS:
@@ -295,6 +299,15 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _is_private_elsewhere(ctx: Context, link: Link, mine: Sequence[Link]) -> bool:
+    """True for an item that is gone, and of which the employee has another copy that has become private."""
+    beside = [k for k in mine if k.id != link.id and not k.ours and k.item_ref is not None]
+    if any(k.rest == "private" or k.role == "block" for k in beside):
+        return True
+    with ctx.store.reading() as tx:
+        return link.item_ref is not None and tx.setting(went_private(ctx.pairing.id, link.item_ref)) is not None
 
 
 def _may_be_back(ctx: Context) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from syncd.model.people import Participant, People
 from tests.unit.test_cases import only, two_calendars, with_mapping
 from tests.unit.test_engine import World
-from tests.unit.test_lost_store import Desk
 
 #: Where the entry goes: to the other calendar, under another ref in the same one, or into the trash and back.
 WAYS = ["moves", "put beside first", "renamed", "restored", "moves after a pass"]
