@@ -22,6 +22,7 @@ from syncd.engine.moving import series_of
 from syncd.engine.newcomers import (
     Marks,
     as_activity,
+    copied_of,
     makes_nothing,
     marks_of,
     message_mark,
@@ -148,6 +149,8 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
             left.append(unit)
         else:
             ctx.report.withheld += 1
+            if admission.uid and unit.ref is not None:
+                ctx.withheld[admission.uid] = unit.ref
             closed += [(entry, "") for entry in unit.entries]
     return closed
 
@@ -175,7 +178,12 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
     count = Counter(claims)
     plain: list[_New] = []
     for n in maybe:
-        known = n.record.uid in keys or n.marks.claim in rows or n.marks.uid in same
+        known = (
+            n.record.uid in keys
+            or copied_of(ctx, n.record.uid) is not None
+            or n.marks.claim in rows
+            or n.marks.uid in same
+        )
         twice = n.marks.claim is not None and count[n.marks.claim] > 1
         stays = mapping.direction == "to-groupware" or makes_nothing(ctx, n.record.fields)
         if known or twice or stays:

@@ -18,6 +18,7 @@ from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
     add_link,
+    copied_of,
     known_people,
     makes_nothing,
     mark_row,
@@ -33,7 +34,7 @@ from syncd.engine.writes import Wait
 from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.store import Link
+from syncd.store import Link, Row
 
 
 def join_item(
@@ -55,7 +56,7 @@ def join_item(
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
         if row is None and marks.claim:
             row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
-    row = row or by_uid(ctx, record, occurrence, marks, view)
+    row = row or (_copied(ctx, record) if not occurrence else None) or by_uid(ctx, record, occurrence, marks, view)
     if row is not None:
         return known(ctx, record, occurrence, row, marks), ""
     row = adopted(ctx, record, occurrence, view) if adopts else None
@@ -73,6 +74,16 @@ def join_item(
             return add_link(ctx, tx, row, record, occurrence, ours=False), ""
     except IntegrityError:
         raise Wait from None
+
+
+def _copied(ctx: Context, record: Record) -> Row | None:
+    """The row of an activity of which the item is our copy, although the store has forgotten it."""
+    ref = copied_of(ctx, record.uid)
+    activity = ctx.pairing.crm.fetch([ref]).get(ref) if ref is not None else None
+    if not isinstance(activity, Record):
+        return None
+    with ctx.store.transaction() as tx:
+        return tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
 
 
 def _written_here(ctx: Context, activity: Record) -> bool:
@@ -124,6 +135,13 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         row = row or row_of(ctx, tx, activity)
+        there = ctx.withheld.get(activity.uid) if activity.fields.get("private") else None
+        if there is not None:
+            # its own entry: what made it private is the CRM's word, or the entry would have taken it back
+            tx.add_link(pairing=pairing.id, activity=row.id, item_ref=there, role="own", private_copy=True)
+            tx.announce(pairing.id, "item", [there])
+            ctx.report.again.add(pairing.id)
+            return None, ""
         # until its create has arrived the link rests like one whose item we took back
         link = tx.add_link(pairing=pairing.id, activity=row.id, role="copy", ours=True, rest="taken-back")
         return link, ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -116,10 +117,30 @@ def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -
         tx.note_threads(ctx.pairing.crm_name, found)
 
 
+def copied_of(ctx: Context, uid: str) -> str | None:
+    """The activity of which an item is our copy, by the UID that we gave it, where the store knows nothing of it (any
+    more). Of what the CRM has just said alone: from a key nothing can be read."""
+    if not _FORM.fullmatch(uid):
+        return None
+    if ctx.copies is None:
+        with ctx.store.reading() as tx:
+            refs = tx.pending_refs(ctx.pairing.id, "crm")
+        ctx.copies = {_key_of(ctx, ref): ref for ref in refs}
+    return ctx.copies.get(uid)
+
+
+#: How the UIDs look that we give (`new_key`).
+_FORM = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def _key_of(ctx: Context, ref: str) -> str:
+    return new_key(ctx, f"activity {ctx.pairing.crm_name} {ref}")
+
+
 def row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
     if activity.key and tx.rows_by_key([activity.key]):
         raise Wait  # somebody's create that has arrived and is not accounted for yet
-    key = new_key(ctx, f"activity {ctx.pairing.crm_name} {activity.ref}")
+    key = _key_of(ctx, activity.ref)
     kind = ctx.pairing.lens.mapping.activity
     return tx.add_row(crm=ctx.pairing.crm_name, kind=kind, key=key, crm_ref=activity.ref, origin="crm")
 

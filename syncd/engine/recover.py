@@ -16,6 +16,7 @@ from syncd.engine.look import crm_view, item_view
 from syncd.engine.occurrences import expand
 from syncd.engine.redact import forget_agreement, not_there, show_colleagues
 from syncd.engine.write_crm import made_before
+from syncd.engine.write_item import is_anothers
 from syncd.engine.writes import find_made, finish, seen, shaped_moves
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
@@ -53,6 +54,8 @@ def recover(ctx: Context) -> int:
 def _create(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
     crm = intent.side == "crm"
     found = find_made(ctx, intent)
+    if found is not None and not crm and is_anothers(ctx, link, found[0]):
+        found = None
     source = _source(ctx, intent, link, row) if found is not None else {}
     with ctx.store.transaction() as tx:
         if found is None:

@@ -72,6 +72,8 @@ def settle_unit(
         elif not admission.whole and all(k.role == "block" or not showed(k) for k in links):
             private_here(ctx, admission)
         if not links and admission.verdict == "withheld":
+            if admission.uid and unit.ref is not None:
+                ctx.withheld[admission.uid] = unit.ref
             close(ctx, unit, [], None, outcome)
             return outcome
     links, shown = _shown(ctx, admission, links, outcome)

@@ -12,13 +12,11 @@ from syncd.engine.given import GIVEN, made_private
 from syncd.engine.look import Look, item_view
 from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
-from syncd.engine.writes import WAS, Moves, attempt, confirm, created, finish, journal, moves_of
+from syncd.engine.writes import WAS, Moves, attempt, confirm, created, drop, finish, journal, moves_of
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
-from syncd.ports import (
-    Written,
-)
+from syncd.ports import Rejected, Written
 from syncd.store import Intent, Link, Row
 
 #: By which what has moved to a colleague is known again.
@@ -67,6 +65,9 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "create", down, key=key, uid=uid, moves=moves)
     intent, written = created(ctx, intent, down, lambda: ctx.items.create(fields, key, kind=kind, uid=uid))
+    if is_anothers(ctx, link, written.ref):
+        drop(ctx, [intent])
+        raise Rejected(f"its copy is that of another activity: {written.ref}: delete one of the two")
     intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
     with ctx.store.transaction() as tx:
         link = finish(
@@ -77,6 +78,13 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
             tx.announce(link.pairing, "item", [written.ref])
     ctx.report.created_groupware += 1
     return link
+
+
+def is_anothers(ctx: Context, link: Link, ref: str) -> bool:
+    """True where the item that a create has found is another link's."""
+    with ctx.store.reading() as tx:
+        there = tx.links_by_item(ctx.pairing.id, [ref])
+    return any(k.id != link.id and k.occurrence == link.occurrence for k in there)
 
 
 def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple[Look, Merge, str]]) -> list[Link]:

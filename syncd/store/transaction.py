@@ -198,6 +198,11 @@ class Transaction:
         values = {"pairing": pairing, "side": side, "after": after, "today": today, "most": limit}
         return [Pending(*f) for f in self.connection.execute(_PENDING, values)]
 
+    def pending_refs(self, pairing: str, side: str) -> list[str]:
+        """What has been announced of a side, of whatever day."""
+        where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side)
+        return [f[0] for f in self.connection.execute(select(t.pending.c.ref).where(where))]
+
     def unlinked_items(self, pairing: str, today: str) -> int:
         """How many announced items no link knows yet; what is parked is not waited for."""
         known = select(t.link.c.item_ref).where(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None))

@@ -17,7 +17,7 @@ from syncd.model.people import Participant, People
 from syncd.ports import Transient
 from tests.stores import new_store
 from tests.unit.test_cases import two_calendars
-from tests.unit.test_engine import World
+from tests.unit.test_engine import MON, World, span
 
 BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
 
@@ -141,4 +141,57 @@ def test_one_file_that_two_employees_have_imported_is_two_again(first: str) -> N
     desk.world.pairings.sort(key=lambda p: p.id != first)
     desk.sync()
     assert (len(desk.world.activities), desk.entries()) == (2, {"ann": 1, "bob": 1})
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("lost", ["new", "older"])
+@pytest.mark.parametrize("side", ["calendar", "crm"])
+@pytest.mark.parametrize("field", ["subject", "time"])
+def test_a_copy_that_was_edited_since_is_known_by_its_uid(field: str, side: str, lost: str) -> None:
+    """The key was kept; the store is a new one, or one from before the copy was made."""
+    desk = Desk(World("ann"))
+    if lost == "older":
+        desk.sync()
+    backup = desk.world.store.copy() if lost == "older" else None
+    desk.world.appointment(subject="Visit")
+    desk.sync()
+    desk.lose(key=False)
+    if backup is not None:
+        desk.world.store = backup
+    value: object = "Another" if field == "subject" else span(MON + timedelta(hours=5))
+    if side == "crm":
+        desk.world.crm.edit("a1", **{field: value})
+    else:
+        (ref,) = desk.world.calendars["ann"].records
+        desk.world.calendars["ann"].edit(ref, **{"summary" if field == "subject" else "time": value})
+    desk.sync()
+    assert (len(desk.world.activities), desk.entries()) == (1, {"ann": 1})
+    (activity,), (entry,) = desk.world.activities, desk.world.items("ann")
+    assert (activity["subject"], activity["time"]) == (entry["summary"], entry["time"])
+    kept = {repr(v) for v in (activity["subject"], activity["time"])} | {repr(t) for _, _, t in _history(desk)}
+    assert repr(value) in kept or field == "time"
+    assert desk.sync(1) == 0
+
+
+def _history(desk: Desk) -> list[tuple[str, str, str]]:
+    return [line for lines in desk.world.crm.history.values() for line in lines]
+
+
+@pytest.mark.parametrize("key", [False, True])
+def test_an_entry_that_the_crm_has_made_private_is_found_again(key: bool) -> None:
+    desk = Desk(World("ann"))
+    desk.world.event("ann", summary="Visit")
+    desk.sync()
+    (ref,) = desk.world.crm.records
+    desk.world.crm.edit(ref, private=True)
+    desk.sync()
+    assert desk.world.items("ann")[0]["sensitivity"] == "private"
+    desk.lose(key=key)
+    desk.sync()
+    assert (list(desk.world.crm.records), desk.entries()) == ([ref], {"ann": 1})
+    assert desk.world.activities[0]["subject"] == "Visit"
+    desk.world.crm.edit(ref, private=False, subject="Visit again")
+    desk.sync()
+    (entry,) = desk.world.items("ann")
+    assert (entry["summary"], entry["sensitivity"]) == ("Visit again", "public")
     assert desk.sync(1) == 0
