@@ -29,7 +29,7 @@ def write_history_first(ctx: Context, parts: Sequence[Part]) -> None:
     whose words are still to cross, the CRM's side is written before the item's."""
     for part in parts:
         if part.exposed:
-            note_exposed(ctx, part.look.link)
+            note_exposed(ctx, part.look, part.hidden)
         goes = _goes(part)
         if goes:  # nobody can be asked about an occurrence that is no longer there: the CRM's word holds
             part.merge.losers |= {name: item for name, (item, _) in part.merge.asks.items()}

@@ -46,6 +46,8 @@ class Part:
     kept_first: bool = False
     #: An occurrence that crossed is private now: its words go from the CRM's history too.
     exposed: bool = False
+    #: The original starts of the item's private occurrences.
+    hidden: frozenset[str] = frozenset()
 
     @property
     def waits(self) -> tuple[str, ...]:

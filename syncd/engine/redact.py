@@ -17,9 +17,8 @@ from syncd.engine.look import Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
 from syncd.engine.roles import ABSENT
-from syncd.engine.writes import HISTORY, attempt, journal
+from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
-from syncd.mapping.lens import Lens
 from syncd.model.fields import Fields, Value, kind_of, normal_text, same
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
@@ -63,7 +62,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             tx.close_intent(intent.id)
             if kept == {}:
                 not_there(tx, link, row)
-            ctx.crossed(tx, link, "taken-back", sorted(link.brought), "private")
+            ctx.crossed(tx, link, "taken-back", sorted(n for n in link.brought if not n.startswith(OVER)), "private")
         for other in copies:
             ctx.touch(tx, other, row)
         if speaking:
@@ -116,15 +115,17 @@ RETRACT = "retract"
 ERASE = "erase"
 
 
-def exposes(at: Look, masked: Iterable[str], lens: Lens) -> bool:
+def exposes(ctx: Context, at: Look, masked: Iterable[str]) -> bool:
     """True when something crossed of an occurrence that is masked now and shows less than it did."""
     base = at.link.item_base.get("recurrence")
+    if at.link.brought & overs(ctx, masked):
+        return True
     if not isinstance(base, dict) or not masked:
         return False
     digester, kind = at.sides.digester, kind_of("recurrence")
     shown = kind.elements(at.sides.item.get("recurrence"))
     for key in masked:
-        for name in lens.rules:
+        for name in ctx.pairing.lens.rules:
             element = f"over {key} {name}"
             held = base.get(digester.element("recurrence", element))
             now = digester.content("recurrence", element, shown[element]) if element in shown else None
@@ -133,11 +134,12 @@ def exposes(at: Look, masked: Iterable[str], lens: Lens) -> bool:
     return False
 
 
-def note_exposed(ctx: Context, link: Link) -> None:
+def note_exposed(ctx: Context, at: Look, occurrences: Iterable[str]) -> None:
     """Before the occurrence is taken out of the activity: a crash in between must not leave its words behind."""
-    if ERASE not in link.brought:
+    brought = (at.link.brought | {ERASE}) - overs(ctx, occurrences)
+    if brought != at.link.brought:
         with ctx.store.transaction() as tx:
-            tx.set_link(link.id, brought=link.brought | {ERASE})
+            tx.set_link(at.link.id, brought=brought)
 
 
 def erase_history(ctx: Context, link: Link, row: Row) -> None:

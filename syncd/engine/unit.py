@@ -286,8 +286,8 @@ def _part(
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
     if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
-        hidden = admission.masked if admission is not None else frozenset[str]()
-        part.exposed = ERASE in link.brought or exposes(seen_both, hidden, ctx.pairing.lens)
+        part.hidden = admission.masked if admission is not None else frozenset[str]()
+        part.exposed = ERASE in link.brought or exposes(ctx, seen_both, part.hidden)
     if part.exposed and decision.rule is Rule.REST and activity is not None:  # privacy waits for no window
         dates = {n: {k: v for k, v in side.items() if k == "recurrence"}
                  for n, side in (("item", seen_both.sides.item), ("crm", seen_both.sides.crm))}  # fmt: skip

@@ -20,9 +20,11 @@ from syncd.engine.writes import (
     attempt,
     confirm,
     created,
+    edited,
     finish,
     journal,
     moves_of,
+    overs,
 )
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of, same
@@ -62,14 +64,14 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
-    base = digester.base(view)
+    base, told = digester.base(view), overs(ctx, edited(fields.get("recurrence")))
     moves: Moves = {
         "item": base,
         "crm": {
             n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
         },
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
-        "brought": sorted(n for n, v in fields.items() if v is not None and not same(n, v, kind_of(n).empty)),
+        "brought": sorted({n for n, v in fields.items() if v is not None and not same(n, v, kind_of(n).empty)} | told),
         "unconfirmed": ["crm", sorted(fields)],
         "local": ["item", sorted(view.keys() - up.keys())],
     }
@@ -169,7 +171,8 @@ def update_activity(ctx: Context, look: Look, merge: Merge, after: str = "") -> 
         return link
     names = sorted(merge.to_crm)
     check = {n: look.sides.digester.of(n, v) for n, v in merge.to_crm.items()}
-    moves = moves_of(merge, merge.with_crm, check=check, brought=names, unconfirmed=["crm", names])
+    brought = sorted({*names, *overs(ctx, edited(merge.to_crm.get("recurrence")))})
+    moves = moves_of(merge, merge.with_crm, check=check, brought=brought, unconfirmed=["crm", names])
     with ctx.store.transaction() as tx:
         intent = journal(
             ctx, tx, link, "crm", "update", merge.to_crm, expected=record.version, moves=moves, after=after
@@ -191,10 +194,11 @@ def keep_losers(ctx: Context, look: Look, merge: Merge, record: Record, changes:
     remembers it first: if the item becomes private, they are taken back like what it brought."""
     if not merge.losers:
         return
+    told = {HISTORY, *overs(ctx, edited(merge.losers.get("recurrence")))}
     with ctx.store.transaction() as tx:  # what loses may be a colleague's words
         for link in tx.links_of_row(look.link.activity):
-            if HISTORY not in link.brought and (link.id == look.link.id or link.brought):
-                tx.set_link(link.id, brought=link.brought | {HISTORY})
+            if not told <= link.brought and (link.id == look.link.id or link.brought):
+                tx.set_link(link.id, brought=link.brought | told)
     lines = {name: describe(value) for name, value in merge.losers.items()}
     if ctx.pairing.crm.capabilities.history:
         token = "".join(f"{n}\0{kind_of(n).canonical(v)}\0" for n, v in sorted(merge.losers.items()))

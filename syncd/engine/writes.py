@@ -7,18 +7,19 @@ intent that `recover` can ask about: (1) the intent, with the digests of the val
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from syncd.engine.context import Context
-from syncd.engine.digest import apply_moves
+from syncd.engine.digest import Digester, apply_moves
 from syncd.engine.given import GIVEN, given_by
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.sides import Merge
 from syncd.engine.text import image, one_line
 from syncd.model.fields import Fields, kind_of
 from syncd.model.record import Record
+from syncd.model.recurrence import Recurrence
 from syncd.ports import (
     AuthFailed,
     Capabilities,
@@ -105,6 +106,22 @@ NOT_TAKEN = "not taken"
 
 #: Stands among the fields that a link brought when values of its item were put into the activity's history.
 HISTORY = "history"
+
+#: So begin, among the fields that a link brought, the digests of occurrences of which words have crossed: they stand in
+#: the activity's history, whatever becomes of them in the item.
+OVER = "over "
+
+
+def overs(ctx: Context, occurrences: Iterable[str]) -> frozenset[str]:
+    """How links remember that words of these occurrences (original starts) have crossed."""
+    digester = Digester(ctx.key, "over")
+    return frozenset(OVER + digester.text(key) for key in occurrences)
+
+
+def edited(series: Any) -> Iterable[str]:
+    """The occurrences of a recurrence that have something of their own."""
+    return series.overrides if isinstance(series, Recurrence) else ()
+
 
 #: Of a text sent to a side that may cut it without saying so, the digests of this many beginnings
 #: are journalled: if the answer is lost, `recover` still knows its own words when they come back cut.

@@ -114,3 +114,39 @@ def test_the_words_of_edited_dates_go_with_their_series(policy: str, how: str, t
         assert activity["recurrence"].rule == RULE  # type: ignore[attr-defined]
         assert ("Of the CRM" in repr(activity)) == (how == "the CRM works on it")
     world.quiet()
+
+
+@pytest.mark.parametrize("history", ["renamed and reset", "lost a conflict", "left out", "in the first edit"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_words_of_a_date_that_is_private_now_go_from_the_history_too(policy: str, history: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": policy}, conflicts={"default": "crm"})
+    plain = Recurrence(RULE)
+    edited = Recurrence(RULE, overrides={KEYS[1]: {"summary": "Secret"}})
+    world.event("ann", summary="Open", recurrence=edited if history == "in the first edit" else plain)
+    world.quiet()
+    (ref,) = world.crm.records
+    if history == "lost a conflict":
+        held = world.crm.records[ref].fields["recurrence"]
+        world.crm.edit(ref, recurrence=replace(held, overrides={KEYS[1]: {"subject": "Of the CRM"}}))
+    if history != "in the first edit":
+        world.calendars["ann"].edit("e1", recurrence=edited)
+        world.quiet()
+    reset = Recurrence(RULE, exdates=frozenset({KEYS[1]})) if history == "left out" else plain
+    world.calendars["ann"].edit("e1", recurrence=reset)
+    world.quiet()
+    _note(world, ref)
+    hidden = Recurrence(RULE, overrides={KEYS[1]: {"summary": "Open", "sensitivity": "private"}})
+    world.calendars["ann"].edit("e1", recurrence=hidden)
+    for _ in range(3):
+        world.sync()
+    assert words(world) == []
+    world.quiet()
+    world.crm.remember(ref, {"notes": "Of the CRM's people"}, "later")
+    world.calendars["ann"].edit("e1", location="Roof")
+    world.quiet()
+    assert "Of the CRM's people" in repr(world.crm.history)  # once is enough
+
+
+def _note(world: World, ref: str) -> None:
+    """As the built-in CRM does: what a field was is in the history."""
+    world.crm.remember(ref, {"recurrence": "Secret"}, "before")
