@@ -24,7 +24,7 @@ from syncd.engine.newcomers import known_people
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import GUARDED, HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
+from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge
@@ -83,7 +83,7 @@ def settle_unit(
             continue
         part = _part(ctx, link, admission, shown[link.occurrence], activities)
         parts.append(part)
-        if part.decision.rule in GUARDED and not deletions:
+        if part.guarded and not deletions:
             outcome.deferred += 1
         if part.decision.rule is Rule.REST and part.look.situation.item is Item.OUT:
             _wake(ctx, part.look.sides.item, outcome)
@@ -92,7 +92,7 @@ def settle_unit(
                 outcome.due = PEOPLE
         if part.waits:
             _wake_when_over(ctx, part, outcome)
-    todo = [p for p in parts if deletions or p.decision.rule not in GUARDED]
+    todo = [p for p in parts if deletions or not p.guarded]
     write_history_first(ctx, todo)
     if admission is not None and admission.record is not None:
         write_item(ctx, admission.record, todo)

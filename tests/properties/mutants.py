@@ -546,6 +546,61 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "all(link.rest in ABSENT for link in links)",
         "any(link.rest in ABSENT for link in links)",
     ),
+    "a block of time keeps the UID of its entry": (
+        "privacy.py",
+        'return replace(record, fields=fields, uid="", owner="", guests=frozenset())',
+        'return replace(record, fields=fields, owner="", guests=frozenset())',
+    ),
+    "a private entry takes over a colleague's activity": (
+        "engine/moving.py",
+        'if (record.fields.get("sensitivity") or "public") != "public":',
+        "if False:",
+    ),
+    "what was held stays held when its entry is back": (
+        "engine/settle.py",
+        "found = _still_linked(ctx, _once_each(found))",
+        "found = _once_each(found)",
+    ),
+    "a copy for a colleague outlives the private entry of which it was made": (
+        "engine/redact.py",
+        "marked = other.brought | {RETRACT} if kept == {} else",
+        "marked = other.brought if kept == {} else",
+    ),
+    "what the CRM made private waits for somebody's word": (
+        "engine/parts.py",
+        "return self.decision.rule in GUARDED and not privacy",
+        "return self.decision.rule in GUARDED",
+    ),
+    "what a link brought is forgotten with it": (
+        "engine/close.py",
+        "tx.set_link(heirs[0].id, brought=heirs[0].brought | link.brought)",
+        "tx.set_link(heirs[0].id, brought=heirs[0].brought)",
+    ),
+    "a copy is made before the employee's other calendars were read": (
+        "engine/leaving.py",
+        "return since is None or just_asked(ctx, since)",
+        "return False",
+    ),
+    "a create that finds a known activity takes it for its own": (
+        "engine/write_crm.py",
+        "if link is None or other is None or other.id == link.activity:",
+        "if True:",
+    ),
+    "what the CRM made private is the person's under another ref": (
+        "engine/moving.py",
+        "if given == NOTHING_GIVEN:",
+        "if True:",
+    ),
+    "a date that leaves a private series is only gone": (
+        "engine/look.py",
+        "return link.occurrence in admission.masked or (whole and showed(link))",
+        "return link.occurrence in admission.masked",
+    ),
+    "a block of time keeps the words of its edited dates": (
+        "engine/redact.py",
+        'if not what.startswith("over ") or name in _SAYS_NOTHING:',
+        "if True:",
+    ),
     "a park outlives its cause": (
         "engine/close.py",
         'return refs | {("crm", part.row.crm_ref) for part in parts if part.row.crm_ref is not None}',

@@ -937,3 +937,87 @@ def test_a_crm_that_is_empty_all_at_once_takes_nothing_from_people_with_few_entr
     world.sync(full=True)
     assert [len(world.items(name)) for name in ("ann", "bob")] == [2, 2]
     assert [r.held for r in world.sync()] == [2, 2]
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_what_the_crm_makes_private_leaves_other_peoples_calendars_at_once(held: bool) -> None:
+    world = World("ann", "bob")
+    both = People([Participant("ann@us.example"), Participant("bob@us.example")])
+    for n in range(12):
+        world.appointment(f"a{n}", subject=f"Plan {n}", participants=both, time=span(MON + n * HOUR))
+    settled(world)
+    if held:
+        for n in range(4, 12):
+            world.crm.remove(f"a{n}")
+        for ref in list(world.calendars["bob"].records)[:2]:
+            world.calendars["bob"].remove(ref)
+    for n in range(4):
+        world.crm.edit(f"a{n}", private=True)
+    for _ in range(3):
+        world.sync()
+    shown = {str(i["summary"]) for i in world.items("bob")}
+    assert shown & {f"Plan {n}" for n in range(4)} == set()
+    for n in range(4):
+        if f"a{n}" in world.crm.records:
+            world.crm.edit(f"a{n}", private=False)
+    for _ in range(3):
+        world.sync()
+    assert len({str(i["summary"]) for i in world.items("ann")} & {f"Plan {n}" for n in range(4)}) == 4
+
+
+def test_a_private_entry_takes_over_no_activity_of_a_colleagues(tmp_path: Path) -> None:
+    """With `private: full`: Bob's private entry has the UID of one that has gone from Ann's calendar."""
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": "full"})
+    world.event("ann", uid="u", summary="Handed over")
+    settled(world)
+    ref = only(world)
+    world.calendars["ann"].remove("e1")
+    world.event("bob", "b1", uid="u", summary="Handed over", sensitivity="private")
+    settled(world)
+    assert world.crm.records[ref].fields["private"] is False
+    assert [r.owner for r in world.crm.records.values() if r.fields["private"]] == ["bob@us.example"]
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_a_copy_made_for_a_colleague_goes_with_the_private_entry_of_which_it_was_made(
+    policy: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": policy})
+    world.event("ann", summary="Surgery")
+    settled(world)
+    world.crm.edit(only(world), participants=People([Participant("ann@us.example"), Participant("bob@us.example")]))
+    settled(world)
+    assert [i["summary"] for i in world.items("bob")] == ["Surgery"]
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    assert "Surgery" not in repr(world.items("bob")) + repr(world.activities)
+
+
+def test_a_held_deletion_ends_when_the_entry_is_back_under_another_ref() -> None:
+    world = World("ann")
+    for n in range(5):
+        world.event("ann", f"e{n}", uid=f"u{n}", summary=f"M{n}", start=MON + n * HOUR)
+    settled(world)
+    kept = [world.calendars["ann"].records[f"e{n}"] for n in range(5)]
+    for n in range(5):
+        world.calendars["ann"].remove(f"e{n}")
+    assert world.sync()[0].held == 5
+    for record in kept:
+        world.calendars["ann"].put(f"back-{record.ref}", "event", record.fields, uid=record.uid)
+    for _ in range(3):
+        reports = world.sync()
+    assert reports[0].held == 0
+    assert {a["status"] for a in world.activities} == {"open"}
+    world.calendars["ann"].remove("back-e0")
+    world.sync()
+    assert sorted(str(a["status"]) for a in world.activities) == [*["open"] * 4, "rejected"]
+    settled(world)
+
+
+def test_a_block_of_time_says_nothing_by_which_its_entry_could_be_known() -> None:
+    record = Record(
+        "r", "1", "event", {"summary": "S", "time": span(), "sensitivity": "private"}, "uid", "eve@x.example"
+    )
+    seen = admit(record, Privacy(private="busy-only")).record
+    assert seen is not None
+    assert (seen.uid, seen.owner, seen.guests, seen.fields["summary"]) == ("", "", frozenset(), "Busy")
