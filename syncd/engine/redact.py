@@ -78,7 +78,11 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
 def gives_back(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bool:
     """True where a copy that we made speaks for what its item had brought, as an earlier release left it when that item
     became private: the item does again, and what it brought is taken back, the copy with it."""
-    if not link.ours or row.maker != link.id:
+    if not link.ours or row.maker is None:
+        return False
+    if any(k.id == row.maker and k.rest == "private" and k.brought and not k.ours for k in others):
+        return True  # it is about to be
+    if row.maker != link.id:
         return False
     own = [k for k in others if k.role == "own" and not k.ours and k.rest == "private" and not k.brought]
     if not own:

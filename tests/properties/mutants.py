@@ -96,7 +96,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what lost a conflict stays in the history of what became private": (
         "engine/write_crm.py",
-        "            if HISTORY not in link.brought and (link.id == look.link.id or link.brought):",
+        "            if not told <= link.brought and (link.id == look.link.id or link.brought):",
         "            if look is None:",
     ),
     "an attendee's copy is written to": (
@@ -423,7 +423,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "the history keeps the words of an occurrence that became private": (
         "engine/unit.py",
-        "part.exposed = ERASE in link.brought or exposes(seen_both, hidden, ctx.pairing.lens)",
+        "part.exposed = ERASE in link.brought or exposes(ctx, seen_both, part.hidden)",
         "part.exposed = False",
     ),
     "what people type below the block is ours": (

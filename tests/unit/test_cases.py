@@ -942,7 +942,8 @@ def test_copies_that_an_earlier_release_made_in_the_other_calendar_are_taken_awa
     world.quiet()
 
 
-def test_a_private_entry_that_an_earlier_release_had_copied_into_the_other_calendar_is_taken_back() -> None:
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_private_entry_that_an_earlier_release_had_copied_into_the_other_calendar_is_taken_back(edited: bool) -> None:
     """Its copy there was taken for somebody's own, that vouches for the words."""
     world = two_calendars()
     world.event("ann", summary="Surgery")
@@ -961,6 +962,8 @@ def test_a_private_entry_that_an_earlier_release_had_copied_into_the_other_calen
         tx.set_link(own.id, item_base={}, crm_base={}, texts={}, brought=frozenset(), rest="private")
     world.calendars["ann"].edit("e1", sensitivity="private")
     as_it_was(world)
+    if edited:
+        world.calendars["home"].edit(f"home/{key}", categories=frozenset({"Red"}))
     for _ in range(4):
         world.sync()
     assert "Surgery" not in repr(world.activities) + repr(world.crm.history) + repr(world.items("home"))
