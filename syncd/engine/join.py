@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted
 from syncd.engine.context import Context
-from syncd.engine.leaving import just_asked, others_unread
+from syncd.engine.leaving import asks_for_new, just_asked
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
@@ -105,6 +105,13 @@ def _is_anothers(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
     return held and not ctx.pairing.employee.among(people)
 
 
+def _is_known(ctx: Context, activity: Record) -> bool:
+    """True for an activity that somebody's item shows."""
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref)
+        return row is not None and bool(tx.links_of_row(row.id))
+
+
 def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     """As `join_item`, for an activity that has no item in this replica yet. Raises Wait."""
     pairing, lens = ctx.pairing, ctx.pairing.lens
@@ -120,7 +127,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
         return None, day_text(day) if day else ""
-    if lens.mapping.item != "message" and others_unread(ctx):
+    if lens.mapping.item != "message" and not _is_known(ctx, activity) and asks_for_new(ctx, activity.ref):
         raise Wait
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)

@@ -3,15 +3,15 @@
 An item that is gone may stand in another calendar of the same employee: whoever moves it takes it out of one and
 puts it into the other, and either may be read first. So nothing follows from its being gone before each of the
 others has been read once more; until then it is leaving, and whichever shows it takes over its link. And what
-the CRM has, and nobody knows yet, may stand in a calendar that has never been read.
+the CRM has, and nobody knows yet, may have been typed into another calendar too.
 """
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
-from syncd.engine.feed import item_feed
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT
 from syncd.store import Link, Transaction
@@ -84,32 +84,37 @@ def answer(ctx: Context, tx: Transaction) -> None:
         ctx.report.again.add(asker)
 
 
-def unread(pairing: str) -> str:
-    """The setting that says since when a calendar is waited for that has never been read as a whole."""
-    return f"unread\n{pairing}\n"
+def newly(pairing: str) -> str:
+    """The setting that says up to which announcement of the CRM the employee's other calendars are asked, and since
+    when."""
+    return f"new\n{pairing}\n"
 
 
-def others_unread(ctx: Context) -> bool:
-    """True while another calendar of the employee has not been read as a whole: what the CRM has may stand there. A
-    calendar that cannot be read is waited for a day."""
-    if ctx.others_unread is None:
-        with ctx.store.transaction() as tx:
-            waited = [_is_waited_for(ctx, tx, sibling) for sibling in sorted(ctx.siblings)]
-        ctx.others_unread = any(waited)
-    return ctx.others_unread
-
-
-def _is_waited_for(ctx: Context, tx: Transaction, sibling: str) -> bool:
-    place, name = tx.feed(item_feed(sibling)), unread(sibling)
-    if place is not None and place["listing"] != "all" and not tx.unlinked_items(sibling, ctx.moment.today):
-        tx.drop_setting(name)
+def asks_for_new(ctx: Context, ref: str) -> bool:
+    """True while another calendar of the employee has to be read before the CRM's activity, which nobody knows yet, is
+    copied into this one: it may have been typed there too. They are asked once for all that has been announced."""
+    if not ctx.siblings:
         return False
-    since = tx.setting(name)
-    if since is None:
-        tx.set_setting(name, ctx.moment.text)
-        tx.set_setting(f"{questions(sibling)}{ctx.pairing.id}\n", ctx.pairing.id)
-        ctx.report.again.add(sibling)
-    return since is None or just_asked(ctx, since)
+    name, own = newly(ctx.pairing.id), f"{ctx.pairing.id}\n"
+    if ctx.covered is None:
+        with ctx.store.reading() as tx:
+            covered, _, since = (tx.setting(name) or "0 ").partition(" ")
+            asked = any(tx.setting(questions(s) + own) is not None for s in ctx.siblings)
+        if asked:  # one that cannot be read is waited for a day, and no longer
+            ctx.covered, ctx.asking = 0 if just_asked(ctx, since) else sys.maxsize, True
+        else:
+            ctx.covered = int(covered)
+    with ctx.store.reading() as tx:
+        if tx.number(ctx.pairing.id, "crm", ref) <= ctx.covered:
+            return False
+    if not ctx.asking:
+        ctx.asking = True
+        with ctx.store.transaction() as tx:
+            tx.set_setting(name, f"{tx.last_number(ctx.pairing.id, 'crm')} {ctx.moment.text}")
+            for sibling in sorted(ctx.siblings):
+                tx.set_setting(questions(sibling) + own, ctx.pairing.id)
+        ctx.report.again |= ctx.siblings
+    return True
 
 
 def dealt_with(ctx: Context, tx: Transaction, ref: str) -> None:

@@ -77,6 +77,23 @@ def test_what_was_typed_in_the_crm_and_in_the_second_calendar_is_one(first: str)
     assert desk.sync(1) == 0
 
 
+@pytest.mark.parametrize("first", ["ann", "home"])
+def test_what_is_typed_in_the_crm_and_in_the_second_calendar_at_once_is_one(first: str) -> None:
+    desk = Desk(two_calendars())
+    desk.world.pairings.sort(key=lambda p: p.id != first)
+    desk.world.event("home", "e0", summary="Before")
+    desk.world.appointment("a0", subject="Long before", time=span(MON + timedelta(days=2)))
+    desk.sync()
+    desk.world.event("home", summary="Visit")
+    desk.world.appointment(subject="Visit")
+    desk.world.appointment("a2", subject="Another", time=span(MON + timedelta(days=3)))
+    desk.sync()
+    assert sorted(str(i["summary"]) for i in desk.world.items("ann")) == ["Another", "Long before"]
+    assert sorted(str(i["summary"]) for i in desk.world.items("home")) == ["Before", "Visit"]
+    assert len(desk.world.activities) == 4
+    assert desk.sync(1) == 0
+
+
 @pytest.mark.parametrize("made", ["first run", "lost", "key lost"])
 def test_a_second_calendar_that_cannot_be_read_delays_the_first_by_a_day(made: str) -> None:
     desk = Desk(two_calendars())
