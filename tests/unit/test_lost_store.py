@@ -109,6 +109,11 @@ def test_a_second_calendar_that_cannot_be_read_delays_the_first_by_a_day(made: s
     desk.world.now += timedelta(days=2)
     desk.sync()
     assert "Another" in [i["summary"] for i in desk.world.items("ann")]
+    desk.world.appointment("a3", subject="At once", time=span(MON + timedelta(days=4)))
+    desk.sync(2)
+    assert "At once" in [i["summary"] for i in desk.world.items("ann")]
+    desk.world.crm.remove("a3")
+    desk.sync(2)
     home.changes = changes  # type: ignore[method-assign]
     desk.sync()
     if made != "key lost":  # nothing says then that they are one
