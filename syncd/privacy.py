@@ -8,7 +8,7 @@ sensitivity that nobody knows is private before anything else sees it (RFC 5545 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -126,12 +126,14 @@ class Given:
     #: As a key of an occurrence; "" where it never moved.
     start: str = ""
 
-    def names(self, span: Value) -> frozenset[str]:
-        """The occurrences as they are called when the series has this time: whoever moves it moves their names."""
+    def names(self, span: Value, private: Collection[str]) -> frozenset[str]:
+        """Those of the `private` occurrences that are the CRM's, as they are called when the series has this time.
+        Whoever moves it moves their names, but for programs that do not: then none has the moved name."""
         if not self.start or not isinstance(span, Span):
             return self.occurrences
         before = like(parse_moment(self.start), span.start)
-        return self.occurrences | {shifted_key(key, before, span.start) for key in self.occurrences}
+        moved = frozenset(shifted_key(key, before, span.start) for key in self.occurrences)
+        return moved if len(moved & set(private)) >= len(self.occurrences & set(private)) else self.occurrences
 
 
 NOTHING_GIVEN = Given()
@@ -147,7 +149,8 @@ def admit(record: Record, policy: Policy, given: Given = NOTHING_GIVEN) -> Admis
 
 def _judged(record: Record, policy: Policy, given: Given) -> tuple[Verdict, Record | None, frozenset[str]]:
     recurrence: Recurrence = record.fields.get("recurrence") or Recurrence()
-    names = given.names(record.fields.get("time")) if given.occurrences else given.occurrences
+    said = [k for k, changed in recurrence.overrides.items() if "sensitivity" in changed]
+    names = given.names(record.fields.get("time"), said) if given.occurrences else given.occurrences
     if given.whole:  # an occurrence that says it by itself was made so here
         return "full", *_with_judged_overrides(record, recurrence, policy, names, usual="public")
     rule = _rule(record.fields.get("sensitivity"), policy)

@@ -45,7 +45,8 @@ def _and(made: Given, occurrence: str, private: bool, said: Iterable[str]) -> Gi
 def made_private(link: Link, before: Mapping[str, Value], recurrence: Value, time: Value) -> list[str]:
     """How a link remembers the occurrences that a write makes private in an item: not those that a person had made
     private there; [] of none."""
-    theirs = _private(before.get("recurrence")) - given_of([link]).names(before.get("time"))
+    private = _private(before.get("recurrence"))
+    theirs = private - given_of([link]).names(before.get("time"), private)
     return _remembered(_private(recurrence) - theirs, time)
 
 
@@ -53,7 +54,8 @@ def still_given(link: Link, shown: Mapping[str, Value]) -> list[str]:
     """What the link remembers, in the names that the item has for it now: what a person has made public since is no
     longer the CRM's word."""
     time = shown.get("time")
-    return _remembered(_private(shown.get("recurrence")) & given_of([link]).names(time), time)
+    private = _private(shown.get("recurrence"))
+    return _remembered(private & given_of([link]).names(time, private), time)
 
 
 def _private(recurrence: Value) -> frozenset[str]:

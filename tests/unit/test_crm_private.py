@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from syncd.model.people import Participant, People
-from tests.unit.test_cases import only, two_calendars, with_mapping
-from tests.unit.test_engine import World
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
+from tests.unit.test_cases import DAY, only, two_calendars, with_mapping
+from tests.unit.test_engine import MON, World, span
 
 #: Where the entry goes: to the other calendar, under another ref in the same one, or into the trash and back.
 WAYS = ["moves", "put beside first", "renamed", "restored", "moves after a pass"]
@@ -69,4 +72,33 @@ def test_it_takes_its_activity_along(
         world.sync()
     entries = world.items("ann") + world.items("home")
     assert [(e["summary"], e["sensitivity"]) for e in entries] == [("Visit again", "public")]
+    world.quiet()
+
+
+@pytest.mark.parametrize("weeks", [1, 2, -1])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_the_crms_word_for_one_date_is_no_word_for_another(policy: str, weeks: int, tmp_path: Path) -> None:
+    """The series moves by whole weeks, and what was called so before is private for the person now."""
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": policy})
+    keys = [moment_key(MON + n * 7 * DAY) for n in range(-1, 8)]
+    second = keys[2]
+    world.event("ann", summary="Open", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))
+    world.quiet()
+    held = world.crm.records[only(world)].fields["recurrence"]
+    world.crm.edit(
+        only(world), recurrence=replace(held, overrides={second: {"subject": "Of the CRM", "private": True}})
+    )
+    for _ in range(3):
+        world.sync()
+    moved = keys[2 + weeks]
+    overrides = {
+        moved: {"summary": "Of the CRM", "sensitivity": "private"},
+        second: {"summary": "Secret", "sensitivity": "private"},
+    }
+    time = span(MON + weeks * 7 * DAY)
+    world.calendars["ann"].edit("e1", time=time, recurrence=Recurrence("FREQ=WEEKLY;COUNT=4", overrides=overrides))
+    for _ in range(4):
+        world.sync()
+    assert "Secret" not in repr(world.activities) + repr(world.crm.history)
+    assert "Of the CRM" in repr(world.activities)
     world.quiet()
