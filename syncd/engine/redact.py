@@ -261,6 +261,20 @@ def _dates(ctx: Context, at: Look, series: Value, speaking: Iterable[Link]) -> V
     return kind.rebuild({e: series for e in kind.elements(series) if stays(e)})
 
 
+def heal_block(ctx: Context, activity: Record) -> bool:
+    """Of a block of time, as an earlier release left it: the words of its edited dates go. Returns whether there
+    were any."""
+    kind, series = kind_of("recurrence"), activity.fields.get("recurrence")
+    elements = kind.elements(series)
+    words = [e for e in elements if e.startswith("over ") and e.rpartition(" ")[2] not in _SAYS_NOTHING]
+    if not words:
+        return False
+    dates = kind.rebuild({e: series for e in elements if e not in words})
+    ctx.pairing.crm.redact(activity, {**activity.fields, "recurrence": dates})
+    ctx.report.redacted += 1
+    return True
+
+
 def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
     """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
     touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest

@@ -25,7 +25,7 @@ from syncd.engine.occurrences import expand, inside_key, later_keys, next_start,
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
-from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back
+from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back, heal_block
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge
 from syncd.engine.window import ends_on, enters, wakes
@@ -249,6 +249,9 @@ def _part(
             with ctx.store.transaction() as tx:
                 tx.drop_link(link)
             raise Wait
+    if ctx.heal and activity is not None and link.role == "block" and heal_block(ctx, activity):
+        ctx.report.again.add(ctx.pairing.id)
+        raise Wait
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")

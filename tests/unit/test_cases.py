@@ -972,6 +972,23 @@ def test_a_private_entry_that_an_earlier_release_had_copied_into_the_other_calen
     world.quiet()
 
 
+def test_words_that_an_earlier_release_left_in_a_block_of_time_are_taken_back(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": "busy-only"})
+    world.event("ann", sensitivity="private", recurrence=weekly({}))
+    world.quiet()
+    (ref,) = world.crm.records
+    series = weekly({"20261207T100000Z": {"subject": "Oncologist", "time": span(MON + 7 * DAY + timedelta(hours=1))}})
+    world.crm.edit(ref, recurrence=series)
+    world.quiet()
+    assert "Oncologist" in repr(world.activities)
+    as_it_was(world)
+    for _ in range(3):
+        world.sync()
+    (activity,) = world.activities
+    assert (activity["subject"], "Oncologist" in repr(activity) + repr(world.crm.history)) == ("Busy", False)
+    world.quiet()
+
+
 # -- what mutants showed to be untested --------------------------------------------------
 
 
