@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from types import MappingProxyType
@@ -151,6 +151,7 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
     key = mine.get(KEY, "")
     if mine.get(UID_THEN, uid) != uid:
         key = ""  # somebody copied what we had made
+    owner = owner_of(item, me)
     return Record(
         ref=ref,
         version=item_id(item)[1],
@@ -158,8 +159,8 @@ def event_record(ref: str, item: Any, changed: Mapping[str, Any], zone: str, me:
         fields={**fields, "recurrence": recurrence},
         uid=uid,
         key=key,
-        owner=owner_of(item, me),
-        guests=frozenset(guest for each in (item, *there.values()) for guest in _invited(each)) - {normal_address(me)},
+        owner=owner,
+        guests=guests_of((item, *there.values()), owner, me),
         modified=moment(said(item, "LastModifiedTime"), ZoneInfo("UTC")) if said(item, "LastModifiedTime") else None,
         native=item,
     )
@@ -221,6 +222,13 @@ def _attendees(item: Any) -> Iterator[Any]:
     for name in ("RequiredAttendees", "OptionalAttendees", "Resources"):
         element = item.find(T + name)
         yield from element if element is not None else ()
+
+
+def guests_of(items: Iterable[Any], owner: str, me: str) -> frozenset[str]:
+    """Who is invited to any of these but the mailbox's own; to somebody else's meeting whose attendees the server does
+    not name, its organiser at least."""
+    found = frozenset(guest for each in items for guest in _invited(each)) - {normal_address(me)}
+    return found or (frozenset({owner}) - {"", normal_address(me)})
 
 
 def _invited(item: Any) -> Iterator[str]:

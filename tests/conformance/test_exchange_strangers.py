@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from connectors.exchange.event import owner_of
+from connectors.exchange.event import guests_of, owner_of
 from connectors.exchange.guard import refuse_to_send
 from connectors.exchange.items import _HEEDING
 from connectors.exchange.mailbox import ExchangeMailbox
@@ -551,6 +551,17 @@ def test_case_s4_an_organiser_without_an_address_is_somebody_else(
     assert (found == "ann@us.example") is mine
     assert found
     assert mine or found == "boss@us.example" or "@" not in found, "it looks like nobody's address"
+
+
+@pytest.mark.parametrize(("state", "mine"), [(3, False), (1, True)])
+def test_case_s4_a_meeting_that_came_from_somebody_is_not_the_employees_although_nobody_is_named(
+    state: int, mine: bool
+) -> None:
+    item = element("CalendarItem")
+    item.append(element("IsMeeting", "true"))
+    item.append(element("AppointmentState", str(state)))
+    owner = owner_of(item, "ann@us.example")
+    assert (owner == "ann@us.example", guests_of([item], owner, "ann@us.example") == frozenset()) == (mine, mine)
 
 
 def test_case_s4_guests_are_all_who_are_invited_with_and_without_an_address(double: ExchangeServer) -> None:
