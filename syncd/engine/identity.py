@@ -166,7 +166,7 @@ class Identities:
         if not isinstance(activity, Record):
             return True
         view = {name: value for name, value in crm_view(self.ctx, activity).items() if name in _WORDS}
-        agreed = [k for k in links if k.item_base]
+        agreed = [k for k in links if k.item_base.keys() & set(_WORDS)]
         if not any(self._as_brought(k, view) for k in agreed):
             return True
         return share(mine, (str(view.get("subject") or ""), str(view.get("notes") or "")))

@@ -220,7 +220,8 @@ def _edited(sides: Sides, link: Link) -> bool:
     stayed = {name.partition(" ")[0] for name in sides.local.get("crm", ())}
     return any(
         name in stayed or not sides.digester.holds(sides.crm_base, name, sides.crm[name])
-        for name in link.brought & sides.crm.keys() & sides.crm_base.keys()
+        for name in sides.crm.keys() & sides.crm_base.keys()
+        if name in link.brought or sides.may.up(name)
     )
 
 

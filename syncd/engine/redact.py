@@ -310,7 +310,7 @@ def _entrys(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str]:
     and what stands in the entry too."""
     link, digester = at.link, at.sides.digester
     names = link.brought & fields.keys()
-    if not made_here:
+    if not made_here or link.role in HOLDERS:
         return names
     added = {n: at.sides.crm.get(n, v) for n, v in fields.items() if n in link.item_base and n not in names}
     return names | {

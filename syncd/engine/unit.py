@@ -277,7 +277,7 @@ def _part(
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:
-        more["deleted"] = row.crm_ref is not None and link.rest != "private"
+        more["deleted"] = row.crm_ref is not None and (link.rest != "private" or link.role in HOLDERS)
     if admission is None and _is_private_elsewhere(ctx, link, [k for k in others if k.pairing in mine]):
         more["item"] = Item.PRIVATE
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))

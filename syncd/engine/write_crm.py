@@ -10,6 +10,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
 from syncd.engine.owners import with_private
+from syncd.engine.plan import HOLDERS
 from syncd.engine.sides import Merge
 from syncd.engine.writes import (
     HIDDEN,
@@ -64,6 +65,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
     caps = ctx.pairing.crm.capabilities
     lens, digester = ctx.pairing.lens, look.sides.digester
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
+    mail = look.link.role in HOLDERS  # a message does not change: an empty field of it is its word as well
     base, told = digester.base(view), overs(ctx, edited(fields.get("recurrence")))
     moves: Moves = {
         "item": base,
@@ -71,7 +73,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
             n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
         },
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
-        "brought": sorted({n for n, v in fields.items() if v is not None and not same(n, v, kind_of(n).empty)} | told),
+        "brought": sorted({n for n, v in fields.items() if mail or not same(n, v, kind_of(n).empty)} | told),
         "unconfirmed": ["crm", sorted(fields)],
         "local": ["item", sorted(view.keys() - up.keys())],
     }

@@ -352,3 +352,38 @@ def test_what_nobody_edited_goes_and_what_is_private_goes_even_if_somebody_did()
             office.boxes["ann"].move("d1", "d2", place)
         office.sync(3)
         assert office.crm.records == {}, (edited, place)
+
+
+@pytest.mark.parametrize("passes", [0, 1])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_log_that_two_hold_and_one_has_made_private_stays_deleted_when_that_ends(moves: bool, passes: int) -> None:
+    office = Office()
+    office.deliver("m", "Both have it", "ann", "bob")
+    office.sync(2)
+    office.private("ann", "m")
+    office.sync(2)
+    office.crm.remove(next(iter(office.crm.records)))
+    office.sync(passes)
+    office.private("ann", "m", on=False)
+    if moves:
+        office.boxes["ann"].move("m", "m2", "Archive")
+    office.sync(3)
+    assert office.crm.records == {}
+
+
+def test_a_message_that_moves_is_the_same_when_nothing_of_its_words_was_agreed_on() -> None:
+    """The colleague's copy became private and its log was emptied, before this one was looked at."""
+    office = Office(drop_lens())
+    office.deliver("m", "Both have it", "ann", "bob")
+    ann, bob = office.pairings
+    office.pairings = [ann]
+    office.sync()
+    office.pairings = [bob, ann]
+    office.sync()
+    (ref,) = office.crm.records
+    office.crm.edit(ref, transactions=frozenset({"opportunity OPP-1"}))
+    office.private("ann", "m")
+    office.boxes["bob"].move("m", "m2", "Archive")
+    office.sync(4)
+    assert len(office.crm.records) == 1
+    assert "words" in str(next(iter(office.crm.records.values())).fields["notes"])
