@@ -127,7 +127,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
         return None, day_text(day) if day else ""
-    if lens.mapping.item != "message" and not _is_known(ctx, activity) and asks_for_new(ctx, activity.ref):
+    asks = bool(ctx.siblings) and lens.mapping.item != "message"
+    if asks and not _is_known(ctx, activity) and asks_for_new(ctx, activity.ref):
         raise Wait
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)

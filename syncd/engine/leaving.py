@@ -93,8 +93,6 @@ def newly(pairing: str) -> str:
 def asks_for_new(ctx: Context, ref: str) -> bool:
     """True while another calendar of the employee has to be read before the CRM's activity, which nobody knows yet, is
     copied into this one: it may have been typed there too. They are asked once for all that has been announced."""
-    if not ctx.siblings:
-        return False
     name, own = newly(ctx.pairing.id), f"{ctx.pairing.id}\n"
     if ctx.covered is None:
         with ctx.store.reading() as tx:

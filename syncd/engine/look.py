@@ -175,8 +175,9 @@ def within(ctx: Context, *views: Fields) -> bool:
 def is_hidden(link: Link, admission: Admission) -> bool:
     """True for an occurrence of which nothing may be seen: of a private series each one that is not shown, whatever
     has become of its date. A block of time has nothing to hide."""
-    whole = admission.read_only and link.occurrence != "" and link.role != "block"
-    return link.occurrence in admission.masked or (whole and showed(link))
+    if link.occurrence in admission.masked or not link.occurrence:
+        return link.occurrence in admission.masked
+    return admission.verdict == "partial" or (admission.verdict == "busy" and link.role != "block" and showed(link))
 
 
 def showed(link: Link) -> bool:

@@ -593,8 +593,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a date that leaves a private series is only gone": (
         "engine/look.py",
-        "return link.occurrence in admission.masked or (whole and showed(link))",
-        "return link.occurrence in admission.masked",
+        "if link.occurrence in admission.masked or not link.occurrence:",
+        "if True:",
     ),
     "a block of time keeps the words of its edited dates": (
         "engine/redact.py",
