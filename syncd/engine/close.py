@@ -8,7 +8,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
-from syncd.engine.leaving import dealt_with
+from syncd.engine.leaving import dealt_with, questions_of
 from syncd.engine.look import changed
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
@@ -37,6 +37,9 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
                 tx.clear(ctx.pairing.id, [entry])
         if unit.ref is not None:
             dealt_with(ctx, tx, unit.ref)
+            if version is None:  # it waits for no answer any more
+                for name in tx.settings(questions_of(ctx.pairing.id, unit.ref)):
+                    tx.drop_setting(name)
         for side, ref in _sides(unit, parts):
             unpark(tx, ctx.pairing.id, side, ref)
         dropped = any(part.decision.rule is Rule.DROP and part.look.item_fields is not None for part in parts)

@@ -84,6 +84,11 @@ def answer(ctx: Context, tx: Transaction) -> None:
         ctx.report.again.add(asker)
 
 
+def questions_of(pairing: str, ref: str) -> str:
+    """How the settings begin that say since when an item waits for another calendar's word on whether it is there."""
+    return f"question\n{pairing}\n{ref}\n"
+
+
 def newly(pairing: str) -> str:
     """The setting that says up to which announcement of the CRM the employee's other calendars are asked, and since
     when."""

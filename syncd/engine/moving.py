@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
-from syncd.engine.leaving import beside, has_left, just_asked, leaving, went_private
+from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
@@ -67,7 +67,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
         if _has_left(ctx, row, links[row.id]):
             return row
     for row in rows:
-        if _may_have_left(ctx, row, links[row.id]):
+        if _may_have_left(ctx, row, links[row.id], record.ref):
             raise Wait
     return None
 
@@ -103,7 +103,7 @@ def moving(row: Row) -> str:
     return f"moving {row.id}"
 
 
-def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+def _may_have_left(ctx: Context, row: Row, links: Sequence[Link], ref: str) -> bool:
     """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
     once, and waited for a day at most: two people may have imported one file."""
     asked = {p.id for p in ctx.everyone}
@@ -112,21 +112,25 @@ def _may_have_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
         for k in links
         if k.pairing in asked and not k.ours and k.role == "own" and k.rest not in ABSENT and k.item_ref is not None
     ]
-    return bool(others) and _asked(ctx, row, others)
+    return bool(others) and _asked(ctx, row, others, ref)
 
 
-def _asked(ctx: Context, row: Row, others: Sequence[Link]) -> bool:
-    """True while the calendars of these links have still to be asked."""
+def _asked(ctx: Context, row: Row, others: Sequence[Link], ref: str) -> bool:
+    """True while the calendars of these links have still to be asked for the item `ref`: what another one was told,
+    which has gone again, is no answer."""
+    name = f"{questions_of(ctx.pairing.id, ref)}{row.id}"
     with ctx.store.transaction() as tx:
-        at = tx.setting(moving(row))
+        at = tx.setting(name)
         waiting = at is None or (
             just_asked(ctx, at) and any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
         )
         if at is None:
+            tx.set_setting(name, ctx.moment.text)
             tx.set_setting(moving(row), ctx.moment.text)
             for link in others:
                 tx.announce(link.pairing, "item", [link.item_ref or ""])
         elif not waiting:  # it is still there, or nobody looks: this one is another's
+            tx.drop_setting(name)
             tx.drop_setting(moving(row))
     if waiting:
         ctx.report.again |= {ctx.pairing.id, *(k.pairing for k in others)}
@@ -159,7 +163,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         raise Wait
     if link is None and not left and record.kind != "message":
         beside = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
-        if beside and _asked(ctx, row, beside):
+        if beside and _asked(ctx, row, beside, record.ref):
             raise Wait  # it may be there no more: then it brings along what both sides have agreed on
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
@@ -172,6 +176,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         tx.drop_setting(moving(row))
+        tx.drop_setting(f"{questions_of(ctx.pairing.id, record.ref)}{row.id}")
         if left[0].item_ref is not None:
             tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
         ctx.moved.add(left[0].id)
@@ -298,7 +303,7 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
             return [made]
         if link.pairing in ctx.siblings:
             _note_beside(ctx, found, link)
-            if _may_have_left(ctx, row, [link]):
+            if _may_have_left(ctx, row, [link], found.ref):
                 raise Wait
     return []
 

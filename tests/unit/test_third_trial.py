@@ -1024,3 +1024,36 @@ def test_a_block_of_time_says_nothing_by_which_its_entry_could_be_known() -> Non
     seen = admit(record, policy).record
     assert seen is not None
     assert (seen.uid, seen.owner, seen.guests, seen.fields["summary"]) == ("", "", frozenset(), "Busy")
+
+
+@pytest.mark.parametrize("back", ["e2", "h1"])
+@pytest.mark.parametrize("first", ["home", "ann"])
+def test_a_question_that_nobody_waits_for_any_more_answers_no_later_one(first: str, back: str) -> None:
+    """It went to the other calendar and back, before that had its answer; later it goes to a colleague's, or there
+    once more."""
+    world = two_calendars("bob")
+    world.pairings.sort(key=lambda p: p.id != first)
+    world.event("ann", "e1", uid="u", summary="Moves")
+    settled(world)
+    item = world.calendars["ann"].records["e1"]
+    world.calendars["home"].put("h1", "event", item.fields, uid="u")
+    everyone = world.pairings
+    world.pairings = [p for p in everyone if p.id == "home"]
+    _alone(world, everyone)
+    world.calendars["home"].remove("h1")
+    _alone(world, everyone)
+    world.pairings = everyone
+    world.sync()
+    world.calendars["ann"].remove("e1")
+    to = "bob" if back == "e2" else "home"
+    world.calendars[to].put(back, "event", item.fields, uid="u")
+    world.pairings = sorted(everyone, key=lambda p: p.id != to)
+    settled(world)
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Moves", "open")]
+    assert [len(world.items(n)) for n in ("ann", "home", "bob")] == [0, int(to == "home"), int(to == "bob")]
+
+
+def _alone(world: World, everyone: list[Any]) -> None:
+    world.now += timedelta(minutes=5)
+    for pairing in world.pairings:
+        run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, everyone))
