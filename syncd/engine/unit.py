@@ -20,7 +20,7 @@ from syncd.engine.leaving import asks_first, just_asked, went_private
 from syncd.engine.look import Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, moved_here, moving, private_here
-from syncd.engine.newcomers import known_people
+from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
@@ -39,7 +39,7 @@ from syncd.model.recurrence import BadRule
 from syncd.model.span import moment_key
 from syncd.ports import Gone, PortError
 from syncd.privacy import Admission
-from syncd.store import Link, Row
+from syncd.store import Link, Row, Transaction
 from syncd.store.journal import conflicts
 
 _T = TypeVar("_T")
@@ -146,10 +146,10 @@ def _shown(
         following = next_start(seen.fields, bounds[1])
         if following is not None:
             outcome.due = day_text(enters(following, bounds, ctx.moment.now))
-        links = _rekey(ctx, links, list(present), seen.fields, bounds)
+        links = _rekey(ctx, links, list(present), seen, bounds)
     else:
         present = {"": seen.fields}
-        links = _single(ctx, links, seen.fields)
+        links = _single(ctx, links, seen)
     have = {k.occurrence for k in links}
     made = list(links)
     waits = False
@@ -174,27 +174,30 @@ def _shown(
     return made, present
 
 
-def _rekey(ctx: Context, links: Sequence[Link], present: list[str], series: Fields, bounds: Any) -> list[Link]:
+def _rekey(ctx: Context, links: Sequence[Link], present: list[str], seen: Record, bounds: Any) -> list[Link]:
     """Links of a series that was moved as a whole follow their occurrences."""
+    series = seen.fields
     known = [k.occurrence for k in links]
     gone = [k for k in known if k and k not in present]
     later = later_keys(series, bounds[1], len(gone)) if gone else []
     change = rekeyed(known, present, later, series["recurrence"].exdates, bounds)
     if any(not k.occurrence for k in links):  # what was a single event has become a series
         change[""] = moment_key(series["time"].start)
-    return _renamed(ctx, links, change)
+    return _renamed(ctx, links, change, seen)
 
 
-def _single(ctx: Context, links: Sequence[Link], fields: Fields) -> list[Link]:
+def _single(ctx: Context, links: Sequence[Link], seen: Record) -> list[Link]:
     """What was a series has become a single event: the link of that date carries on."""
     if any(not k.occurrence for k in links) or not links:
         return list(links)
-    span = fields.get("time")
+    span = seen.fields.get("time")
     near = sorted(links, key=lambda k: (span is None or k.occurrence[:8] != moment_key(span.start)[:8], k.occurrence))
-    return _renamed(ctx, links, {near[0].occurrence: ""})
+    return _renamed(ctx, links, {near[0].occurrence: ""}, seen)
 
 
-def _renamed(ctx: Context, links: Sequence[Link], change: Mapping[str, str]) -> list[Link]:
+def _renamed(ctx: Context, links: Sequence[Link], change: Mapping[str, str], seen: Record) -> list[Link]:
+    """The links under the new names of their dates, and their activities with what they are known by: where the series
+    goes next, it has the new ones."""
     if not change:
         return list(links)
     with ctx.store.transaction() as tx:
@@ -205,7 +208,21 @@ def _renamed(ctx: Context, links: Sequence[Link], change: Mapping[str, str]) -> 
             if link.occurrence in change:
                 tx.set_link(link.id, occurrence=change[link.occurrence])
         found = [tx.link(link.id) for link in links]
+        _mark_anew(ctx, tx, [k for k in links if k.occurrence in change and not k.ours], change, seen)
     return [k for k in found if k is not None]
+
+
+def _mark_anew(ctx: Context, tx: Transaction, links: Sequence[Link], change: Mapping[str, str], seen: Record) -> None:
+    marked: list[tuple[Row, Marks]] = []
+    for link in links:
+        row, before = tx.row(link.activity), marks_of(ctx, seen, link.occurrence)
+        if row is not None and before.uid is not None and row.uid_digest == before.uid:
+            marked.append((row, marks_of(ctx, seen, change[link.occurrence])))
+            tx.set_row(row.id, claim=None, uid_digest=None)
+    claims = [marks.claim for _, marks in marked if marks.claim]
+    taken = tx.rows_by_claim(ctx.pairing.crm_name, claims)
+    for row, marks in marked:
+        tx.set_row(row.id, claim=None if marks.claim in taken else marks.claim, uid_digest=marks.uid)
 
 
 def _part(

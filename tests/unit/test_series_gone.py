@@ -4,13 +4,14 @@ edit beats a deletion, so that one appointment is made again as an entry of its 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from syncd.model.recurrence import Recurrence
 from tests.memory import crm
 from tests.unit.test_cases import two_calendars
-from tests.unit.test_engine import NOW, World
+from tests.unit.test_engine import MON, NOW, World, span
 
 SERIES = Recurrence("FREQ=WEEKLY;COUNT=3")
 
@@ -121,3 +122,25 @@ def test_a_series_that_is_back_when_its_stand_in_was_deleted(where: str, passes:
     assert {status for _, status in statuses(world)} == {"open"}
     assert shown(world, where) == [("Weekly", True)]
     assert shown(world, "home" if where == "ann" else "ann") == []
+
+
+@pytest.mark.parametrize("passes", [0, 1, 4])
+@pytest.mark.parametrize("where", ["home", "bob"])
+@pytest.mark.parametrize("hours", [2, 7 * 24])
+def test_a_series_that_was_moved_in_time_before_is_known_where_it_goes(hours: int, where: str, passes: int) -> None:
+    """Soak, seed 9820129."""
+    world = two_calendars("bob")
+    world.crm.caps = replace(world.crm.caps, series="none")
+    world.event("ann", "e1", uid="u", summary="Weekly", recurrence=SERIES)
+    rest(world)
+    later = span(MON + timedelta(hours=hours))
+    world.calendars["ann"].edit("e1", time=later)
+    rest(world)
+    before = {ref for ref, r in world.crm.records.items() if r.fields["status"] == "open"}
+    assert len(before) == 3
+    gone_and_edited(world, passes)
+    world.event(where, "f1", uid="u", summary="Weekly", time=later, recurrence=SERIES)
+    rest(world)
+    assert {ref for ref, r in world.crm.records.items() if r.fields["status"] == "open"} == before
+    assert shown(world) == []
+    assert shown(world, where) == [("Weekly", True)]
