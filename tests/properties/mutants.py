@@ -458,7 +458,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what an item was in another calendar is not asked for before it is linked": (
         "engine/moving.py",
-        "        if beside and _asked(ctx, row, beside):",
+        "        if beside and _asked(ctx, row, beside, record.ref):",
         "        if False:",
     ),
     "a CRM that is another one is believed": (
