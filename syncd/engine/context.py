@@ -113,10 +113,6 @@ class Context:
     withheld: dict[str, str] = field(default_factory=dict)
     #: The single activities of series, for `moving.series_of`; None before somebody asked.
     series: dict[tuple[str, str], list[tuple[str, str]]] | None = None
-    #: For `leaving.asks_for_new`: up to which announcement of the CRM the employee's other calendars have been read
-    #: since; None before somebody asked. And whether they are asked now.
-    covered: int | None = None
-    asking: bool = False
     _gate: Gate | None = None
 
     @cached_property

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted
 from syncd.engine.context import Context
-from syncd.engine.leaving import asks_for_new, just_asked
+from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
@@ -143,6 +143,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         row = row or row_of(ctx, tx, activity)
+        if ctx.siblings:
+            tx.drop_setting(newly(pairing.id, activity.ref))
         there = ctx.withheld.get(activity.uid) if activity.fields.get("private") else None
         if there is not None:
             # its own entry: what made it private is the CRM's word, or the entry would have taken it back

@@ -8,7 +8,7 @@ the CRM has, and nobody knows yet, may have been typed into another calendar too
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 
 from syncd.engine.context import Context
@@ -65,16 +65,9 @@ def asks_first(ctx: Context, link: Link, rule: Rule) -> bool:
                 ctx.report.again.add(pairing)
     if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest in ABSENT:
         return False
-    name, own = leaving(ctx.pairing.id, link.item_ref), f"{ctx.pairing.id}\n{link.item_ref}"
     with ctx.store.transaction() as tx:
-        since = tx.setting(name)
-        if since is None:
-            tx.set_setting(name, ctx.moment.text)
-            for sibling in sorted(ctx.siblings):
-                tx.set_setting(questions(sibling) + own, ctx.pairing.id)
-            ctx.report.again |= ctx.siblings
-            return True
-        return just_asked(ctx, since) and any(tx.setting(questions(s) + own) is not None for s in ctx.siblings)
+        own = f"{ctx.pairing.id}\n{link.item_ref}"
+        return _asks(ctx, tx, leaving(ctx.pairing.id, link.item_ref), own, sorted(ctx.siblings))
 
 
 def answer(ctx: Context, tx: Transaction) -> None:
@@ -82,6 +75,8 @@ def answer(ctx: Context, tx: Transaction) -> None:
     for name, asker in ctx.asked.items():
         tx.drop_setting(name)
         ctx.report.again.add(asker)
+    if ctx.siblings:
+        tx.drop_setting(unread(ctx.pairing.id))
 
 
 def questions_of(pairing: str, ref: str) -> str:
@@ -89,35 +84,41 @@ def questions_of(pairing: str, ref: str) -> str:
     return f"question\n{pairing}\n{ref}\n"
 
 
-def newly(pairing: str) -> str:
-    """The setting that says up to which announcement of the CRM the employee's other calendars are asked, and since
-    when."""
-    return f"new\n{pairing}\n"
+def newly(pairing: str, ref: str) -> str:
+    """The setting that says since when the employee's other calendars are asked for an activity that is new."""
+    return f"new\n{pairing}\n{ref}"
+
+
+def unread(pairing: str) -> str:
+    """The setting that says that a calendar has not answered for a day."""
+    return f"unread\n{pairing}\n"
 
 
 def asks_for_new(ctx: Context, ref: str) -> bool:
     """True while another calendar of the employee has to be read before the CRM's activity, which nobody knows yet, is
-    copied into this one: it may have been typed there too. They are asked once for all that has been announced."""
-    name, own = newly(ctx.pairing.id), f"{ctx.pairing.id}\n"
-    if ctx.covered is None:
-        with ctx.store.reading() as tx:
-            covered, _, since = (tx.setting(name) or "0 ").partition(" ")
-            asked = any(tx.setting(questions(s) + own) is not None for s in ctx.siblings)
-        if asked:  # one that cannot be read is waited for a day, and no longer
-            ctx.covered, ctx.asking = 0 if just_asked(ctx, since) else sys.maxsize, True
-        else:
-            ctx.covered = int(covered)
-    with ctx.store.reading() as tx:
-        if tx.number(ctx.pairing.id, "crm", ref) <= ctx.covered:
-            return False
-    if not ctx.asking:
-        ctx.asking = True
-        with ctx.store.transaction() as tx:
-            tx.set_setting(name, f"{tx.last_number(ctx.pairing.id, 'crm')} {ctx.moment.text}")
-            for sibling in sorted(ctx.siblings):
-                tx.set_setting(questions(sibling) + own, ctx.pairing.id)
-        ctx.report.again |= ctx.siblings
-    return True
+    copied into this one: it may have been typed there too. One that has not answered for a day is not asked."""
+    if not ctx.siblings:
+        return False
+    with ctx.store.transaction() as tx:
+        asked = [s for s in sorted(ctx.siblings) if tx.setting(unread(s)) is None]
+        waiting = bool(asked) and _asks(ctx, tx, newly(ctx.pairing.id, ref), f"{ctx.pairing.id}\ncrm {ref}", asked)
+        if asked and not waiting:
+            for sibling in asked:
+                if tx.setting(f"{questions(sibling)}{ctx.pairing.id}\ncrm {ref}") is not None:
+                    tx.set_setting(unread(sibling), "")
+    return waiting
+
+
+def _asks(ctx: Context, tx: Transaction, name: str, own: str, asked: Sequence[str]) -> bool:
+    """Asks these calendars of the employee; True until each has been read since, for a day at most."""
+    since = tx.setting(name)
+    if since is None:
+        tx.set_setting(name, ctx.moment.text)
+        for sibling in asked:
+            tx.set_setting(questions(sibling) + own, ctx.pairing.id)
+        ctx.report.again |= set(asked)
+        return True
+    return just_asked(ctx, since) and any(tx.setting(questions(s) + own) is not None for s in asked)
 
 
 def dealt_with(ctx: Context, tx: Transaction, ref: str) -> None:

@@ -198,16 +198,6 @@ class Transaction:
         values = {"pairing": pairing, "side": side, "after": after, "today": today, "most": limit}
         return [Pending(*f) for f in self.connection.execute(_PENDING, values)]
 
-    def number(self, pairing: str, side: str, ref: str) -> int:
-        """The number of an announcement; 0 for none."""
-        where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side, t.pending.c.ref == ref)
-        return int(self.connection.execute(select(t.pending.c.seq).where(where)).scalar() or 0)
-
-    def last_number(self, pairing: str, side: str) -> int:
-        """The number of the last announcement of a side; 0 for none."""
-        where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side)
-        return int(self.connection.execute(select(func.max(t.pending.c.seq)).where(where)).scalar() or 0)
-
     def pending_refs(self, pairing: str, side: str) -> list[str]:
         """What has been announced of a side, of whatever day."""
         where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side)

@@ -578,8 +578,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a copy is made before the employee's other calendars were read": (
         "engine/leaving.py",
-        'if tx.number(ctx.pairing.id, "crm", ref) <= ctx.covered:',
-        "if True:",
+        "waiting = bool(asked) and _asks(",
+        "waiting = False and _asks(",
     ),
     "a create that finds a known activity takes it for its own": (
         "engine/write_crm.py",

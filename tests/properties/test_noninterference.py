@@ -173,9 +173,11 @@ def left_over(policy: str, words: dict[str, Any], what: str, *, singles: bool, e
     for _ in range(3):
         sync()
     with store.reading() as tx:
-        links = [(k.item_base, k.crm_base, k.texts, sorted(k.brought)) for k in tx.links_by_item("ann/cal", ["e"])]
+        held = tx.links_by_item("ann/cal", ["e"])
+        names = [sorted(k.brought) for k in held if not singles]  # names of fields are no secret (docs/background.md)
+        links = [(k.item_base, k.crm_base, k.texts) for k in held]
     store.close()
-    return shown(hub), hub.history, links
+    return shown(hub), hub.history, links, names
 
 
 def shown(hub: MemoryCrm) -> list[tuple[str, list[tuple[str, str]]]]:

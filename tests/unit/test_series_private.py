@@ -150,3 +150,21 @@ def test_words_of_a_date_that_is_private_now_go_from_the_history_too(policy: str
 def _note(world: World, ref: str) -> None:
     """As the built-in CRM does: what a field was is in the history."""
     world.crm.remember(ref, {"recurrence": "Secret"}, "before")
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_a_single_activity_of_a_date_that_is_private_now_has_no_history(policy: str, tmp_path: Path) -> None:
+    world = World("ann", hub=crm(lambda: NOW, series=False))
+    with_mapping(world, tmp_path, privacy={"private": policy})
+    edited = {KEYS[1]: {"summary": "Secret", "location": "Clinic"}}
+    world.event("ann", summary="Open", recurrence=Recurrence(RULE, overrides=edited))
+    world.quiet()
+    for ref, record in world.crm.records.items():
+        world.crm.remember(ref, {"subject": f"Was {record.fields['subject']}"}, "before")
+    hidden = {KEYS[1]: {**edited[KEYS[1]], "sensitivity": "private"}}
+    world.calendars["ann"].edit("e1", recurrence=Recurrence(RULE, overrides=hidden))
+    for _ in range(3):
+        world.sync()
+    assert words(world) == []
+    assert repr(world.crm.history).count("Was Open") == 3
+    world.quiet()
