@@ -99,10 +99,12 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
 
 def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     """What the link brought is what the employee's other copy shows: it goes when that becomes private."""
+    if link.role in HOLDERS:
+        return
     mine = {ctx.pairing.id, *ctx.siblings}
     beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.pairing in mine]
     heirs = sorted((k for k in beside if k.item_ref is not None and k.rest not in ABSENT), key=lambda k: k.ours)
-    if not heirs or link.role in HOLDERS:
+    if not heirs:
         return
     tx.set_link(heirs[0].id, brought=heirs[0].brought | link.brought)
     if part.row.maker == link.id:

@@ -53,16 +53,23 @@ def went_private(pairing: str, ref: str) -> str:
     return f"private\n{pairing}\n{ref}"
 
 
+def look_beside(ctx: Context, link: Link) -> None:
+    """The link's item is gone: what is known to stand in another calendar under its UID is looked at again."""
+    if not ctx.siblings or link.item_ref is None:
+        return
+    name = beside(ctx.pairing.id, link.item_ref)
+    with ctx.store.reading() as tx:
+        there = tx.setting(name)
+    if there is not None:
+        pairing, _, ref = there.partition("\n")
+        with ctx.store.transaction() as tx:
+            tx.drop_setting(name)
+            tx.announce(pairing, "item", [ref])
+        ctx.report.again.add(pairing)
+
+
 def asks_first(ctx: Context, link: Link, rule: Rule) -> bool:
     """True while another calendar of the employee has to be read before `rule` is carried out, as the item is gone."""
-    if ctx.siblings and link.item_ref is not None:
-        with ctx.store.transaction() as tx:
-            there = tx.setting(beside(ctx.pairing.id, link.item_ref))
-            if there is not None:
-                pairing, _, ref = there.partition("\n")
-                tx.drop_setting(beside(ctx.pairing.id, link.item_ref))
-                tx.announce(pairing, "item", [ref])
-                ctx.report.again.add(pairing)
     if rule not in _FOLLOWS or not ctx.siblings or link.item_ref is None or link.rest in ABSENT:
         return False
     with ctx.store.transaction() as tx:

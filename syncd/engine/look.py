@@ -175,9 +175,10 @@ def within(ctx: Context, *views: Fields) -> bool:
 def is_hidden(link: Link, admission: Admission) -> bool:
     """True for an occurrence of which nothing may be seen: of a private series each one that is not shown, whatever
     has become of its date. A block of time has nothing to hide."""
-    if link.occurrence in admission.masked or not link.occurrence:
-        return link.occurrence in admission.masked
-    return admission.verdict == "partial" or (admission.verdict == "busy" and link.role != "block" and showed(link))
+    if link.occurrence in admission.masked:
+        return True
+    block = link.role == "block" or not showed(link)
+    return bool(link.occurrence) and (admission.verdict == "partial" or (admission.verdict == "busy" and not block))
 
 
 def showed(link: Link) -> bool:

@@ -115,10 +115,15 @@ def _may_have_left(ctx: Context, row: Row, links: Sequence[Link], ref: str) -> b
     return bool(others) and _asked(ctx, row, others, ref)
 
 
+def _question(ctx: Context, row: Row, ref: str) -> str:
+    """The setting that says since when the item `ref` waits for another calendar's word on the row's item."""
+    return f"{questions_of(ctx.pairing.id, ref)}{row.id}"
+
+
 def _asked(ctx: Context, row: Row, others: Sequence[Link], ref: str) -> bool:
     """True while the calendars of these links have still to be asked for the item `ref`: what another one was told,
     which has gone again, is no answer."""
-    name = f"{questions_of(ctx.pairing.id, ref)}{row.id}"
+    name = _question(ctx, row, ref)
     with ctx.store.transaction() as tx:
         at = tx.setting(name)
         waiting = at is None or (
@@ -162,8 +167,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
     if link is None and not left and record.kind != "message":
-        beside = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
-        if beside and _asked(ctx, row, beside, record.ref):
+        shown = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
+        if shown and _asked(ctx, row, shown, record.ref):
             raise Wait  # it may be there no more: then it brings along what both sides have agreed on
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
@@ -176,7 +181,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         tx.drop_setting(moving(row))
-        tx.drop_setting(f"{questions_of(ctx.pairing.id, record.ref)}{row.id}")
+        tx.drop_setting(_question(ctx, row, record.ref))
         if left[0].item_ref is not None:
             tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
         ctx.moved.add(left[0].id)

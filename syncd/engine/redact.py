@@ -283,11 +283,11 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
     touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest
     only the CRM's own additions."""
     fields = dict(at.activity.fields) if at.activity is not None else {}
-    entrys = _entrys(at, fields, made_here=made_here)
-    kept = {n: v for n, v in fields.items() if n not in entrys or n in theirs}
+    its_own = _of_the_entry(at, fields, made_here=made_here)
+    kept = {n: v for n, v in fields.items() if n not in its_own or n in theirs}
     if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
         kept["notes"] = blocks.cut(str(kept["notes"] or ""))
-    for name in sorted(entrys - theirs):
+    for name in sorted(its_own - theirs):
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
             digester = at.sides.digester
@@ -308,7 +308,7 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
     return kept
 
 
-def _entrys(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str]:
+def _of_the_entry(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str]:
     """The fields that are the entry's: what it brought, and of an activity that was made of it what the CRM has added
     and what stands in the entry too."""
     link, digester = at.link, at.sides.digester

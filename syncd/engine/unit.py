@@ -16,7 +16,7 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
-from syncd.engine.leaving import asks_first, just_asked, went_private
+from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
 from syncd.engine.look import Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, moved_here, moving, private_here
@@ -300,6 +300,7 @@ def _part(
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
     decision = decide(seen_both.situation, ctx.pairing.lens.mapping.deletions)
     if admission is None and link.role not in HOLDERS:
+        look_beside(ctx, link)
         if asks_first(ctx, link, decision.rule) or (decision.rule is Rule.CREATE_ITEM and _may_be_back(ctx)):
             raise Wait
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):

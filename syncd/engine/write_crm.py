@@ -120,18 +120,26 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
     intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found, link))
     with ctx.store.transaction() as tx:
         known = made_before(ctx, tx, intent, written.ref)
+        if not known:
+            link = _account_for(ctx, tx, link, row, intent, written, meant)
     if known:
         raise Wait
-    with ctx.store.transaction() as tx:
-        tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
-        link = finish(ctx, tx, intent, written)
-        ctx.crossed(tx, link, "to-crm", sorted(meant.fields))
-        for other in tx.links_of_row(row.id):
-            if other.id != link.id:
-                tx.announce(other.pairing, "crm", [written.ref])
-        if written.version is None:
-            tx.announce(link.pairing, "crm", [written.ref])
     ctx.report.created_crm += 1
+    return link
+
+
+def _account_for(
+    ctx: Context, tx: Transaction, link: Link, row: Row, intent: Intent, written: Written, meant: Meant
+) -> Link:
+    """The third beat of a create."""
+    tx.set_row(row.id, crm_ref=written.ref, **({"maker": link.id} if row.maker is None else {}))
+    link = finish(ctx, tx, intent, written)
+    ctx.crossed(tx, link, "to-crm", sorted(meant.fields))
+    for other in tx.links_of_row(row.id):
+        if other.id != link.id:
+            tx.announce(other.pairing, "crm", [written.ref])
+    if written.version is None:
+        tx.announce(link.pairing, "crm", [written.ref])
     return link
 
 

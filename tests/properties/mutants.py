@@ -458,7 +458,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what an item was in another calendar is not asked for before it is linked": (
         "engine/moving.py",
-        "        if beside and _asked(ctx, row, beside, record.ref):",
+        "        if shown and _asked(ctx, row, shown, record.ref):",
         "        if False:",
     ),
     "a CRM that is another one is believed": (
@@ -593,8 +593,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a date that leaves a private series is only gone": (
         "engine/look.py",
-        "if link.occurrence in admission.masked or not link.occurrence:",
-        "if True:",
+        "return bool(link.occurrence) and (",
+        "return False and (",
     ),
     "a block of time keeps the words of its edited dates": (
         "engine/redact.py",

@@ -486,10 +486,15 @@ def test_case_l11_an_employee_with_two_calendars_has_each_thing_once() -> None:
 def two_calendars(*others: str) -> World:
     """Ann with the calendars ann and home."""
     world = World("ann", *others)
+    beside(world)
+    return world
+
+
+def beside(world: World) -> None:
+    """Gives Ann the calendar home too."""
     home = calendar("home", lambda: world.now)
     world.calendars["home"] = home
     world.pairings.append(replace(world.pairings[0], id="home", replica=home, default=False))
-    return world
 
 
 @pytest.mark.parametrize("first", ["ann", "home"])

@@ -102,3 +102,29 @@ def test_the_crms_word_for_one_date_is_no_word_for_another(policy: str, weeks: i
     assert "Secret" not in repr(world.activities) + repr(world.crm.history)
     assert "Of the CRM" in repr(world.activities)
     world.quiet()
+
+
+@pytest.mark.parametrize("how", ["moves", "renamed", "restored", "moves after a pass"])
+@pytest.mark.parametrize("first", ["ann", "home"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_a_single_activity_of_a_series_goes_along_as_well(how: str, first: str, policy: str, tmp_path: Path) -> None:
+    """For a CRM without series, where one of its activities is private by the CRM's word."""
+    world = with_mapping(two_calendars(), tmp_path, privacy={"private": policy})
+    world.crm.caps = replace(world.crm.caps, series="none")
+    world.pairings.sort(key=lambda p: p.id != first)
+    world.event("ann", summary="Visit", recurrence=Recurrence("FREQ=WEEKLY;COUNT=3"))
+    for _ in range(3):
+        world.sync()
+    before = sorted(world.crm.records)
+    second = sorted(world.crm.records.values(), key=lambda r: r.fields["time"].key())[1].ref
+    world.crm.edit(second, private=True, subject="Of the CRM")
+    for _ in range(3):
+        world.sync()
+    goes(world, how)
+    for _ in range(6):
+        world.sync()
+    assert sorted(world.crm.records) == before
+    held = world.crm.records[second].fields
+    assert (held["subject"], held["status"], held["private"]) == ("Of the CRM", "open", True)
+    assert {a["status"] for a in world.activities} == {"open"}
+    world.quiet()

@@ -13,7 +13,7 @@ import pytest
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
-from tests.unit.test_cases import DAY, two_calendars, with_mapping
+from tests.unit.test_cases import DAY, beside, with_mapping
 from tests.unit.test_engine import MON, World
 
 SECRET: dict[str, Any] = {"summary": "Secret", "description": "Clinic", "location": "Clinic"}
@@ -26,21 +26,25 @@ def passes(world: World, number: int = 4) -> None:
         world.sync()
 
 
-def put(world: World, sensitivity: str = "public", **changed: Any) -> None:
-    recurrence = world.calendars["ann"].records.get("e1")
-    series = recurrence.fields["recurrence"] if recurrence is not None else world.series  # type: ignore[attr-defined]
-    world.event("home", "h1", uid="u", sensitivity=sensitivity, **{**SECRET, "recurrence": series, **changed})
+class Tale(World):
+    """Two calendars of Ann's, and what stands in the first."""
+
+    fields: dict[str, Any]
 
 
-def take(world: World) -> None:
+def put(world: Tale, sensitivity: str = "public") -> None:
+    world.event("home", "h1", uid="u", sensitivity=sensitivity, **world.fields)
+
+
+def take(world: Tale) -> None:
     world.calendars["ann"].remove("e1")
 
 
-def private(world: World) -> None:
+def private(world: Tale) -> None:
     world.calendars["home"].edit("h1", sensitivity="private")
 
 
-def copied(world: World) -> None:
+def copied(world: Tale) -> None:
     put(world)
     passes(world)
     take(world)
@@ -48,7 +52,7 @@ def copied(world: World) -> None:
     private(world)
 
 
-def copied_and_edited(world: World) -> None:
+def copied_and_edited(world: Tale) -> None:
     put(world)
     passes(world)
     take(world)
@@ -57,13 +61,13 @@ def copied_and_edited(world: World) -> None:
     private(world)
 
 
-def private_copy(world: World) -> None:
+def private_copy(world: Tale) -> None:
     put(world, "private")
     passes(world, 1)
     take(world)
 
 
-def private_copy_that_is_public_for_a_while(world: World) -> None:
+def private_copy_that_is_public_for_a_while(world: Tale) -> None:
     put(world, "private")
     passes(world)
     take(world)
@@ -72,7 +76,7 @@ def private_copy_that_is_public_for_a_while(world: World) -> None:
     private(world)
 
 
-def one_of_two_is_private(world: World) -> None:
+def one_of_two_is_private(world: Tale) -> None:
     put(world)
     passes(world)
     private(world)
@@ -80,7 +84,7 @@ def one_of_two_is_private(world: World) -> None:
     take(world)
 
 
-def the_other_of_two_is_private_first(world: World) -> None:
+def the_other_of_two_is_private_first(world: Tale) -> None:
     put(world)
     passes(world)
     world.calendars["ann"].edit("e1", sensitivity="private")
@@ -88,7 +92,7 @@ def the_other_of_two_is_private_first(world: World) -> None:
     private(world)
 
 
-def made_again_meanwhile(world: World) -> None:
+def made_again_meanwhile(world: Tale) -> None:
     for ref in list(world.crm.records):
         world.crm.edit(ref, priority=1)
     take(world)
@@ -96,7 +100,7 @@ def made_again_meanwhile(world: World) -> None:
     put(world, "private")
 
 
-def made_again_before(world: World) -> None:
+def made_again_before(world: Tale) -> None:
     for ref in list(world.crm.records):
         world.crm.edit(ref, priority=1)
     take(world)
@@ -104,7 +108,7 @@ def made_again_before(world: World) -> None:
     put(world, "private")
 
 
-STORIES: list[Callable[[World], None]] = [
+STORIES: list[Callable[[Tale], None]] = [
     copied,
     copied_and_edited,
     private_copy,
@@ -126,13 +130,15 @@ def left(world: World) -> list[str]:
 @pytest.mark.parametrize("kind", ["plain", "series", "single activities"])
 @pytest.mark.parametrize("first", ["ann", "home"])
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
-def test_nothing_stays(policy: str, first: str, kind: str, story: Callable[[World], None], tmp_path: Path) -> None:
-    world = with_mapping(two_calendars(), tmp_path, privacy={"private": policy})
+def test_nothing_stays(policy: str, first: str, kind: str, story: Callable[[Tale], None], tmp_path: Path) -> None:
+    world = Tale("ann")
+    beside(world)
+    with_mapping(world, tmp_path, privacy={"private": policy})
     if kind == "single activities":
         world.crm.caps = replace(world.crm.caps, series="none")
-    world.series = PLAIN if kind == "plain" else SERIES  # type: ignore[attr-defined]
+    world.fields = {**SECRET, "recurrence": PLAIN if kind == "plain" else SERIES}
     world.pairings.sort(key=lambda p: p.id != first)
-    world.event("ann", uid="u", **{**SECRET, "recurrence": world.series})  # type: ignore[attr-defined]
+    world.event("ann", uid="u", **world.fields)
     passes(world)
     assert left(world) != []
     story(world)

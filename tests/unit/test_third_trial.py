@@ -1057,3 +1057,15 @@ def _alone(world: World, everyone: list[Any]) -> None:
     world.now += timedelta(minutes=5)
     for pairing in world.pairings:
         run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, everyone))
+
+
+def test_private_appointments_that_are_rejected_in_bulk_are_held_like_others(tmp_path: Path) -> None:
+    """They are the employee's own: that they are private is no reason to take them out of the calendar."""
+    world = with_mapping(World("ann"), tmp_path, deletions={"activity-rejected": "delete"})
+    for n in range(12):
+        world.appointment(f"a{n}", subject=f"Plan {n}", private=True, time=span(MON + n * HOUR))
+    settled(world)
+    for n in range(12):
+        world.crm.edit(f"a{n}", status="rejected")
+    assert world.sync()[0].held == 12
+    assert len(world.items("ann")) == 12
