@@ -655,7 +655,7 @@ def _caught(fault: tuple[str, str, str], steps: int, seed: int) -> str:
 
 
 def _run(folder: str, command: list[str]) -> str:
-    environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "SYNCD_TESTS": "deep"}
     try:
         done = subprocess.run(
             [sys.executable, *command],

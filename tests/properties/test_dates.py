@@ -15,6 +15,7 @@ import pytest
 
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, as_instant, moment_key
+from tests.depth import worlds
 from tests.unit.test_engine import MON, World, span
 
 COUNT = 8
@@ -135,7 +136,7 @@ class Desk:
         return {*said, *({before} if both_moved else ())}
 
 
-@pytest.mark.parametrize("block", range(8))
+@pytest.mark.parametrize("block", worlds(range(8)))
 def test_both_sides_have_the_same_occurrences_and_each_persons_word_on_them(block: int) -> None:
     written = 0
     for seed in range(block * 12, block * 12 + 12):

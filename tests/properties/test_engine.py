@@ -11,12 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.depth import examples, worlds
 from tests.properties.world import Choices, World, run_world
 
 STEPS = 50
 
 
-@pytest.mark.parametrize("first", range(1, 201, 10))
+@pytest.mark.parametrize("first", worlds(range(1, 201, 10)))
 def test_whatever_happens_nothing_is_lost_doubled_or_deleted_by_nobody(first: int) -> None:
     agreed = 0
     for seed in range(first, first + 10):
@@ -24,7 +25,7 @@ def test_whatever_happens_nothing_is_lost_doubled_or_deleted_by_nobody(first: in
     assert agreed > 0, "the worlds agreed on nothing, so nothing was tested"
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.randoms(use_true_random=False), st.integers(5, 25))
 def test_the_same_from_histories_that_hypothesis_makes_and_shrinks(rng: Random, steps: int) -> None:
     world = World(rng, Choices.any(rng))

@@ -26,6 +26,7 @@ from connectors.caldav.write import new_object
 from syncd.crm.series import recurrence_from
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, as_instant, parse_moment, zone_named
+from tests.depth import examples
 
 pytestmark = pytest.mark.either
 
@@ -152,7 +153,7 @@ def through_the_crm(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {"time": Span(here[0], here[1], columns["zone"]), "recurrence": recurrence}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(events())
 def test_a_span_and_its_series_mean_the_same_instants_on_both_sides(text: str) -> None:
     meant = by_the_oracle(text)
@@ -166,7 +167,7 @@ def test_a_span_and_its_series_mean_the_same_instants_on_both_sides(text: str) -
     assert by_the_oracle(again) == meant
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.sampled_from(NAMES), st.datetimes(FIRST, LAST), st.data())
 def test_rules_in_a_named_zone_are_dateutils_by_the_wall_clock(name: str, first: datetime, data: st.DataObject) -> None:
     first = first.replace(second=0, microsecond=0)

@@ -16,6 +16,7 @@ import pytest
 
 from syncd.model.fields import normal_text
 from syncd.model.record import Record
+from tests.depth import worlds
 from tests.unit.test_cases import two_calendars
 from tests.unit.test_engine import World
 
@@ -191,6 +192,6 @@ def run_moves(seed: int, steps: int = 7) -> None:
             story.world.store.close()
 
 
-@pytest.mark.parametrize("seed", range(48))
+@pytest.mark.parametrize("seed", worlds(range(48)))
 def test_whatever_moves_while_people_work_on_it_is_one_thing_at_the_end(seed: int) -> None:
     run_moves(seed)

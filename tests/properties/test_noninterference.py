@@ -23,6 +23,7 @@ from syncd.model.people import Participant, People, normal_address
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import Span
 from syncd.service.runner import run_one
+from tests.depth import examples
 from tests.memory import MemoryCrm, calendar, crm
 from tests.stores import new_store
 
@@ -126,7 +127,7 @@ def written(
     return dump, repr(sorted(activities.items(), key=lambda i: i[0])), hub.history, recorder.lines, results
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from(["withhold", "busy-only"]), st.lists(hidden, min_size=1, max_size=3), contents, contents)
 def test_what_is_withheld_changes_no_byte_anywhere(
     policy: str,
@@ -192,7 +193,7 @@ said = st.fixed_dictionaries({"summary": words.filter(str.strip), "description":
 
 
 @pytest.mark.either
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from(["withhold", "busy-only"]),
     said,
@@ -209,7 +210,7 @@ def test_of_what_became_private_no_word_is_left_not_even_in_the_history(
 
 
 @pytest.mark.either
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(contents, contents, st.sampled_from(["delete", "reject", "edit"]))
 def test_what_the_crm_does_to_a_block_of_time_says_nothing_of_what_is_behind_it(
     one: dict[str, Any], two: dict[str, Any], change: str
@@ -279,7 +280,7 @@ def found_by_others(
 
 
 @pytest.mark.either
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(
     st.sampled_from(["withhold", "busy-only"]), st.lists(st.tuples(contents, contents), min_size=1, max_size=2), words
 )

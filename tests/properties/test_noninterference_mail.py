@@ -17,6 +17,7 @@ from syncd.mapping.loader import load, shipped
 from syncd.model.files import File, Files
 from syncd.model.people import Participant, People, normal_address, normal_domain
 from syncd.service.runner import run_one
+from tests.depth import examples
 from tests.memory_mail import fields, filing_crm, mailbox
 from tests.properties.test_noninterference import SPELT, Recorder, words
 from tests.stores import new_store
@@ -103,7 +104,7 @@ def written(messages: list[tuple[dict[str, Any], str]]) -> tuple[object, ...]:
 
 
 @pytest.mark.either
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(secrets, secrets, st.sampled_from(REASONS)), min_size=1, max_size=3))
 def test_what_is_withheld_of_mail_changes_no_byte_anywhere(
     messages: list[tuple[dict[str, Any], dict[str, Any], str]],

@@ -19,6 +19,7 @@ from syncd.model.recurrence import BadRule, normal_rule, parsed_rule
 from syncd.model.span import Moment
 from syncd.outlook.recurrence import DAYS, CannotHold, pattern_of, rule_of
 from syncd.ports import Rejected, Unsupported
+from tests.depth import examples
 from tests.servers.exchange.occurrences import occurrences
 from tests.servers.exchange.schema import violations
 
@@ -104,7 +105,9 @@ def rules(draw: st.DrawFn, start: Moment) -> str:
     return normal_rule(";".join(p for p in parts if p))
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(
+    max_examples=examples(400), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+)
 @given(data=st.data(), start=starts())
 def test_a_rule_that_exchange_takes_means_the_same_there_and_back(data: st.DataObject, start: Moment) -> None:
     rule = data.draw(rules(start))
@@ -171,7 +174,7 @@ def elements(draw: st.DrawFn) -> Any:
     return el("t:Recurrence", el(f"t:{kind}Recurrence", *(el(f"t:{n}", text=v) for n, v in parts)), span)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(element=elements(), start=starts())
 def test_a_pattern_of_exchange_becomes_a_rule_with_the_same_occurrences(element: Any, start: Moment) -> None:
     first = next(iter(exchange_days(start, element)), None)
