@@ -5,16 +5,19 @@ exactly one activity is the same meeting, it is taken for it (design §5, adopt)
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
-from syncd.engine.look import equal_meeting
-from syncd.engine.newcomers import as_activity, row_of
+from syncd.engine.look import crm_view, equal_meeting
+from syncd.engine.newcomers import add_link, as_activity, mark_row, marks_of, row_of
 from syncd.engine.roles import ABSENT
-from syncd.model.fields import Fields
+from syncd.engine.writes import Wait
+from syncd.model.fields import Fields, kind_of, same
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Gone
+from syncd.privacy import Admission
 from syncd.store import Link, Row
 
 
@@ -63,6 +66,81 @@ def _is_free(
             if link.occurrence != occurrence or not _is_missing(ctx, link):
                 return False
     return row.crm_ref in shared or not is_another_persons(ctx, row, record, occurrence, links[row.id])
+
+
+def forgotten(ctx: Context, several: Sequence[Record]) -> list[list[Record]]:
+    """For items that do not cross, each as the activity that it would be (by its UID alone, or, where it has none, by
+    what it shows): the employee's activities that it has made, where the store does not know so (any more). An item
+    that came to be left out, or private, while the store was lost leaves nothing else by which its activity could be
+    known; that one would be copied beside it."""
+    if not several or ctx.pairing.lens.mapping.item == "message":
+        return [[] for _ in several]
+    me = ctx.pairing.employee.addresses
+    answers = ctx.pairing.crm.candidates(several, me[0])
+    likely = [
+        [c for c in found if c.owner in me and (c.uid == r.uid if r.uid else equal_meeting(ctx, r.fields, c))]
+        for r, found in zip(several, answers, strict=True)
+    ]
+    mine = {ctx.pairing.id, *ctx.siblings}
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_ref(ctx.pairing.crm_name, [c.ref for found in likely for c in found])
+        known = {ref for ref, row in rows.items() if any(k.pairing in mine for k in tx.links_of_row(row.id))}
+    return [[c for c in found if c.ref not in known] for found in likely]
+
+
+def by_its_uid(ctx: Context, uid: str) -> Record:
+    """What `forgotten` is asked for an item of which no more is looked at."""
+    return Record("", "", ctx.pairing.lens.mapping.activity, {}, uid)
+
+
+def left_out(ctx: Context, record: Record, occurrence: str, view: Fields) -> Link | None:
+    """The link of an item that the mapping leaves out, or that is not in the window, to the activity that it has made
+    before: so that it rests like any that has been linked. None for one that has made none."""
+    asked = by_its_uid(ctx, record.uid)
+    if occurrence:  # a single activity carries no UID
+        asked = replace(as_activity(ctx, record, view), uid="")
+    elif not record.uid:
+        return None
+    (found,) = forgotten(ctx, [asked])
+    if not found:
+        return None
+    with ctx.store.transaction() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [found[0].ref]).get(found[0].ref) or row_of(ctx, tx, found[0])
+        mark_row(tx, row, marks_of(ctx, record, occurrence))
+        return add_link(ctx, tx, row, record, occurrence, ours=False)
+
+
+def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
+    """The link of an item that shows less than it is to the activity that it has made before, when it was public: what
+    it brought is to be taken back. Nobody knows what it brought: all that it could have. Raises Wait where the
+    activity is private by the CRM's own word: then the item has nothing to hide from it."""
+    if not found.uid or found.kind == "message" or found.verdict not in ("withheld", "busy"):
+        return []
+    (made,) = forgotten(ctx, [by_its_uid(ctx, found.uid)])
+    if not made:
+        return []
+    activity = made[0]
+    private = bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
+    shown = crm_view(ctx, activity)
+    with ctx.store.transaction() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
+        mark_row(tx, row, marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), ""))
+        link = tx.add_link(
+            pairing=ctx.pairing.id,
+            activity=row.id,
+            item_ref=found.ref,
+            role="own",
+            private_copy=private,
+            brought=frozenset()
+            if private
+            else frozenset(n for n, v in shown.items() if not same(n, v, kind_of(n).empty)),
+        )
+        if row.maker is None and not private:
+            tx.set_row(row.id, maker=link.id)
+        ctx.report.again.add(ctx.pairing.id)
+    if private:
+        raise Wait
+    return [link]
 
 
 def takes_part(ctx: Context, activity: Record) -> bool:

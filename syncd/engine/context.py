@@ -109,8 +109,6 @@ class Context:
     anew: bool = False
     #: UID of our copy -> the activity that the CRM has announced (`newcomers.copied_of`); None before somebody asked.
     copies: dict[str, str] | None = None
-    #: UID -> ref of the items that this pass has met, that nobody knows, and of which nothing crosses.
-    withheld: dict[str, str] = field(default_factory=dict)
     #: The single activities of series, for `moving.series_of`; None before somebody asked.
     series: dict[tuple[str, str], list[tuple[str, str]]] | None = None
     _gate: Gate | None = None

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from syncd.engine.adopting import by_its_uid, forgotten
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.look import Look, crm_view, item_view, look
@@ -121,14 +122,27 @@ def _admitted(
         people = {a for _, _, record in maybe for a in record.fields.get("attendees") or People()}
         known = ctx.pairing.crm.known(people)
     made = []
+    out: list[tuple[Unit, Record, str]] = []
     for unit, admission, record in maybe:
         view = item_view(ctx, record.fields, "own")
         due = outside(ctx, record.fields, view, known)
-        if due is not None:
+        if due is None:
+            made.append(_New(unit, admission, record, marks_of(ctx, record, ""), view))
+        else:
+            out.append((unit, record, due))
+    once = _made_once(ctx, [record.uid for _, record, _ in out])
+    for unit, record, due in out:
+        if record.uid in once:
+            left.append(unit)
+        else:
             closed += [(entry, due) for entry in unit.entries]
-            continue
-        made.append(_New(unit, admission, record, marks_of(ctx, record, ""), view))
     return made, left, closed
+
+
+def _made_once(ctx: Context, uids: Sequence[str]) -> set[str]:
+    """Those of the UIDs of items that do not cross under which the CRM has an activity that nobody knows."""
+    asked = sorted({uid for uid in uids if uid})
+    return {uid for uid, made in zip(asked, forgotten(ctx, [by_its_uid(ctx, u) for u in asked]), strict=True) if made}
 
 
 def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: list[Unit]) -> list[tuple[Pending, str]]:
@@ -140,17 +154,17 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
         rows = {*tx.rows_by_claim(ctx.pairing.crm_name, wanted), *tx.rows_by_uid(ctx.pairing.crm_name, wanted)}
         copies = tx.rows_by_key([found.uid for _, found in several if found.uid])
     closed: list[tuple[Pending, str]] = []
+    once = _made_once(ctx, [found.uid for _, found in several])
     for unit, admission in several:
         if (
             marks[unit.ref] in rows
+            or admission.uid in once
             or admission.uid in copies
             or (admission.kind != "message" and series_of(ctx, admission.uid) is not None)
         ):
             left.append(unit)
         else:
             ctx.report.withheld += 1
-            if admission.uid and unit.ref is not None:
-                ctx.withheld[admission.uid] = unit.ref
             closed += [(entry, "") for entry in unit.entries]
     return closed
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.adopting import adopted
+from syncd.engine.adopting import adopted, left_out
 from syncd.engine.context import Context
 from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
@@ -50,7 +50,7 @@ def join_item(
     view = item_view(ctx, fields, "own")
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
-        return None, due
+        return left_out(ctx, record, occurrence, view), due
     marks = marks_of(ctx, record, occurrence)
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
@@ -145,13 +145,6 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:
             tx.drop_setting(newly(pairing.id, activity.ref))
-        there = ctx.withheld.get(activity.uid) if activity.fields.get("private") else None
-        if there is not None:
-            # its own entry: what made it private is the CRM's word, or the entry would have taken it back
-            tx.add_link(pairing=pairing.id, activity=row.id, item_ref=there, role="own", private_copy=True)
-            tx.announce(pairing.id, "item", [there])
-            ctx.report.again.add(pairing.id)
-            return None, ""
         # until its create has arrived the link rests like one whose item we took back
         link = tx.add_link(pairing=pairing.id, activity=row.id, role="copy", ours=True, rest="taken-back")
         return link, ""

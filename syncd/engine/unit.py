@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from syncd.engine.adopting import is_another_persons, takes_part
+from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
 from syncd.engine.allowed import ACTED_ON
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
@@ -68,12 +68,10 @@ def settle_unit(
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):
             ctx.report.withheld += 1
         if not links and not admission.whole:
-            links = unit.links = moved_here(ctx, admission)
+            links = unit.links = moved_here(ctx, admission) or went_private_unseen(ctx, admission)
         elif not admission.whole and all(k.role == "block" or not showed(k) for k in links):
             private_here(ctx, admission)
         if not links and admission.verdict == "withheld":
-            if admission.uid and unit.ref is not None:
-                ctx.withheld[admission.uid] = unit.ref
             close(ctx, unit, [], None, outcome)
             return outcome
     links, shown = _shown(ctx, admission, links, outcome)

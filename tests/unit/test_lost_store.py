@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,7 @@ from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.ports import Transient
 from tests.stores import new_store
-from tests.unit.test_cases import two_calendars
+from tests.unit.test_cases import two_calendars, with_mapping
 from tests.unit.test_engine import MON, World, span
 
 BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
@@ -216,4 +218,52 @@ def test_an_entry_that_the_crm_has_made_private_is_found_again(key: bool) -> Non
     desk.sync()
     (entry,) = desk.world.items("ann")
     assert (entry["summary"], entry["sensitivity"]) == ("Visit again", "public")
+    assert desk.sync(1) == 0
+
+
+#: How an entry has come not to cross any more, since it did.
+CHANGES: dict[str, dict[str, Any]] = {
+    "left out": {"categories": frozenset({"Skip"})},
+    "ahead of the window": {"time": span(MON + timedelta(days=900))},
+    "long over": {"time": span(MON - timedelta(days=400))},
+    "private": {"sensitivity": "private"},
+    "confidential": {"sensitivity": "confidential", "description": "More"},
+    "private and elsewhere": {"sensitivity": "private", "time": span(MON + timedelta(days=3))},
+    "private and left out": {"sensitivity": "private", "categories": frozenset({"Skip"})},
+}
+
+
+@pytest.mark.parametrize("where", ["ann", "home"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("lost", ["lost", "older", "key lost"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_an_entry_that_crosses_no_more_is_found_again(
+    change: str, policy: str, lost: str, shared: bool, where: str, tmp_path: Path
+) -> None:
+    world = two_calendars("bob")
+    desk = Desk(with_mapping(world, tmp_path, privacy={"private": policy}, exclude=[{"category": ["Skip"]}]))
+    desk.sync()
+    before = world.store.copy()
+    guests = {"attendees": BOTH} if shared else {}
+    world.event(where, summary="Visit", description="Papers", location="Clinic", **guests)
+    desk.sync()
+    assert len(world.activities) == 1
+    desk.lose(key=lost == "key lost")
+    if lost == "older":
+        world.store.close()
+        world.store = before
+    world.calendars[where].edit("e1", **CHANGES[change])
+    desk.sync()
+    other = "home" if where == "ann" else "ann"
+    assert {n: desk.entries()[n] for n in (where, other)} == {where: 1, other: 0}
+    assert len(world.activities) <= 1
+    if "private" in change or change == "confidential":
+        everywhere = repr([world.activities, world.items("bob"), world.crm.history])
+        assert not [w for w in ("Visit", "Papers", "Clinic", "More") if w in everywhere]
+    assert desk.sync(1) == 0
+    world.calendars[where].edit("e1", sensitivity="public", categories=frozenset(), time=span())
+    desk.sync()
+    assert [a["subject"] for a in world.activities if a["status"] != "rejected"] == ["Visit"]
+    assert {n: desk.entries()[n] for n in (where, other)} == {where: 1, other: 0}
     assert desk.sync(1) == 0
