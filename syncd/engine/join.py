@@ -7,15 +7,13 @@ in the store is the claim that keeps two pairings from making two activities.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted, left_out
 from syncd.engine.context import Context
 from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
-from syncd.engine.moving import by_uid, known, moved, moving
+from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
 from syncd.engine.newcomers import (
     add_link,
     copied_of,
@@ -28,13 +26,12 @@ from syncd.engine.newcomers import (
     row_of,
 )
 from syncd.engine.pairing import day_text
-from syncd.engine.roles import ABSENT
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.store import Link, Row
+from syncd.store import Link, Row, Transaction
 
 
 def join_item(
@@ -97,12 +94,11 @@ def _written_here(ctx: Context, activity: Record) -> bool:
         return row is None or not tx.links_of_row(row.id)
 
 
-def _is_anothers(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
-    """True for an activity that the employee answers for and does not take part in, and that stands in somebody
-    else's calendar as that one's own."""
+def _is_anothers(ctx: Context, tx: Transaction, activity: Record, row: Row) -> bool:
+    """True for an activity that the employee answers for and does not take part in, and whose item was moved to a
+    colleague's calendar."""
     people = activity.fields.get("participants") or People()
-    held = any(k.role == "own" and not k.ours and k.rest not in ABSENT for k in links)
-    return held and not ctx.pairing.employee.among(people)
+    return not ctx.pairing.employee.among(people) and came_from_another(tx, row, tx.links_of_row(row.id))
 
 
 def _is_known(ctx: Context, activity: Record) -> bool:
@@ -136,7 +132,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # their own invitation is their copy
         if row is not None and any(k.pairing in ctx.siblings for k in tx.links_of_row(row.id)):
             return None, ""  # the employee has it, or had it, in another calendar
-        if row is not None and _is_anothers(ctx, activity, tx.links_of_row(row.id)):
+        if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar
         if row is not None and just_asked(ctx, tx.setting(moving(row))):
             raise Wait  # some calendar has shown it a moment ago

@@ -37,6 +37,11 @@ class Look:
     item_fields: Fields | None
 
 
+#: Stands among the fields that a link brought while its item, our copy, shows more of the activity than became private
+#: than there is: it is written wherever it lies.
+LESS = "less"
+
+
 def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
     """The item in the activity's terms, as far as both sides can hold it."""
     seen = ctx.pairing.lens.from_item(fields)
@@ -76,6 +81,7 @@ def look(
     decided: Mapping[str, str],
     *,
     begins: bool = False,
+    answered: bool = False,
 ) -> Look:
     """The link with both sides' states.
 
@@ -86,12 +92,13 @@ def look(
         known: whom the CRM knows, for the mapping's conditions.
         decided: a person's words on conflicts.
         begins: this copy begins to speak for a meeting of which somebody else's copy was read first.
+        answered: whoever is responsible for the activity has it in a calendar too.
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
     item = item_view(ctx, fields, link.role) if fields is not None else {}
     crm = crm_view(ctx, activity, link) if activity is not None else {}
-    responsible = activity is None or _responsible(ctx, link, activity)
+    responsible = activity is None or _responsible(ctx, link, activity, answered=answered)
     may = _may(ctx, link, admission, item, responsible=responsible)
     past = _past(ctx, item or crm) or (activity is not None and _completed(ctx, activity))
     sides = Sides(
@@ -125,6 +132,8 @@ def look(
         edited=_edited(sides, link),
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
+        reopened=_reopened(ctx, link, sides),
+        hidden=activity is not None and not in_scope(ctx, activity, ours=False),
         may=may,
     )
     return Look(link, situation, sides, activity, fields)
@@ -149,16 +158,27 @@ def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields, *,
     )
 
 
-def _responsible(ctx: Context, link: Link, activity: Record) -> bool:
+def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool = False) -> bool:
     """True for the employee responsible, and for one in whose calendar alone it stands and who does not merely
     take part in it (it was moved there)."""
     employee = ctx.pairing.employee
+    if activity.owner in employee.addresses:
+        return True
     people = activity.fields.get("participants") or People()
-    return activity.owner in employee.addresses or (link.role == "own" and not link.ours and not employee.among(people))
+    return link.role == "own" and not link.ours and not answered and not employee.among(people)
 
 
 def _past(ctx: Context, view: Fields) -> bool:
     return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
+
+
+def _reopened(ctx: Context, link: Link, sides: Sides) -> bool:
+    """True for an activity that was rejected when both sides last agreed, and is open again."""
+    meaning = ctx.pairing.crm.statuses()
+    if meaning.get(str(sides.crm.get("status"))) != "open":
+        return False
+    ended = [name for name, what in meaning.items() if what == "rejected"]
+    return any(sides.digester.holds(link.crm_base, "status", name) for name in ended)
 
 
 def _completed(ctx: Context, activity: Record) -> bool:
@@ -203,6 +223,8 @@ def _item_state(
         return Item.PRIVATE if is_hidden(link, admission) else Item.GONE
     if admission.read_only and link.role != "block" and (link.ours or showed(link)):
         return Item.PRIVATE
+    if LESS in link.brought and fields is not None:
+        return Item.CHANGED if changed(sides.digester, sides.item_base, sides.item) else Item.SAME
     if not within(ctx, sides.item, crm) or not taken(ctx.pairing.lens.mapping, fields, known):
         return Item.OUT
     moved = changed(sides.digester, sides.item_base, sides.item) or sides.any_freed("item")

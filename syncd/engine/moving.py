@@ -65,6 +65,8 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
+            with ctx.store.transaction() as tx:
+                tx.set_setting(came(ctx.pairing.id, row), "")
             return row
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
@@ -96,6 +98,26 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     again = {k.id for k in own if k.ours}
     made = Rule.CREATE_ITEM.value
     return any(d["link"] in gone or (d["link"] in again and d["rule"] == made) for d in last)
+
+
+#: The decision that is noted of an item that has moved to another calendar.
+MOVED_HERE = "moved here from another calendar"
+
+
+def came(pairing: str, row: Row) -> str:
+    """The setting of an item that a colleague's calendar has given to this one: whoever answers for its activity has it
+    no more."""
+    return f"came\n{pairing}\n{row.id}"
+
+
+def came_from_another(tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
+    """True for an activity whose item was moved to the calendar of somebody who has it as an own one. One that was
+    handed over in the CRM stands in the calendar of whoever had it before, and was never moved."""
+    held = [k for k in links if k.role == "own" and not k.ours and k.rest not in ABSENT]
+    if any(tx.setting(came(k.pairing, row)) is not None for k in held):
+        return True
+    ids = {k.id for k in held}  # as earlier releases have noted it
+    return bool(ids) and any(d["rule"] == MOVED_HERE and d["link"] in ids for d in decisions(tx, row.id))
 
 
 def moving(row: Row) -> str:
@@ -194,7 +216,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             pairing=ctx.pairing.id,
             link=made.id,
             row=row.id,
-            rule="moved here from another calendar",
+            rule=MOVED_HERE,
             detail={"from": left[0].pairing},
         )
         note_mark(ctx, tx, made)

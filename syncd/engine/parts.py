@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syncd.engine.look import Look
-from syncd.engine.plan import GUARDED, Activity, Decision, Rule
+from syncd.engine.plan import GUARDED, Decision, Rule
 from syncd.engine.sides import Merge
 from syncd.store import Link, Pending, Row
 
@@ -54,9 +54,7 @@ class Part:
         """True for a deletion, which goes through in bulk with a person's word only. What is private now, and not this
         employee's, is taken out of the calendar at once: nothing is more urgent."""
         at = self.look.situation
-        private = self.look.activity is not None and bool(self.look.activity.fields.get("private"))
-        hidden = private and at.activity is Activity.OUT
-        privacy = self.decision.rule is Rule.TAKE_BACK and (hidden or at.retracted)
+        privacy = self.decision.rule is Rule.TAKE_BACK and (at.hidden or at.retracted)
         return self.decision.rule in GUARDED and not privacy
 
     @property

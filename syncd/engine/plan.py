@@ -104,6 +104,8 @@ class Situation:
     ours: bool = False
     #: The activity's status means that it was rejected.
     rejected: bool = False
+    #: It was rejected, and is open again.
+    reopened: bool = False
     #: The mapping's conditions leave it out, not the window.
     left: bool = False
     #: Nothing of it was ever agreed on, or what was has been taken back.
@@ -124,6 +126,8 @@ class Situation:
     replaced: bool = False
     #: The clock went back: what rests because it was over may not be.
     anew: bool = False
+    #: The activity is private, and not this employee's to see.
+    hidden: bool = False
     #: It is our copy of an item that has become private, and its activity was taken back for that.
     retracted: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
@@ -176,8 +180,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
     if at.role in HOLDERS:
         return _message(at, rule)
     guest = at.role in ("attendee", "stand-in")
-    if at.ours and at.retracted and at.activity is _A.GONE and at.item in (_I.SAME, _I.CHANGED):
-        return Decision(_R.TAKE_BACK, "taken-back")
+    if at.ours and at.item in (_I.SAME, _I.CHANGED, _I.OUT) and _is_private_now(at):
+        return Decision(_R.TAKE_BACK, "taken-back")  # privacy waits for no window
     if rule is _R.CANCEL:
         return _item_deleted(at, deletions, guest)
     if rule is _R.CREATE_ITEM and (guest or not at.responsible):
@@ -205,6 +209,12 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
     if _rejection_deletes(at, deletions, guest):
         return Decision(_R.TAKE_BACK, "taken-back")
     return Decision(rule)
+
+
+def _is_private_now(at: Situation) -> bool:
+    """True for our copy of what may not be seen here any more: its activity is somebody else's private one, or went as
+    the item that it was made of became private."""
+    return (at.activity is _A.OUT and at.hidden) or (at.activity is _A.GONE and at.retracted)
 
 
 def _message(at: Situation, rule: Rule) -> Decision:
@@ -243,6 +253,8 @@ def _asleep(at: Situation) -> Decision | None:
         return Decision(_R.REST, "activity-gone")
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
+    if at.item is _I.GONE and _comes_back(at):
+        return Decision(_R.CREATE_ITEM)
     if at.rest in ("item-gone", "declined") and at.item is _I.GONE and not (at.twice and at.role not in HOLDERS):
         return _both_gone(at) if both else Decision(_R.REST, at.rest)
     if at.rest == "private" and at.item is _I.GONE and at.role not in HOLDERS:  # what is left in the CRM is the CRM's
@@ -256,6 +268,15 @@ def _asleep(at: Situation) -> Decision | None:
             return Decision(_R.REST, at.rest)
         return Decision(_R.CREATE_ITEM)
     return None
+
+
+def _comes_back(at: Situation) -> bool:
+    """Whoever cleared a cancelled appointment away gets it again when it takes place after all, and so does who has
+    declined and answers for it now: one that can be made, and that no guests were told of."""
+    again = at.reopened if at.rest == "item-gone" else at.rest == "declined" and at.responsible and not at.rejected
+    if not again or at.activity in (_A.GONE, _A.OUT) or at.past:
+        return False
+    return at.ours or (at.role not in RECEIVERS and at.role != "block" and not at.elsewhere and not at.scheduled)
 
 
 def _only_goes_up(at: Situation) -> bool:
@@ -272,6 +293,8 @@ def _kept_as_past(at: Situation) -> bool:
 
 
 def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
+    if at.rejected and at.ours and not at.responsible:
+        return Decision(_R.REST, "item-gone")  # cleared away, not declined
     if guest or not at.responsible:
         return Decision(_R.DECLINE, "declined")
     if (at.past and deletions.past == "keep") or deletions.item_gone == "keep":

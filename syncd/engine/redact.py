@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.look import Look
+from syncd.engine.look import LESS, Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
 from syncd.engine.roles import ABSENT
@@ -52,7 +52,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
                 moves = {"check": check, "block": becomes_block}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
                 for other in copies:  # with the activity they go too; what is left of one is the CRM's, and stays
-                    marked = other.brought | {RETRACT} if kept == {} else other.brought - {RETRACT}
+                    marked = other.brought - {RETRACT, LESS} | {RETRACT if kept == {} else LESS}
                     tx.set_link(other.id, brought=marked)
             left = kept
             attempt(ctx, [intent], lambda: ctx.pairing.crm.redact(activity, left))

@@ -17,17 +17,17 @@ from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
-from syncd.engine.look import Look, crm_view, is_hidden, look, showed
+from syncd.engine.look import LESS, Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, moved_here, moving, private_here
+from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Decision, Item, Rule, decide
+from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back, heal_block
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
-from syncd.engine.sides import Merge
+from syncd.engine.sides import Merge, Sides
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -274,12 +274,17 @@ def _part(
             decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}
     begins = link.role == "own" and not link.ours and not link.item_base
     begins = begins and (was_block or _made_by_a_guest(row, others))
-    seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins)
+    whose = {p.id for p in ctx.everyone if activity is not None and activity.owner in p.employee.addresses}
+    answered = any(k.pairing in whose and k.id != link.id and k.rest not in ABSENT and k.item_ref for k in others)
+    seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins, answered=answered)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
-    moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
     mine = {ctx.pairing.id, *ctx.siblings}
+    moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
+    if moved_on and any(k.role == "own" and not k.ours and k.pairing not in mine for k in awake):
+        with ctx.store.reading() as tx:
+            moved_on = came_from_another(tx, row, awake)
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
@@ -307,19 +312,44 @@ def _part(
     if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
         part.hidden = admission.masked if admission is not None else frozenset[str]()
         part.exposed = ERASE in link.brought or exposes(ctx, seen_both, part.hidden)
+    if decision.rule is Rule.REST and _says_private(seen_both):
+        part.merge = merge(_only(seen_both.sides, "private"))
+        return part
     if part.exposed and decision.rule is Rule.REST and activity is not None:  # privacy waits for no window
-        dates = {n: {k: v for k, v in side.items() if k == "recurrence"}
-                 for n, side in (("item", seen_both.sides.item), ("crm", seen_both.sides.crm))}  # fmt: skip
-        part.merge = merge(replace(seen_both.sides, item=dates["item"], crm=dates["crm"]))
+        part.merge = merge(_only(seen_both.sides, "recurrence"))
         part.merge.to_item.clear()
         return part
     if link.role in HOLDERS and seen_both.situation.fresh and decision.rule in SPEAKING:
         part.merge = second_copy(seen_both.sides)
     elif decision.rule in SPEAKING:
         part.merge = merge(seen_both.sides)
+        if LESS in link.brought and not part.merge.to_item:
+            with ctx.store.transaction() as tx:
+                tx.set_link(link.id, brought=link.brought - {LESS})
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _only(sides: Sides, name: str) -> Sides:
+    """The sides as far as one field goes."""
+    return replace(sides, item=_field(sides.item, name), crm=_field(sides.crm, name))
+
+
+def _field(side: Fields, name: str) -> Fields:
+    return {name: side[name]} if name in side else {}
+
+
+def _says_private(at: Look) -> bool:
+    """True where one side has become private while the item is left out, or out of the window: the other side is told
+    that, and nothing else."""
+    item, crm = at.sides.item.get("private"), at.sides.crm.get("private")
+    if at.situation.item is not Item.OUT or at.situation.activity not in (Activity.SAME, Activity.CHANGED):
+        return False
+    if item is None or crm is None or bool(item) is bool(crm):
+        return False
+    side, base = (at.sides.item, at.sides.item_base) if item else (at.sides.crm, at.sides.crm_base)
+    return not at.sides.digester.holds(base, "private", side["private"])
 
 
 def _is_private_elsewhere(ctx: Context, link: Link, mine: Sequence[Link]) -> bool:
@@ -382,10 +412,13 @@ def _was_ended(
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:
     """A copy that begins to speak for the meeting is compared as if it were new: what it shows may
-    never have crossed. One that became a block of time is taken back first."""
+    never have crossed. So is what was a block of time: whoever typed on that has not seen the words behind it. One
+    that became a block of time is taken back first."""
     values: dict[str, Any] = {"role": role}
     if link.role == "attendee" and role in ("own", "stand-in"):
         values |= {"item_base": {}, "crm_base": {}}
+    if link.role == "block":
+        values |= {"item_base": {}, "crm_base": {}, "texts": {}, "rest": link.rest or "private"}
     if role == "block" and showed(link):
         values.pop("role")
     with ctx.store.transaction() as tx:
