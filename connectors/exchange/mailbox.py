@@ -168,7 +168,8 @@ class ExchangeMailbox:
             yield from self._of_folder(folder, after.get(folder.id, ("", False))[0], after)
 
     def _of_folder(self, folder: _Folder, state: str, after: dict[str, tuple[str, bool]]) -> Iterator[Page]:
-        recent = None if state else self._recent(folder)
+        # of an excluded folder all is news, whatever its age: it may have been logged before it was put there
+        recent = None if state or folder.excluded else self._recent(folder)
         for changes, behind, _ in feed(self.mailbox, self.mailbox.folder(folder.id, "t:FolderId"), state, "message"):
             old = [c.ref for c in changes if recent is not None and c.ref not in recent]
             news = [c for c in changes if recent is None or c.ref in recent]

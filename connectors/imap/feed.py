@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -29,6 +29,10 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 Ranges = list[tuple[int, int]]
 
 
+#: What is asked of a message for its version.
+STATE = ("UID", "FLAGS", "RFC822.SIZE")
+
+
 @dataclass(frozen=True)
 class Watch:
     """What of the flags counts: \\Seen and \\Answered do not, or each reading of a mail would be a change."""
@@ -36,9 +40,14 @@ class Watch:
     flags: frozenset[str]
 
     def version(self, flags: Iterable[Any]) -> str:
-        """The version of a message: its flags that count."""
+        """A message's flags that count."""
         have = one_forms(f.decode("utf-8", "replace") if isinstance(f, bytes) else str(f) for f in flags)
         return " ".join(sorted(have & self.flags)) or "-"
+
+    def version_of(self, state: Mapping[bytes, Any]) -> str:
+        """The version of a message of which `STATE` was asked: its flags that count, and its size. A mailbox that was
+        put back from a backup may have another message under a UID that was given out already."""
+        return f"{self.version(state.get(b'FLAGS', ()))} {state.get(b'RFC822.SIZE', '-')}"
 
 
 @dataclass
@@ -110,6 +119,8 @@ class Feed:
         every = self.session.search("ALL")
         # by arrival, and what says nothing of it: programs that move mail leave the beginning of time there
         news = self.session.search("OR", "SINCE", _imap_date(self.since), "BEFORE", _imap_date(EARLIEST.date()))
+        if folder.excluded:  # whatever its age: it may have been logged before it was put there
+            news = every
         self._remember(folder, place, every)
         recent = _Members(news)
         for chunk in _chunks(every):
@@ -129,10 +140,10 @@ class Feed:
             place.modseq = max(place.modseq, said.get("HIGHESTMODSEQ", 0))
 
     def _changes(self, folder: Folder, place: _Place, uids: Sequence[int]) -> Iterator[Change]:
-        found = self.session.fetch(as_set(_runs(uids)), ["UID", "FLAGS"])
+        found = self.session.fetch(as_set(_runs(uids)), STATE)
         for uid in uids:
             if uid in found:
-                version = self.watch.version(found[uid].get(b"FLAGS", ()))
+                version = self.watch.version_of(found[uid])
                 yield Change(ref_of(folder.name, place.validity, uid), version, kind="message")
 
     def since_then(
@@ -184,13 +195,13 @@ class Feed:
         if before.modseq and now.modseq:
             told = self.session.qresync and before.uids is None
             modifier = f"CHANGEDSINCE {before.modseq}{' VANISHED' if told else ''}"
-            found = self.session.fetch("1:*", ["UID", "FLAGS"], modifier)
+            found = self.session.fetch("1:*", STATE, modifier)
             vanished = self.session.vanished() if told else self._went(folder, before, now)
             for uid in _each(vanished, before.next):
                 yield Change(ref_of(folder.name, validity, uid), gone=True)
             for uid in sorted(found):
                 if b"FLAGS" in found[uid]:
-                    version = self.watch.version(found[uid][b"FLAGS"])
+                    version = self.watch.version_of(found[uid])
                     yield Change(ref_of(folder.name, validity, uid), version, kind="message")
             return
         for uid in _each(self._went(folder, before, now), before.next):

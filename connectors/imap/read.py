@@ -24,7 +24,7 @@ MOST_HEADERS = 64 * 1024
 _LISTS = ("To", "Cc", "Bcc")
 #: What is asked of each message before it is known whether it may cross.
 ITEMS = (
-    "UID", "FLAGS", "INTERNALDATE", "BODYSTRUCTURE",
+    "UID", "FLAGS", "RFC822.SIZE", "INTERNALDATE", "BODYSTRUCTURE",
     f"BODY.PEEK[HEADER.FIELDS ({' '.join(h.upper() for h in WANTED if h not in _LISTS)})]<0.{MOST_HEADERS}>",
     f"BODY.PEEK[HEADER.FIELDS ({' '.join(h.upper() for h in _LISTS)})]<0.{MOST_HEADERS}>",
 )  # fmt: skip

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from connectors.imap.faults import Garbled
-from connectors.imap.feed import Feed, Watch, read_cursor
+from connectors.imap.feed import STATE, Feed, Watch, read_cursor
 from connectors.imap.folders import parse_ref, ref_of
 from connectors.imap.mark import Place, show
 from connectors.imap.parts import asked_parts, body, decodable, text_of
@@ -161,7 +161,7 @@ class ImapReplica:
             if answer is None:
                 found[ref] = Gone("not there")
                 continue
-            version = self._watch.version(answer.get(b"FLAGS", ()))
+            version = self._watch.version_of(answer)
             try:
                 if excluded:
                     found[ref] = excluded_record(ref, "-", name, answer)
@@ -276,7 +276,7 @@ class ImapReplica:
             said = client.append(self._sent, message_of(fields, key), (b"\\Seen",), when)
         ref = _appended(self._sent, said)
         if ref is not None and self._sent in self._names:
-            return Written(ref, self._watch.version(()))
+            return Written(ref, None)
         found = self.find(key, "")
         if found is None:
             raise Rejected("the server took the message, but does not show it")
@@ -293,18 +293,18 @@ class ImapReplica:
                 self.session.requests += 1
                 act = client.add_flags if changes["flagged"] else client.remove_flags
                 act([uid], [b"\\Flagged"], silent=True)
-        flags = self.session.fetch(str(uid), ["UID", "FLAGS"]).get(uid)
+        flags = self.session.fetch(str(uid), STATE).get(uid)
         if flags is None:
             raise Gone("not there")
-        return Written(record.ref, self._watch.version(flags.get(b"FLAGS", ())))
+        return Written(record.ref, self._watch.version_of(flags))
 
     def _at_version(self, record: Record, folder: str, validity: int, uid: int) -> None:
         if self.session.select(folder, writing=True).get("UIDVALIDITY") != validity:
             raise Gone("not there")
-        found = self.session.fetch(str(uid), ["UID", "FLAGS"]).get(uid)
+        found = self.session.fetch(str(uid), STATE).get(uid)
         if found is None:
             raise Gone("not there")
-        if self._watch.version(found.get(b"FLAGS", ())) != record.version:
+        if self._watch.version_of(found) != record.version:
             raise Stale("changed meanwhile")
 
     def delete(self, record: Record, *, tell: bool = False) -> None:

@@ -58,6 +58,8 @@ class Allowed:
     me: str = ""
     #: The employee answers for the activity.
     responsible: bool = True
+    #: It has taken place, and nobody moves it to another day: no guest is told of that any more.
+    over: bool = False
 
     # -- fields ----------------------------------------------------------------------------------------------
 
@@ -117,7 +119,7 @@ class Allowed:
 
     def _with_guests(self, *, acted_on: bool) -> May:
         policy: Guests = self.lens.mapping.guests
-        if policy == "tell":
+        if self.tell:
             return May.YES
         if policy == "wait" and acted_on:
             return May.WAITS
@@ -151,8 +153,8 @@ class Allowed:
 
     @property
     def tell(self) -> bool:
-        """True when the administrator wants the server to tell the guests."""
-        return self.lens.mapping.guests == "tell"
+        """True when the administrator wants the server to tell the guests, and there is something to be told."""
+        return self.lens.mapping.guests == "tell" and not self.over
 
 
 def has_guests(record: Record, employee: Employee) -> bool:
@@ -178,6 +180,7 @@ def allowed(
     telling: Callable[[], Telling],
     view: Fields,
     responsible: bool,
+    over: bool = False,
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the
     activity's terms."""
@@ -193,6 +196,7 @@ def allowed(
         telling=telling,
         me=employee.among(people) if isinstance(people, People) else "",
         responsible=responsible,
+        over=over,
     )
 
 

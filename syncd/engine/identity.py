@@ -8,12 +8,13 @@ which nothing but the identity is read, can still be found. What nobody can comp
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.newcomers import message_mark
+from syncd.engine.plan import HOLDERS
 from syncd.mail.same import same_subject, share
 from syncd.model.record import Record
 from syncd.ports import Gone, PortError
@@ -84,6 +85,36 @@ class Identities:
                     taken.add(uid)
                     break
         return made
+
+    def detach(self, records: Iterable[Record], blank: Collection[str]) -> None:
+        """A message that stands under the ref of another, as its mailbox was put back from a backup, is not that one:
+        its link lets go of the ref. `blank`: refs of messages of which no more than the identity may be looked at;
+        others are the same while subject or date are. Excluded ones have no row to be compared with."""
+        self._rows = {}
+        asked = [r for r in records if r.uid and not r.key]
+        with self.ctx.store.reading() as tx:
+            links = tx.links_by_item(self.ctx.pairing.id, [r.ref for r in asked])
+            rows = {k.activity: tx.row(k.activity) for k in links}
+        held: dict[str, list[Link]] = {}
+        for link in links:
+            held.setdefault(link.item_ref or "", []).append(link)
+        for record in asked:
+            for link in held.get(record.ref, ()):
+                row = rows.get(link.activity)
+                if row is None or row.claim is None or link.role not in HOLDERS or not link.item_base:
+                    continue
+                if any(row.claim == self._digest(record, number) for number in range(1, MOST + 1)):
+                    continue
+                if record.ref in blank or self._differs(record, link):
+                    with self.ctx.store.transaction() as tx:
+                        tx.set_link(link.id, item_ref=None, item_version="", rest="item-gone")
+                    self.ctx.moved.add(link.id)
+
+    def _differs(self, record: Record, link: Link) -> bool:
+        view = item_view(self.ctx, record.fields, "holder")
+        digester = self.ctx.digester(link.id)
+        said = [n for n in ("subject", "time") if n in view and n in link.item_base]
+        return bool(said) and not any(digester.holds(link.item_base, n, view[n]) for n in said)
 
     # -- what the store knows ------------------------------------------------------------------------------------
 

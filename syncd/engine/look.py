@@ -99,8 +99,10 @@ def look(
     item = item_view(ctx, fields, link.role) if fields is not None else {}
     crm = crm_view(ctx, activity, link) if activity is not None else {}
     responsible = activity is None or _responsible(ctx, link, activity, answered=answered)
-    may = _may(ctx, link, admission, item, responsible=responsible)
-    past = _past(ctx, item or crm) or (activity is not None and _completed(ctx, activity))
+    completed = activity is not None and _completed(ctx, activity)
+    past = _past(ctx, item or crm) or completed
+    over = completed or (past and (not crm or _past(ctx, crm)))
+    may = _may(ctx, link, admission, item, responsible=responsible, over=over)
     sides = Sides(
         item=item,
         crm=crm,
@@ -139,7 +141,9 @@ def look(
     return Look(link, situation, sides, activity, fields)
 
 
-def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool) -> Allowed:
+def _may(
+    ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool, over: bool
+) -> Allowed:
     """What this link may write. The server is asked what it tells only where there is something to be told."""
     record = admission.record if admission is not None else None
     masked = admission is not None and admission.read_only
@@ -155,6 +159,7 @@ def _may(ctx: Context, link: Link, admission: Admission | None, view: Fields, *,
         telling=ctx.items.telling,
         view=view,
         responsible=responsible,
+        over=over,
     )
 
 

@@ -137,6 +137,7 @@ class Mailroom:
             if self._is_excluded(record):
                 made[ref] = blank(record)
         blanks = [r for r in made.values() if isinstance(r, Record) and r.ref in mail and r is not mail[r.ref]]
+        self._identities.detach(mail.values(), {r.ref for r in blanks})
         for ref, uid in self._identities.of_excluded(blanks).items():
             made[ref] = replace(_record(made[ref]), uid=uid)
         mail = {ref: r for ref, r in mail.items() if made[ref] is r}

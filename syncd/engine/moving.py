@@ -6,7 +6,8 @@ Its UID says that it may be the same; the calendar in which it was is asked befo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
@@ -17,6 +18,7 @@ from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, of_one_date
+from syncd.engine.sides import NO_DIFFERENCE
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.model.fields import Fields
@@ -31,10 +33,22 @@ def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
     """The link's item is under another ref now, of this pairing. A link whose item was gone rests until it is
     looked at: its activity may have gone with the item, and is made again then."""
     ctx.moved.add(link.id)
-    rest = "" if link.rest in ("declined", "taken-back") else link.rest
-    made = tx.set_link(link.id, item_ref=record.ref, item_version="", rest=rest)
+    values: dict[str, Any] = {"rest": "" if link.rest in ("declined", "taken-back") else link.rest}
+    if link.ours and _is_older(ctx, tx, link, record):
+        values |= {"item_base": {}, "crm_base": {}, "texts": {}}
+    made = tx.set_link(link.id, item_ref=record.ref, item_version="", **values)
     note_mark(ctx, tx, made)
     return made
+
+
+def _is_older(ctx: Context, tx: Transaction, link: Link, record: Record) -> bool:
+    """True for our copy as it was before we last wrote it: of a calendar that was put back, or in whose place another
+    had been read. What it says is nobody's edit, and is compared as something new."""
+    wrote = {Rule.CREATE_ITEM.value, Rule.TO_ITEM.value, Rule.MERGE.value}
+    last = next((d["at"] for d in decisions(tx, link.activity) if d["link"] == link.id and d["rule"] in wrote), None)
+    if last is None or record.modified is None:
+        return False
+    return record.modified < datetime.fromisoformat(last) - NO_DIFFERENCE
 
 
 #: Why a link rests whose item is gone.

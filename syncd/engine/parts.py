@@ -65,4 +65,4 @@ class Part:
     @property
     def counted(self) -> bool:
         """True while that can still be done: what is over rests."""
-        return bool(self.waits) and not self.look.situation.past
+        return bool(self.waits) and not self.look.sides.may.over

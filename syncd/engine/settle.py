@@ -318,6 +318,8 @@ def _again(ctx: Context, unit: Unit) -> Mapping[str, Admission | PortError]:
     if unit.ref is None:
         return {}
     found = ctx.items.one(unit.ref, given_of(unit.links))
+    if any(link.id in ctx.moved for link in unit.links):
+        unit.links = _links(ctx, unit)
     if isinstance(found, Gone) and _must_be_there(ctx, unit.ref, unit.links):
         found = _asked_once_more(ctx, unit.ref)
     return {unit.ref: found}

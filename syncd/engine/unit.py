@@ -112,11 +112,15 @@ def _there(result: _T | PortError | None) -> _T | None:
 def _wake_when_over(ctx: Context, part: Part, outcome: Outcome) -> None:
     """What waits for a word to the guests waits no longer than the meeting is ahead: it is looked at again on
     the day after it."""
-    view = part.look.sides.item or part.look.sides.crm
     try:
-        day = ends_on(view, ctx.moment.now, ctx.pairing.employee.zone)
+        ends = [
+            ends_on(v, ctx.moment.now, ctx.pairing.employee.zone)
+            for v in (part.look.sides.item, part.look.sides.crm)
+            if v
+        ]
     except BadRule:
         return
+    day = max((d for d in ends if d is not None), default=None)
     if day is not None and (not outcome.due or day_text(day) < outcome.due):
         outcome.due = day_text(day)
 
@@ -267,6 +271,8 @@ def _part(
     if ctx.heal and activity is not None and link.role == "block" and heal_block(ctx, activity):
         ctx.report.again.add(ctx.pairing.id)
         raise Wait
+    if fields is not None and activity is not None and link.role == "stand-in":
+        fields = _as_they_answered(ctx, fields, activity, others)
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
@@ -329,6 +335,19 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:
+    """The invitation with the answers of our other employees as the CRM has them: each one's own copy says it, and what
+    another's shows of it is old."""
+    shown, told = fields.get("attendees") or People(), activity.fields.get("participants") or People()
+    answering = {k.pairing for k in others if k.role in GUESTS}
+    for pairing in ctx.everyone:
+        if pairing.id in answering and pairing.employee.id != ctx.pairing.employee.id:
+            here, there = pairing.employee.among(shown), pairing.employee.among(told)
+            if here and there:
+                shown = with_answer(shown, here, told[there].answer)
+    return {**fields, "attendees": shown}
 
 
 def _only(sides: Sides, name: str) -> Sides:
@@ -412,13 +431,13 @@ def _was_ended(
 
 def _new_role(ctx: Context, link: Link, role: str) -> Link:
     """A copy that begins to speak for the meeting is compared as if it were new: what it shows may
-    never have crossed. So is what was a block of time: whoever typed on that has not seen the words behind it. One
-    that became a block of time is taken back first."""
+    never have crossed. Of what was a block of time the item's words count: whoever typed on that has not seen
+    them. One that became a block of time is taken back first."""
     values: dict[str, Any] = {"role": role}
     if link.role == "attendee" and role in ("own", "stand-in"):
         values |= {"item_base": {}, "crm_base": {}}
     if link.role == "block":
-        values |= {"item_base": {}, "crm_base": {}, "texts": {}, "rest": link.rest or "private"}
+        values |= {"texts": {}, "rest": link.rest or "private"}
     if role == "block" and showed(link):
         values.pop("role")
     with ctx.store.transaction() as tx:

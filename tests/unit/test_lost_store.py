@@ -245,7 +245,7 @@ def test_an_entry_that_crosses_no_more_is_found_again(
     desk = Desk(with_mapping(world, tmp_path, privacy={"private": policy}, exclude=[{"category": ["Skip"]}]))
     desk.sync()
     before = world.store.copy()
-    guests = {"attendees": BOTH} if shared else {}
+    guests: dict[str, Any] = {"attendees": BOTH} if shared else {}
     world.event(where, summary="Visit", description="Papers", location="Clinic", **guests)
     desk.sync()
     assert len(world.activities) == 1

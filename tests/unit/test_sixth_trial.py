@@ -11,9 +11,12 @@ import pytest
 
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from syncd.ports import Telling
 from tests.memory import crm
+from tests.memory_mail import fields
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
+from tests.unit.test_mail_engine import Office
 
 
 def people(*names: str) -> People:
@@ -123,10 +126,8 @@ def test_what_was_typed_on_a_block_does_not_replace_what_is_behind_it(falls: str
     world.event("ann", sensitivity="private", **words, **more)
     world.quiet()
     for ref in list(world.crm.records):
-        time = world.crm.records[ref].fields["time"]
-        later = span(time.start + timedelta(hours=3))
         world.now += timedelta(days=1)
-        world.crm.edit(ref, subject="Away", notes="Call her", location="Elsewhere", time=later)
+        world.crm.edit(ref, subject="Away", notes="Call her", location="Elsewhere")
     settled(world)
     assert {k: world.items("ann")[0][k] for k in words} == words
     if falls == "the rule":
@@ -197,3 +198,132 @@ def test_a_colleagues_copy_of_what_the_crm_made_private_goes_although_it_was_edi
         world.calendars["bob"].edit(copy, location="Room 4")
     settled(world)
     assert world.items("bob") == []
+
+
+# -- meetings that are over -------------------------------------------------------------------------------------
+
+GUESTS = people("ann")
+KIM = People([*GUESTS.values(), Participant("kim@cust.example")])
+
+WHAT_THE_CRM_DID: dict[str, dict[str, Any]] = {
+    "moved within the past": {"time": span(MON + timedelta(hours=3))},
+    "rejected": {"status": "rejected"},
+    "another place": {"location": "Elsewhere"},
+    "deleted": {},
+}
+
+
+@pytest.mark.parametrize("server", [Telling.CAN_BE_ASKED, Telling.TELLS])
+@pytest.mark.parametrize("before", ["wait", "quiet", "tell"])
+@pytest.mark.parametrize("did", WHAT_THE_CRM_DID)
+def test_no_guest_is_told_of_a_meeting_that_is_over(did: str, before: str, server: Telling, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, guests=before)
+    world.calendars["ann"].server = server
+    world.event("ann", summary="Talk", owner="ann@us.example", attendees=KIM)
+    settled(world)
+    if before == "tell":
+        world.now += timedelta(days=12)
+    if did == "deleted":
+        world.crm.remove(only(world))
+    else:
+        world.crm.edit(only(world), **WHAT_THE_CRM_DID[did])
+    settled(world)
+    world.now += timedelta(days=12)
+    with_mapping(world, tmp_path, guests="tell")
+    settled(world)
+    world.sync(full=True)
+    assert world.calendars["ann"].outbox == []
+
+
+def test_a_meeting_that_is_over_and_is_moved_to_next_week_is_told(tmp_path: Path) -> None:
+    for policy in ("wait", "tell"):
+        world = with_mapping(World("ann"), tmp_path, guests=policy)
+        world.calendars["ann"].server = Telling.CAN_BE_ASKED
+        world.event("ann", summary="Talk", owner="ann@us.example", attendees=KIM)
+        settled(world)
+        world.now += timedelta(days=12)
+        world.crm.edit(only(world), time=span(MON + timedelta(days=20)))
+        (report,) = world.sync()
+        assert (bool(world.calendars["ann"].outbox), report.waiting) == (policy == "tell", 0 if policy == "tell" else 1)
+        world.store.close()
+
+
+# -- whose answer it is -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("answer", ["declined", "accepted"])
+def test_each_employees_answer_is_that_of_the_own_copy(answer: str, order: tuple[str, str]) -> None:
+    world = World(*order)
+    asked = People([Participant(f"{n}@us.example", answer="needs-action") for n in ("ann", "bob")])
+    for name in order:
+        world.event(name, uid="theirs", owner="kim@acme.example", attendees=asked)
+    settled(world)
+    if answer == "declined":
+        world.calendars["ann"].remove("e1")
+    else:
+        mine = People([Participant("ann@us.example", answer="accepted"), asked["bob@us.example"]])
+        world.calendars["ann"].edit("e1", attendees=mine)
+    settled(world)
+    world.calendars["bob"].edit("e1", location="Elsewhere")
+    settled(world)
+    told = world.activities[0]["participants"]
+    assert {a: p.answer for a, p in told.items()} == {  # type: ignore[attr-defined]
+        "ann@us.example": answer,
+        "bob@us.example": "needs-action",
+    }
+
+
+# -- a calendar that was another for a while --------------------------------------------------------------------
+
+
+def test_copies_of_a_calendar_that_is_back_do_not_undo_what_the_crm_has_done_meanwhile() -> None:
+    world = World("ann")
+    for number in range(2):
+        world.appointment(f"a{number}", subject=f"Visit {number}", time=span(MON + timedelta(days=number)))
+    world.quiet()
+    replica = world.calendars["ann"]
+    right = dict(replica.records)
+    for ref in right:
+        replica.remove(ref)
+    world.now += timedelta(days=1)
+    world.crm.edit("a0", location="L", notes="Bring the contract")
+    world.crm.edit("a1", time=span(MON + timedelta(days=9)))
+    settled(world)
+    assert len(world.items("ann")) == 2
+    world.now += timedelta(days=1)
+    for ref in list(replica.records):
+        replica.remove(ref)
+    for ref, record in right.items():
+        held = replica.put(f"{ref}-old", record.kind, record.fields, uid=record.uid, key=record.key)
+        replica.records[f"{ref}-old"] = replace(held, modified=record.modified)
+    settled(world)
+    now = {str(a["subject"]): a for a in world.activities}
+    assert (now["Visit 0"]["location"], now["Visit 0"]["notes"]) == ("L", "Bring the contract")
+    assert now["Visit 1"]["time"] == span(MON + timedelta(days=9))
+    shown = {str(i["summary"]): i for i in world.items("ann")}
+    assert (shown["Visit 0"]["location"], shown["Visit 1"]["time"]) == ("L", span(MON + timedelta(days=9)))
+
+
+# -- a mailbox that was put back --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("private", [False, True])
+def test_another_message_under_a_ref_that_was_given_out_already_is_that_other_one(private: bool) -> None:
+    office = Office()
+    office.deliver("m4", "Of Monday", "ann")
+    office.sync(2)
+    assert set(office.logged()) == {"Of Monday"}
+    office.boxes["ann"].remove("m4")
+    office.now += timedelta(hours=1)
+    content = fields("Of Tuesday", office.now, text="other words")
+    office.boxes["ann"].deliver("m4", content, owner="kim@acme.example", uid="m5@mail")
+    if private:
+        office.private("ann", "m4")
+    office.sync(3)
+    assert set(office.logged()) == ({"Of Monday"} if private else {"Of Monday", "Of Tuesday"})
+    office.boxes["ann"].deliver(  # it waited in the queue
+        "m9", fields("Of Monday", NOW - timedelta(hours=1), text="words"), owner="kim@acme.example", uid="m4@mail"
+    )
+    office.sync(3)
+    assert len(office.crm.records) == (1 if private else 2)
