@@ -126,7 +126,11 @@ class Dav:
     def request(self, method: str, href: str, body: str = "", headers: Mapping[str, str] | None = None) -> Answer:
         """One request. Raises the port's error for every answer that is none."""
         with self._exchange(method, href, body, headers or {}) as (status, found, chunks):
-            return Answer(status, found, _whole(chunks))
+            answer = Answer(status, found, _whole(chunks))
+        page = found.get("content-type", "").partition(";")[0].strip().lower() in ("text/html", "application/xhtml+xml")
+        if method in ("PUT", "DELETE") and status == 200 and page and answer.body.strip():
+            raise Transient("the answer to a write is a web page: something stands in front of the server")
+        return answer
 
     def multistatus(self, method: str, href: str, body: str, depth: str) -> tuple[list[Resource], str]:
         """A PROPFIND or REPORT: its responses, and the sync-token if it has one."""

@@ -135,7 +135,8 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
             if private
             else frozenset(n for n, v in shown.items() if not same(n, v, kind_of(n).empty)),
         )
-        if row.maker is None and not private:
+        maker = tx.link(row.maker) if row.maker is not None else None
+        if not private and (maker is None or not ctx.is_configured(maker.pairing)):
             tx.set_row(row.id, maker=link.id)
         ctx.report.again.add(ctx.pairing.id)
     if private:

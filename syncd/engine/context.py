@@ -113,6 +113,15 @@ class Context:
     series: dict[tuple[str, str], list[tuple[str, str]]] | None = None
     _gate: Gate | None = None
 
+    def is_configured(self, pairing: str) -> bool:
+        """False for a pairing that nobody reads (any more): what it was told last speaks for nobody."""
+        return not self.everyone or any(p.id == pairing for p in (*self.everyone, self.pairing))
+
+    def was_here(self, link: Link, ref: str) -> bool:
+        """True for a link of the item under a pairing that is not read any more: its account has another name, or is
+        another employee's."""
+        return link.item_ref == ref and not self.is_configured(link.pairing)
+
     @cached_property
     def siblings(self) -> frozenset[str]:
         """The other pairings of the same employee with items of the same kind, by id."""

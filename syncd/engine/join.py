@@ -101,6 +101,15 @@ def _is_anothers(ctx: Context, tx: Transaction, activity: Record, row: Row) -> b
     return not ctx.pairing.employee.among(people) and came_from_another(tx, row, tx.links_of_row(row.id))
 
 
+def _had(ctx: Context, link: Link) -> bool:
+    """True for a link of another calendar of the employee: one that is read, or one that was read under another name,
+    and from which the item was taken out."""
+    if link.pairing in ctx.siblings:
+        return True
+    before = link.pairing.partition("/")[0] == ctx.pairing.employee.id and not ctx.is_configured(link.pairing)
+    return before and link.rest in ("item-gone", "declined")
+
+
 def _is_known(ctx: Context, activity: Record) -> bool:
     """True for an activity that somebody's item shows."""
     with ctx.store.reading() as tx:
@@ -130,7 +139,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
         if row is not None and row.scheduled:
             return None, ""  # their own invitation is their copy
-        if row is not None and any(k.pairing in ctx.siblings for k in tx.links_of_row(row.id)):
+        if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar

@@ -67,6 +67,9 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     with ctx.store.reading() as tx:
         rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
         links = {row.id: of_one_date(tx.links_of_row(row.id), occurrence=occurrence) for row in rows}
+    for row in rows:
+        if any(ctx.was_here(k, record.ref) for k in links[row.id]):
+            return row
     mine = {ctx.pairing.id, *ctx.siblings}
     organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
     for row in rows:
@@ -200,6 +203,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         left = [k for k in elsewhere if k.pairing in ctx.siblings and (k.rest in _GONE or has_left(tx, k))]
     left += [k for k in elsewhere if k.pairing not in ctx.siblings and k.rest in _GONE]
     left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or row.scheduled)]
+    left = [k for k in elsewhere if ctx.was_here(k, record.ref)] or left
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
     if link is None and not left and record.kind != "message":
@@ -327,7 +331,7 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
     asked whether it is still there."""
     for row, links in _of_one_uid(ctx, found):
         link = links[0]
-        if _is_not_there(ctx, link):
+        if _is_not_there(ctx, link) or ctx.was_here(link, found.ref):
             with ctx.store.transaction() as tx:
                 ctx.moved |= {k.id for k in links}
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}

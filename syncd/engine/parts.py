@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from syncd.engine.look import Look
-from syncd.engine.plan import GUARDED, Decision, Rule
+from syncd.engine.plan import GUARDED, Decision, Item, Rule
 from syncd.engine.sides import Merge
 from syncd.store import Link, Pending, Row
 
@@ -52,10 +52,12 @@ class Part:
     @property
     def guarded(self) -> bool:
         """True for a deletion, which goes through in bulk with a person's word only. What is private now, and not this
-        employee's, is taken out of the calendar at once: nothing is more urgent."""
+        employee's, is taken out of the calendar at once: nothing is more urgent. And what we made goes, unedited, where
+        the same stands beside it: nothing is lost with that."""
         at = self.look.situation
         privacy = self.decision.rule is Rule.TAKE_BACK and (at.hidden or at.retracted)
-        return self.decision.rule in GUARDED and not privacy
+        twice = self.decision.rule is Rule.TAKE_BACK and at.doubled and at.item is Item.SAME
+        return self.decision.rule in GUARDED and not privacy and not twice
 
     @property
     def waits(self) -> tuple[str, ...]:

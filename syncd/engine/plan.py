@@ -293,7 +293,7 @@ def _kept_as_past(at: Situation) -> bool:
 
 
 def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
-    if at.rejected and at.ours and not at.responsible:
+    if at.rejected and (guest or (at.ours and not at.responsible)):
         return Decision(_R.REST, "item-gone")  # cleared away, not declined
     if guest or not at.responsible:
         return Decision(_R.DECLINE, "declined")

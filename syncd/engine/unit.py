@@ -299,7 +299,7 @@ def _part(
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
         "doubled": bool(by_hand)
-        or any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake),
+        or any(not k.ours and (k.pairing in mine or (k.role == "own" and moved_on)) for k in awake),
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:

@@ -44,6 +44,17 @@ class Planned:
     title: str
 
 
+#: Stands for the title of what is private: who reads a rehearsal is somebody else.
+PRIVATE = "(private)"
+
+
+def _title(*several: Fields) -> str:
+    """By which a person knows the record again; of what is private not a word, before the change or after it."""
+    if any(f.get("private") or f.get("sensitivity") not in (None, "public") for f in several):
+        return PRIVATE
+    return str(several[0].get("summary") or several[0].get("subject") or "")
+
+
 class RehearsedReplica:
     """A replica that reads for real and keeps its writes to itself."""
 
@@ -99,18 +110,18 @@ class RehearsedReplica:
 
     def create(self, fields: Fields, key: str, *, kind: str, uid: str, owner: str) -> Written:
         ref = f"(new {self.side} {self._number + 1})"
-        self._plan("create", ref, fields, fields.get("summary") or fields.get("subject"))
+        self._plan("create", ref, fields, _title(fields))
         shaped = {n: kind_of(n).shape(v, self.capabilities.limit(n)) for n, v in fields.items()}
         self._made[ref] = Record(ref, f"r-{self._number}", kind, shaped, uid, key, owner)
         return Written(ref, f"r-{self._number}")
 
     def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
-        self._plan("update", record.ref, changes, record.fields.get("summary") or record.fields.get("subject"))
+        self._plan("update", record.ref, changes, _title(record.fields, changes))
         self._made[record.ref] = replace(record, version=f"r-{self._number}", fields={**record.fields, **changes})
         return Written(record.ref, f"r-{self._number}")
 
     def delete(self, record: Record, *, tell: bool = False) -> None:
-        self._plan("delete", record.ref, (), record.fields.get("summary") or record.fields.get("subject"))
+        self._plan("delete", record.ref, (), _title(record.fields))
         self._made[record.ref] = None
 
     def find(self, key: str, uid: str) -> Record | None:

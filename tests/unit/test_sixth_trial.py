@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from syncd.engine.pairing import Employee
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Telling
+from syncd.service.rehearsal import RehearsedReplica
 from tests.memory import crm
 from tests.memory_mail import fields
 from tests.unit.test_cases import only, with_mapping
@@ -327,3 +329,143 @@ def test_another_message_under_a_ref_that_was_given_out_already_is_that_other_on
     )
     office.sync(3)
     assert len(office.crm.records) == (1 if private else 2)
+
+
+# -- what stands twice -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "cid"), ("cid", "ann")])
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_colleague_who_is_added_in_the_crm_and_then_invited_has_the_meeting_once(
+    edited: bool, order: tuple[str, str]
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="m", summary="Talk")
+    world.quiet()
+    world.crm.edit(only(world), participants=people("ann", "cid"))
+    settled(world)
+    assert len(world.items("cid")) == 1
+    if edited:
+        (copy,) = world.calendars["cid"].records
+        world.calendars["cid"].edit(copy, location="Room 3")
+    guests: dict[str, Any] = {"owner": "ann@us.example", "attendees": people("ann", "cid")}
+    world.event("ann", uid="m", summary="Talk", **guests)
+    world.event("cid", "c1", uid="m", summary="Talk", **guests)
+    settled(world, 6)
+    assert list(world.calendars["cid"].records) == ["c1"]
+    assert [a["subject"] for a in world.activities] == ["Talk"]
+    if edited:
+        assert world.activities[0]["location"] == "Room 3"
+
+
+def test_a_calendar_that_was_emptied_and_put_back_has_nothing_twice() -> None:
+    world = World("ann")
+    for number in range(20):
+        world.event("ann", f"e{number}", summary=f"Own {number}", time=span(MON + timedelta(hours=number)))
+    settled(world)
+    replica = world.calendars["ann"]
+    whole = dict(replica.records)
+    for ref in whole:
+        replica.remove(ref)
+    world.sync()
+    for ref, record in list(world.crm.records.items())[:12]:
+        assert record.fields["status"] == "open"
+        world.crm.edit(ref, location="New")
+    settled(world)
+    assert len(world.items("ann")) == 12
+    for ref, record in whole.items():
+        held = replica.put(ref, record.kind, record.fields, uid=record.uid, owner=record.owner)
+        replica.records[ref] = replace(held, modified=record.modified)
+    settled(world, 6)
+    assert sorted(str(i["summary"]) for i in world.items("ann")) == sorted(f"Own {n}" for n in range(20))
+    assert sum(i.get("location") == "New" for i in world.items("ann")) == 12
+    assert len(world.activities) == 20
+
+
+# -- an account under another name ------------------------------------------------------------------------------
+
+
+def renamed(world: World, name: str) -> None:
+    """Ann's account has another name from now on."""
+    (old,) = [p for p in world.pairings if p.employee.id == "ann"]
+    world.pairings = [replace(old, id=name), *(p for p in world.pairings if p is not old)]
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("bob", [False, True])
+def test_what_became_private_while_its_account_was_renamed_is_taken_back(
+    bob: bool, policy: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": policy})
+    renamed(world, "ann/work")
+    world.event("ann", summary="Doctor", description="Words")
+    settled(world)
+    if bob:
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+        settled(world)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    renamed(world, "ann/cloud")
+    settled(world, 6)
+    everywhere = repr([world.activities, world.items("bob"), world.crm.history])
+    assert "Doctor" not in everywhere and "Words" not in everywhere
+    assert [i["summary"] for i in world.items("ann")] == ["Doctor"]
+
+
+@pytest.mark.parametrize("change", ["nothing", "private"])
+@pytest.mark.parametrize("keeps", ["id", "nothing"])
+def test_an_account_that_goes_to_a_successor_or_to_another_name_has_nothing_twice(keeps: str, change: str) -> None:
+    """The same calendar, under another employee of the configuration: a leaver's, or one whose name has changed."""
+    world = World("ann")
+    renamed(world, "ann/work")
+    world.event("ann", summary="Talk", description="Words")
+    settled(world)
+    (old,) = world.pairings
+    who = Employee("ann" if keeps == "id" else "eve", ("eve@us.example", "ann@us.example")[: 2 if keeps == "id" else 1])
+    world.pairings = [replace(old, id=f"{who.id}/new", employee=who)]
+    if change == "private":
+        world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    assert [a["subject"] for a in world.activities] == (["Talk"] if change == "nothing" else [])
+    assert len(world.items("ann")) == 1
+    world.calendars["ann"].edit("e1", sensitivity="public", location="There")
+    settled(world)
+    assert [(a["subject"], a["location"]) for a in world.activities] == [("Talk", "There")]
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+
+
+def test_what_was_deleted_when_it_was_over_does_not_come_back_under_another_name() -> None:
+    world = World("ann")
+    renamed(world, "ann/work")
+    world.event("ann", summary="Of last week")
+    settled(world)
+    world.now += timedelta(days=8)
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["open"]
+    renamed(world, "ann/cloud")
+    settled(world)
+    assert world.items("ann") == []
+
+
+# -- what a rehearsal says --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("op", ["create", "update", "delete", "make private", "make public"])
+def test_a_rehearsal_says_no_word_of_what_is_private(op: str) -> None:
+    world = World("ann")
+    for side, replica, name in (("crm", world.crm, "subject"), ("groupware", world.calendars["ann"], "summary")):
+        key = {"crm": "private", "groupware": "sensitivity"}[side]
+        hidden, shown = {"crm": (True, False), "groupware": ("private", "public")}[side]
+        rehearsed = RehearsedReplica(replica, side)
+        words: dict[str, Any] = {name: "Talk about Meier", key: shown if op == "make private" else hidden}
+        held = replica.put("x", "event", words)
+        if op == "create":
+            rehearsed.create(words, "k", kind="event", uid="u", owner="")
+        elif op == "delete":
+            rehearsed.delete(held)
+        else:
+            changes = {"make private": {key: hidden}, "make public": {key: shown}}.get(op, {"location": "There"})
+            rehearsed.update(held, changes)
+        assert [p.title for p in rehearsed.planned] == ["(private)"]
