@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.depth import DEEP, STRIDE
 from tests.stores import close_all
 
 # In CI the same examples each time, so that a commit is judged by what it changed; elsewhere new ones.
@@ -39,7 +41,19 @@ def need_program(there: bool, what: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that no worker is left alone with it at the end."""
+    """What takes long begins first, so that no worker is left alone with it at the end. Of a grid of many stories the
+    fast run plays a part (`tests.depth`)."""
+    if DEEP:
+        for item in items:
+            if "properties" in item.path.parts:
+                item.add_marker("grid")
+    else:
+        count: Counter[str] = Counter()
+        for item in list(items):
+            name = item.nodeid.partition("[")[0]
+            if item.get_closest_marker("grid") is not None and count[name] % STRIDE:
+                items.remove(item)
+            count[name] += 1
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 

@@ -159,7 +159,8 @@ def erase_history(ctx: Context, link: Link, row: Row) -> None:
     with ctx.store.transaction() as tx:
         held = tx.link(link.id)
         if held is not None:
-            tx.set_link(link.id, brought=held.brought - {ERASE}, crm_version="")
+            seen = {k: v for k, v in held.unconfirmed.items() if k != "crm"}  # what it is now, somebody may have typed
+            tx.set_link(link.id, brought=held.brought - {ERASE}, crm_version="", unconfirmed=seen)
             ctx.crossed(tx, held, "taken-back", ["history"], "private")
         if row.crm_ref is not None:
             tx.announce(link.pairing, "crm", [row.crm_ref])

@@ -31,6 +31,7 @@ def goes(world: World, how: str) -> None:
         world.calendars[to].put("new", "event", item.fields, uid=item.uid)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("how", WAYS)
 @pytest.mark.parametrize("origin", ["calendar", "crm"])
 @pytest.mark.parametrize("first", ["ann", "home"])
@@ -104,6 +105,7 @@ def test_the_crms_word_for_one_date_is_no_word_for_another(policy: str, weeks: i
     world.quiet()
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("how", ["moves", "renamed", "restored", "moves after a pass"])
 @pytest.mark.parametrize("first", ["ann", "home"])
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])

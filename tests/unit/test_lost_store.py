@@ -233,6 +233,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("where", ["ann", "home"])
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("lost", ["lost", "older", "key lost"])

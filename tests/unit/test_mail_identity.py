@@ -80,6 +80,7 @@ def test_case_l9_the_same_mail_by_a_list_or_with_a_banner_stays_one(other: tuple
     assert report.passed_over == {"copy": 1}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", list(itertools.permutations(["a1", "a2", "b1", "b2"])))
 def test_case_l9_two_mails_in_two_mailboxes_are_two_activities_in_any_order(order: Sequence[str]) -> None:
     """Each once, whoever reads which first."""

@@ -111,6 +111,7 @@ BLOCKED = [
 ]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("to", BLOCKED)
 @pytest.mark.parametrize("field", ["To", "Cc", "Bcc", "Sender", "Reply-To", "Resent-To", "Mail-Followup-To"])
 @pytest.mark.parametrize("party", ["doctor.example", "x@doctor.example"])
@@ -180,6 +181,7 @@ def unlogged() -> Office:
     return office
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("noticed", [True, False])
 @pytest.mark.parametrize("listed_anew", [True, False])
 @pytest.mark.parametrize(

@@ -126,6 +126,7 @@ def left(world: World) -> list[str]:
     return [text for text in shown if "Secret" in text or "Clinic" in text]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("story", STORIES, ids=lambda s: s.__name__)
 @pytest.mark.parametrize("kind", ["plain", "series", "single activities"])
 @pytest.mark.parametrize("first", ["ann", "home"])

@@ -124,6 +124,7 @@ def test_a_series_that_is_back_when_its_stand_in_was_deleted(where: str, passes:
     assert shown(world, "home" if where == "ann" else "ann") == []
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("passes", [0, 1, 4])
 @pytest.mark.parametrize("where", ["home", "bob"])
 @pytest.mark.parametrize("hours", [2, 7 * 24])

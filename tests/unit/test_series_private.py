@@ -38,6 +38,7 @@ def words(world: World) -> list[str]:
     return [text for text in left if "Secret" in text or "Clinic" in text]
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("later", [0, 50])
 @pytest.mark.parametrize("edit", EDITS)
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
@@ -60,6 +61,7 @@ def test_nothing_of_a_series_that_becomes_private_stays(policy: str, edit: str, 
     assert "Another" not in repr(world.activities)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("edit", ["nothing else", "one stays public", "another hour"])
 @pytest.mark.parametrize("passes", [0, 3])
 @pytest.mark.parametrize("to", ["home", "ann"])

@@ -152,6 +152,7 @@ def test_what_was_typed_on_a_block_does_not_replace_what_is_behind_it(falls: str
 # -- privacy waits for no window -------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("also", ["", "Skip"])
 @pytest.mark.parametrize("where", [timedelta(days=60), timedelta(days=-400), timedelta(0)])
 @pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])

@@ -352,6 +352,7 @@ def dates_of(world: World) -> tuple[Any, Any]:
     return here.overrides, there.overrides
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("origin", ["calendar", "crm"])
 @pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
 @pytest.mark.parametrize("then", ["full", "item", "crm", "moved item", "moved crm", "again", "there", "public"])
@@ -443,6 +444,7 @@ def rejected(world: World) -> int:
     return sum(a["status"] == "rejected" for a in world.activities)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("event", ["edit", "delete", "new", "full", "made again"])
 @pytest.mark.parametrize(("number", "gone"), [(20, 11), (5, 5), (20, 20)])
 def test_what_is_held_is_held_until_somebody_says_so(event: str, number: int, gone: int) -> None:
@@ -573,6 +575,7 @@ def _people_of(activity: dict[str, object]) -> list[str]:
     return list(people) if isinstance(people, People) else []
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("added", ADDED, ids=lambda a: next(iter(a)))
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
 @pytest.mark.parametrize("between", [False, True])
