@@ -31,7 +31,7 @@ from syncd.ports import Capabilities, PortError, Telling, Transient
 from syncd.store.journal import approve, parked
 from tests.memory import MemoryCrm, MemoryReplica, Write
 from tests.properties.world import Broken
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MARK = re.compile(r"T\d+")
@@ -985,5 +985,5 @@ def run_habits(seed: int, steps: int) -> HabitWorld:
         error.add_note(f"seed {seed}, {world.habits}\n  {tail}")
         raise
     finally:
-        world.store.close()
+        close_all()
     return world

@@ -21,7 +21,7 @@ from syncd.ports import AuthFailed, Gone, PortError, Rejected, Transient
 from syncd.store.journal import parked
 from tests.memory_mail import MemoryMailbox, fields, filing_crm, mailbox
 from tests.properties.world import Crash
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 VISIBLE, DROP, HOME = "INBOX", "CRM", "Home"
@@ -269,7 +269,10 @@ class MailWorld:
 
 def run_mail_world(seed: int, steps: int) -> None:
     """One history from one seed."""
-    MailWorld(seed).run(steps)
+    try:
+        MailWorld(seed).run(steps)
+    finally:
+        close_all()
 
 
 __all__ = ["MailWorld", "replace", "run_mail_world"]

@@ -16,6 +16,7 @@ import pytest
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, as_instant, moment_key
 from tests.depth import worlds
+from tests.stores import close_all
 from tests.unit.test_engine import MON, World, span
 
 COUNT = 8
@@ -143,7 +144,7 @@ def test_both_sides_have_the_same_occurrences_and_each_persons_word_on_them(bloc
         desk = Desk(seed)
         for _ in range(4):
             desk.round()
-        desk.world.store.close()
+        close_all()
         written += desk.words
     assert written
 

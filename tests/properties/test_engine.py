@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.depth import examples, worlds
 from tests.properties.world import Choices, World, run_world
+from tests.stores import close_all
 
 STEPS = 50
 
@@ -32,4 +33,4 @@ def test_the_same_from_histories_that_hypothesis_makes_and_shrinks(rng: Random, 
     for _ in range(steps):
         world.step()
     world.quiesce()
-    world.store.close()
+    close_all()

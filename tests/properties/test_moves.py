@@ -17,6 +17,7 @@ import pytest
 from syncd.model.fields import normal_text
 from syncd.model.record import Record
 from tests.depth import worlds
+from tests.stores import close_all
 from tests.unit.test_cases import two_calendars
 from tests.unit.test_engine import World
 
@@ -189,7 +190,7 @@ def run_moves(seed: int, steps: int = 7) -> None:
         raise
     finally:
         with suppress(Exception):
-            story.world.store.close()
+            close_all()
 
 
 @pytest.mark.parametrize("seed", worlds(range(48)))

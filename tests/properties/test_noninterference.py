@@ -25,7 +25,7 @@ from syncd.model.span import Span
 from syncd.service.runner import run_one
 from tests.depth import examples
 from tests.memory import MemoryCrm, calendar, crm
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -122,7 +122,7 @@ def written(
     sync()
     structlog.reset_defaults()
     dump = store.dump()
-    store.close()
+    close_all()
     activities = {r: (a.fields, a.uid, a.owner) for r, a in hub.records.items()}
     return dump, repr(sorted(activities.items(), key=lambda i: i[0])), hub.history, recorder.lines, results
 
@@ -177,7 +177,7 @@ def left_over(policy: str, words: dict[str, Any], what: str, *, singles: bool, e
         held = tx.links_by_item("ann/cal", ["e"])
         names = [sorted(k.brought) for k in held if not singles]  # names of fields are no secret (docs/background.md)
         links = [(k.item_base, k.crm_base, k.texts) for k in held]
-    store.close()
+    close_all()
     return shown(hub), hub.history, links, names
 
 
@@ -242,7 +242,7 @@ def after_the_crm(words: dict[str, Any], change: str) -> tuple[object, ...]:
     sync()
     assert replica.records["e"].fields == {**words, "time": time, "sensitivity": "private"}
     dump = store.dump()
-    store.close()
+    close_all()
     return dump, shown(hub), hub.history, results
 
 
@@ -268,7 +268,7 @@ def found_by_others(
     for _ in range(2):
         now += timedelta(minutes=5)
         run_one(pairing, [pairing], store, b"k" * 32, now)
-    store.close()
+    close_all()
     found: list[object] = []
     for criteria in asked:
         for viewer in ("bob", "nobody"):

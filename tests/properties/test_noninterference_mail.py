@@ -20,7 +20,7 @@ from syncd.service.runner import run_one
 from tests.depth import examples
 from tests.memory_mail import fields, filing_crm, mailbox
 from tests.properties.test_noninterference import SPELT, Recorder, words
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 #: Why nothing of a message crosses.
@@ -91,7 +91,7 @@ def written(messages: list[tuple[dict[str, Any], str]]) -> tuple[object, ...]:
     sync(full=True)
     structlog.reset_defaults()
     dump = store.dump()
-    store.close()
+    close_all()
     asked = [a for a in box.asked if a[0] != "public"]
     return (
         dump,

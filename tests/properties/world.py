@@ -29,7 +29,7 @@ from syncd.model.span import Span
 from syncd.ports import AuthFailed, Capabilities, Gone, PortError, Rejected, Stale, Transient, Unsupported
 from syncd.store.journal import approve, conflicts, decide, parked
 from tests.memory import MemoryCrm, MemoryReplica, Write
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 START = datetime(2026, 11, 24, 12, tzinfo=UTC)
 TOKEN = re.compile(r"[slnc]\d+\.")
@@ -790,5 +790,5 @@ def run_world(seed: int, steps: int) -> World:
         error.add_note(f"seed {seed}, {world.choices}\n  {tail}")
         raise
     finally:
-        world.store.close()
+        close_all()
     return world
