@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from syncd.engine.feed import item_feed, seed_feed
 from syncd.engine.pairing import Employee
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Telling
 from syncd.service.rehearsal import RehearsedReplica
+from syncd.store.journal import forget
 from tests.memory import crm
 from tests.memory_mail import fields
-from tests.unit.test_cases import only, with_mapping
+from tests.unit.test_cases import beside, only, passed, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_mail_engine import Office
 
@@ -470,3 +472,33 @@ def test_a_rehearsal_says_no_word_of_what_is_private(op: str) -> None:
             changes = {"make private": {key: hidden}, "make public": {key: shown}}.get(op, {"location": "There"})
             rehearsed.update(held, changes)
         assert [p.title for p in rehearsed.planned] == ["(private)"]
+
+
+# -- who is forgotten -------------------------------------------------------------------------------------------
+
+
+def test_nothing_in_the_store_names_who_was_forgotten() -> None:
+    """Not what was asked of the other calendars either, nor what a colleague's record says of where an entry was."""
+    world = World("ann", "bob")
+    beside(world)
+    for number in range(3):
+        world.event("ann", f"secret{number}", uid=f"u{number}", summary="Mine", time=span(MON + timedelta(days=number)))
+    settled(world)
+    for number, to in ((0, "bob"), (1, "home")):
+        record = world.calendars["ann"].records[f"secret{number}"]
+        world.calendars["ann"].remove(f"secret{number}")
+        passed(world, "ann")  # it is asked for in the other calendar, and that is not read
+        world.calendars[to].put(f"there{number}", "event", record.fields, uid=record.uid)
+    passed(world, "bob")
+    passed(world, "ann")
+    passed(world, "bob")
+    world.calendars["ann"].remove("secret2")
+    passed(world, "ann")
+    with world.store.reading() as tx:
+        assert any("secret" in name for name in tx.settings(""))
+    assert '"ann"' in repr(world.store.dump())
+    with world.store.transaction() as tx:
+        forget(tx, ["ann", "home"], [item_feed("ann"), item_feed("home")])
+    left = repr(world.store.dump()).replace(seed_feed("crm", "ann"), "").replace(seed_feed("crm", "home"), "")
+    assert "secret" not in left
+    assert '"ann"' not in left and "'ann'" not in left
