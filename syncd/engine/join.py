@@ -7,6 +7,8 @@ in the store is the claim that keeps two pairings from making two activities.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted, left_out
@@ -110,6 +112,11 @@ def _had(ctx: Context, link: Link) -> bool:
     return before and link.rest in ("item-gone", "declined")
 
 
+def _is_of_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
+    """True for an activity that was made of an entry of the employee's, of which the store knows nothing (any more)."""
+    return bool(activity.uid) and activity.owner in ctx.pairing.employee.addresses and all(k.ours for k in links)
+
+
 def _is_known(ctx: Context, activity: Record) -> bool:
     """True for an activity that somebody's item shows."""
     with ctx.store.reading() as tx:
@@ -147,6 +154,9 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
+        if _is_of_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ()):
+            if tx.unread_items({pairing.id, *ctx.siblings}):
+                raise Wait  # one that cannot be read may be its own
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:
             tx.drop_setting(newly(pairing.id, activity.ref))

@@ -127,7 +127,7 @@ def exposes(ctx: Context, at: Look, masked: Iterable[str]) -> bool:
         return True
     if at.link.occurrence in masked and at.link.occurrence:  # an activity of its own
         agreed, view = at.link.item_base, at.sides.item
-        return bool(agreed) and any(not at.sides.digester.holds(agreed, n, v) for n, v in view.items())
+        return any(n in agreed and not at.sides.digester.holds(agreed, n, v) for n, v in view.items())
     if not isinstance(base, dict) or not masked:
         return False
     digester, kind = at.sides.digester, kind_of("recurrence")

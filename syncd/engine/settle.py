@@ -7,6 +7,7 @@ many there are.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy.exc import IntegrityError
@@ -32,6 +33,8 @@ from syncd.store.journal import park, unpark
 BATCH = 100
 #: How often a unit is planned anew when its records move under it.
 TRIES = 3
+#: How often one record is looked at in a pass, however often it is announced again: the next pass goes on.
+OFTEN = 20
 
 
 def settle(ctx: Context) -> None:
@@ -111,13 +114,15 @@ def _still_linked(ctx: Context, found: Sequence[tuple[Unit, int]]) -> list[tuple
 
 
 def _side(ctx: Context, side: str, deferred: list[tuple[Unit, int]]) -> None:
-    after = 0
+    after, times = 0, Counter[str]()
     while True:
         with ctx.store.reading() as tx:
             batch = tx.pending(ctx.pairing.id, side, after, ctx.moment.today, BATCH)
         if not batch:
             return
         after = batch[-1].seq
+        times.update(entry.ref for entry in batch)
+        batch = [entry for entry in batch if times[entry.ref] <= OFTEN]
 
         def note(unit: Unit, outcome: Outcome) -> None:
             if outcome.deferred:

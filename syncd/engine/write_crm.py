@@ -26,6 +26,7 @@ from syncd.engine.writes import (
     journal,
     moves_of,
     overs,
+    seen,
 )
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, kind_of, same
@@ -110,13 +111,16 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
         current = tx.row(row.id)
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
-        intent = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
+        intent = whole = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
         note_mark(ctx, tx, link)
     owner = ctx.responsible(organizer, link.role)
     crm = ctx.pairing.crm
     intent, written = created(
         ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)
     )
+    if written.version is None and (look.sides.may.role == "block" or link.occurrence in look.sides.may.masked):
+        intent = seen(whole)
+        _show_no_more(ctx, written.ref, meant)
     intent, written = confirm(ctx, "crm", written, intent, meant.sent, lambda found: crm_view(ctx, found, link))
     with ctx.store.transaction() as tx:
         known = made_before(ctx, tx, intent, written.ref)
@@ -126,6 +130,18 @@ def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str
         raise Wait
     ctx.report.created_crm += 1
     return link
+
+
+def _show_no_more(ctx: Context, ref: str, meant: Meant) -> None:
+    """An activity that was made of the same entry before the store was lost, and that the entry shows less of now: what
+    it said then goes."""
+    found = ctx.pairing.crm.fetch([ref]).get(ref)
+    if not isinstance(found, Record):
+        return
+    now = {n: meant.fields.get(n, kind_of(n).empty) for n in ctx.pairing.names & found.fields.keys()}
+    if any(not same(n, v, found.fields[n]) for n, v in now.items()):
+        ctx.pairing.crm.redact(found, {n: v for n, v in {**found.fields, **now}.items() if v is not None})
+        ctx.report.redacted += 1
 
 
 def _account_for(

@@ -215,6 +215,12 @@ class Transaction:
         )
         return int(self.connection.execute(statement).scalar_one())
 
+    def unread_items(self, pairings: Collection[str]) -> bool:
+        """Whether items are parked that no link knows: they may be anything."""
+        known = select(t.link.c.item_ref).where(t.link.c.pairing.in_(pairings), t.link.c.item_ref.is_not(None))
+        where = and_(t.parked.c.pairing.in_(pairings), t.parked.c.side == "item", t.parked.c.ref.not_in(known))
+        return self.connection.execute(select(t.parked.c.ref).where(where).limit(1)).first() is not None
+
     def clear(self, pairing: str, done: Iterable[Pending]) -> None:
         """These announcements are dealt with, unless a newer one has taken their place."""
         exactly = [_exactly(pairing, entry) for entry in done]

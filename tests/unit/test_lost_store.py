@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,13 @@ from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
 from syncd.ports import Transient
+from tests.memory import crm
 from tests.stores import new_store
 from tests.unit.test_cases import two_calendars, with_mapping
-from tests.unit.test_engine import MON, World, span
+from tests.unit.test_engine import MON, NOW, World, span
 
 BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
 
@@ -267,4 +270,52 @@ def test_an_entry_that_crosses_no_more_is_found_again(
     desk.sync()
     assert [a["subject"] for a in world.activities if a["status"] != "rejected"] == ["Visit"]
     assert {n: desk.entries()[n] for n in (where, other)} == {where: 1, other: 0}
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("lost", ["lost", "older", "key lost"])
+@pytest.mark.parametrize("kind", ["unreadable", "unready"])
+def test_an_entry_that_cannot_be_read_just_now_is_not_copied_beside_itself(kind: str, lost: str) -> None:
+    desk = Desk(World("ann", "bob"))
+    desk.sync(2)
+    before = desk.world.store.copy()
+    desk.world.event("ann", summary="Visit")
+    desk.sync(3)
+    desk.lose(key=lost == "key lost")
+    if lost == "older":
+        desk.world.store.close()
+        desk.world.store = before
+    calendar = desk.world.calendars["ann"]
+    getattr(calendar, kind).add("e1")
+    desk.world.appointment("a2", subject="Another", time=span(MON + timedelta(days=1)), participants=BOTH)
+    desk.sync()
+    assert desk.entries() == {"ann": 2, "bob": 1}  # the CRM's own is not kept waiting
+    getattr(calendar, kind).discard("e1")
+    calendar.edit("e1", location="There")
+    desk.sync()
+    assert desk.entries() == {"ann": 2, "bob": 1}
+    assert {(a["subject"], a.get("location")) for a in desk.world.activities} >= {("Visit", "There")}
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("lost", ["lost", "older"])
+def test_a_date_that_became_private_meanwhile_shows_no_more_than_a_block(lost: str, tmp_path: Path) -> None:
+    """Of a series, for a CRM with single activities: and the pass comes to its end."""
+    world = World("ann", hub=crm(lambda: NOW, series=False))
+    desk = Desk(with_mapping(world, tmp_path, privacy={"private": "busy-only"}))
+    desk.sync(2)
+    before = world.store.copy()
+    words = {"summary": "Secret", "description": "Words"}
+    series = Recurrence("FREQ=WEEKLY;COUNT=3", overrides={moment_key(MON + timedelta(days=7)): words})
+    world.event("ann", summary="Open", recurrence=series)
+    desk.sync(3)
+    desk.lose(key=False)
+    if lost == "older":
+        world.store.close()
+        world.store = before
+    hidden = {key: {**said, "sensitivity": "private"} for key, said in series.overrides.items()}
+    world.calendars["ann"].edit("e1", recurrence=replace(series, overrides=hidden))
+    desk.sync()
+    assert not [w for w in words.values() if w in repr([world.activities, world.crm.history])]
+    assert (len(world.items("ann")), len(world.activities)) == (1, 3)
     assert desk.sync(1) == 0
