@@ -10,7 +10,7 @@ from dataclasses import replace
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.look import crm_view, equal_meeting
-from syncd.engine.newcomers import add_link, as_activity, mark_row, marks_of, row_of
+from syncd.engine.newcomers import add_link, as_activity, mark_row, marks_of, new_row, row_of
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, kind_of, same
@@ -18,12 +18,13 @@ from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Gone
 from syncd.privacy import Admission
-from syncd.store import Link, Row
+from syncd.store import Link, Row, Transaction
 
 
-def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> Row | None:
+def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> tuple[Row | None, frozenset[str]]:
     """The row of the one activity that is this item, typed by hand on both sides, or known from a calendar that
-    has been replaced by this one."""
+    has been replaced by this one; and what of it the item has brought, if it was made of the item before the store was
+    lost: all that it could have."""
     owner = ctx.pairing.employee.addresses[0]
     (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
     same_uid = [c for c in found if record.uid and c.uid == record.uid and _under_one_organiser(ctx, record, c)]
@@ -35,9 +36,34 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> Row 
     shared = {c.ref for c in alike if takes_part(ctx, c)}
     free = [c for c in likely if c.ref not in rows or _is_free(ctx, rows[c.ref], record, occurrence, links, shared)]
     if len(free) != 1:
-        return None
+        return None, frozenset()
+    brought = could_have_brought(ctx, free[0]) if _was_made_of(ctx, record, occurrence, free[0]) else frozenset[str]()
     with ctx.store.transaction() as tx:
-        return rows.get(free[0].ref) or row_of(ctx, tx, free[0])
+        return rows.get(free[0].ref) or row_of(ctx, tx, free[0]), brought
+
+
+def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str]) -> Link:
+    """The link as the one that has brought these, and made the activity, unless another has."""
+    if not brought:
+        return link
+    if row.maker is None:
+        tx.set_row(row.id, maker=link.id)
+    return tx.set_link(link.id, brought=brought)
+
+
+def could_have_brought(ctx: Context, activity: Record) -> frozenset[str]:
+    """All that an item may have brought to an activity of which nobody knows what it did."""
+    return frozenset(n for n, v in crm_view(ctx, activity).items() if not same(n, v, kind_of(n).empty))
+
+
+def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record) -> bool:
+    """True for an activity that carries what only a create for this item of the employee's has given it."""
+    if record.kind == "message":
+        return True
+    if activity.owner not in ctx.pairing.employee.addresses:
+        return False
+    made = new_row(ctx, record, occurrence, marks_of(ctx, record, occurrence))["key"]
+    return bool(record.uid and activity.uid == record.uid) or activity.key == made
 
 
 def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool:
@@ -104,10 +130,11 @@ def left_out(ctx: Context, record: Record, occurrence: str, view: Fields) -> Lin
     (found,) = forgotten(ctx, [asked])
     if not found:
         return None
+    brought = could_have_brought(ctx, found[0])
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [found[0].ref]).get(found[0].ref) or row_of(ctx, tx, found[0])
         mark_row(tx, row, marks_of(ctx, record, occurrence))
-        return add_link(ctx, tx, row, record, occurrence, ours=False)
+        return with_brought(tx, row, add_link(ctx, tx, row, record, occurrence, ours=False), brought)
 
 
 def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
@@ -121,7 +148,7 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
         return []
     activity = made[0]
     private = bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
-    shown = crm_view(ctx, activity)
+    brought = frozenset[str]() if private else could_have_brought(ctx, activity)
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
         mark_row(tx, row, marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), ""))
@@ -131,9 +158,7 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
             item_ref=found.ref,
             role="own",
             private_copy=private,
-            brought=frozenset()
-            if private
-            else frozenset(n for n, v in shown.items() if not same(n, v, kind_of(n).empty)),
+            brought=brought,
         )
         maker = tx.link(row.maker) if row.maker is not None else None
         if not private and (maker is None or not ctx.is_configured(maker.pairing)):

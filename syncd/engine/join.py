@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.adopting import adopted, left_out
+from syncd.engine.adopting import adopted, left_out, with_brought
 from syncd.engine.context import Context
 from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
@@ -58,7 +58,9 @@ def join_item(
     row = row or (_copied(ctx, record) if not occurrence else None) or by_uid(ctx, record, occurrence, marks, view)
     if row is not None:
         return known(ctx, record, occurrence, row, marks), ""
-    row = adopted(ctx, record, occurrence, view) if adopts else None
+    brought = frozenset[str]()
+    if adopts:
+        row, brought = adopted(ctx, record, occurrence, view)
     if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
         return None, ""
     try:
@@ -70,7 +72,7 @@ def join_item(
                 for link in tx.links_of_rows(ctx.pairing.id, [row.id]):
                     if link.occurrence == occurrence:  # its item went with the server that gave it another UID
                         return moved(ctx, tx, link, record), ""
-            return add_link(ctx, tx, row, record, occurrence, ours=False), ""
+            return with_brought(tx, row, add_link(ctx, tx, row, record, occurrence, ours=False), brought), ""
     except IntegrityError:
         raise Wait from None
 

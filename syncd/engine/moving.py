@@ -128,12 +128,12 @@ def came(pairing: str, row: Row) -> str:
 
 
 def came_from_another(tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
-    """True for an activity whose item was moved to the calendar of somebody who has it as an own one. One that was
-    handed over in the CRM stands in the calendar of whoever had it before, and was never moved."""
-    held = [k for k in links if k.role == "own" and not k.ours and k.rest not in ABSENT]
+    """True for an activity whose item was moved to the calendar of somebody who has it now. One that was handed over
+    in the CRM stands in the calendar of whoever had it before, and was never moved."""
+    held = [k for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
     if any(tx.setting(came(k.pairing, row)) is not None for k in held):
         return True
-    ids = {k.id for k in held}  # as earlier releases have noted it
+    ids = {k.id for k in held if not k.ours}  # as earlier releases have noted it
     return bool(ids) and any(d["rule"] == MOVED_HERE and d["link"] in ids for d in decisions(tx, row.id))
 
 
@@ -202,7 +202,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     with ctx.store.reading() as tx:
         left = [k for k in elsewhere if k.pairing in ctx.siblings and (k.rest in _GONE or has_left(tx, k))]
     left += [k for k in elsewhere if k.pairing not in ctx.siblings and k.rest in _GONE]
-    left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or row.scheduled)]
+    invited = bool(record.fields.get("attendees") or record.guests)
+    left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or (row.scheduled and invited))]
     left = [k for k in elsewhere if ctx.was_here(k, record.ref)] or left
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait

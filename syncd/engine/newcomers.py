@@ -119,14 +119,17 @@ def note_thread(ctx: Context, tx: Transaction, messages: Mapping[int, Record]) -
 
 def copied_of(ctx: Context, uid: str) -> str | None:
     """The activity of which an item is our copy, by the UID that we gave it, where the store knows nothing of it (any
-    more). Of what the CRM has just said alone: from a key nothing can be read."""
+    more). Of what the CRM has just said, or has under that key: from a key nothing can be read."""
     if not _FORM.fullmatch(uid):
         return None
     if ctx.copies is None:
         with ctx.store.reading() as tx:
             refs = tx.pending_refs(ctx.pairing.id, "crm")
         ctx.copies = {_key_of(ctx, ref): ref for ref in refs}
-    return ctx.copies.get(uid)
+    if uid not in ctx.copies:
+        made = ctx.pairing.crm.find(uid, "")  # of a colleague's entry: its copies are known by the activity's key
+        ctx.copies[uid] = made.ref if made is not None else ""
+    return ctx.copies[uid] or None
 
 
 #: How the UIDs look that we give (`new_key`).
@@ -140,7 +143,8 @@ def _key_of(ctx: Context, ref: str) -> str:
 def row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
     if activity.key and tx.rows_by_key([activity.key]):
         raise Wait  # somebody's create that has arrived and is not accounted for yet
-    key = _key_of(ctx, activity.ref)
+    known = _FORM.fullmatch(activity.key) is not None  # as it was called before the store was lost
+    key = activity.key if known else _key_of(ctx, activity.ref)
     kind = ctx.pairing.lens.mapping.activity
     return tx.add_row(crm=ctx.pairing.crm_name, kind=kind, key=key, crm_ref=activity.ref, origin="crm")
 

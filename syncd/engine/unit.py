@@ -288,7 +288,7 @@ def _part(
     people = activity.fields.get("participants") if activity is not None else None
     mine = {ctx.pairing.id, *ctx.siblings}
     moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
-    if moved_on and any(k.role == "own" and not k.ours and k.pairing not in mine for k in awake):
+    if moved_on:
         with ctx.store.reading() as tx:
             moved_on = came_from_another(tx, row, awake)
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
@@ -298,8 +298,7 @@ def _part(
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
-        "doubled": bool(by_hand)
-        or any(not k.ours and (k.pairing in mine or (k.role == "own" and moved_on)) for k in awake),
+        "doubled": bool(by_hand) or moved_on or any(not k.ours and k.pairing in mine for k in awake),
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:

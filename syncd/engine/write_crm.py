@@ -95,8 +95,15 @@ def made_before(ctx: Context, tx: Transaction, intent: Intent, ref: str) -> bool
     tx.drop_link(link)
     beside = tx.links_of_row(other.id)
     made = tx.add_link(
-        pairing=link.pairing, activity=other.id, item_ref=link.item_ref, occurrence=link.occurrence, role=link.role
+        pairing=link.pairing,
+        activity=other.id,
+        item_ref=link.item_ref,
+        occurrence=link.occurrence,
+        role=link.role,
+        brought=frozenset(intent.moves.get("brought", ())),
     )
+    if other.maker is None:
+        tx.set_row(other.id, maker=made.id)
     if row is not None and other.claim is None and tx.row(row.id) is None:
         tx.set_row(other.id, claim=row.claim, uid_digest=row.uid_digest)
     for each in [made, *(k for k in beside if k.ours and k.item_ref is not None)]:

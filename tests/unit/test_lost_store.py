@@ -23,6 +23,7 @@ from tests.memory import crm
 from tests.stores import new_store
 from tests.unit.test_cases import two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
+from tests.unit.test_mail_engine import Office
 
 BOTH = People([Participant("ann@us.example"), Participant("bob@us.example")])
 
@@ -319,3 +320,56 @@ def test_a_date_that_became_private_meanwhile_shows_no_more_than_a_block(lost: s
     assert not [w for w in words.values() if w in repr([world.activities, world.crm.history])]
     assert (len(world.items("ann")), len(world.activities)) == (1, 3)
     assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("lost", ["lost", "older", "key lost"])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("found", ["as it was", "edited", "left out"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+def test_what_is_made_private_after_the_store_was_lost_is_taken_back(
+    policy: str, found: str, shared: bool, lost: str, tmp_path: Path
+) -> None:
+    world = World("ann", "bob")
+    desk = Desk(with_mapping(world, tmp_path, privacy={"private": policy}, exclude=[{"category": ["Skip"]}]))
+    desk.sync(2)
+    before = world.store.copy()
+    world.event("ann", summary="Doctor", description="Words")
+    desk.sync(3)
+    if shared:
+        world.crm.edit(next(iter(world.crm.records)), participants=BOTH)
+        desk.sync(3)
+    desk.lose(key=lost == "key lost")
+    if lost == "older":
+        world.store.close()
+        world.store = before
+    if found != "as it was":
+        edit: dict[str, Any] = {"location": "Clinic"} if found == "edited" else {"categories": frozenset({"Skip"})}
+        world.calendars["ann"].edit("e1", **edit)
+    desk.sync()
+    assert desk.sync(1) == 0
+    assert len(world.activities) == 1
+    world.now += timedelta(days=1)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    desk.sync()
+    readable = repr([[a for a in world.activities if not a.get("private")], world.items("bob")])
+    assert not [w for w in ("Doctor", "Words", "Clinic") if w in readable]
+    assert [i["summary"] for i in world.items("ann")] == ["Doctor"]
+    assert desk.sync(1) == 0
+
+
+@pytest.mark.parametrize("bob", ["has it not", "has it", "makes it private too"])
+def test_mail_that_is_made_private_after_the_store_was_lost_is_taken_back(bob: str) -> None:
+    office = Office()
+    office.deliver("m", "Of Kim", "ann", *(() if bob == "has it not" else ("bob",)))
+    office.sync(2)
+    office.store.close()
+    office.store = new_store()
+    office.sync(3)
+    assert set(office.logged()) == {"Of Kim"}
+    office.private("ann", "m")
+    office.sync(3)
+    assert set(office.logged()) == (set() if bob == "has it not" else {"Of Kim"})
+    if bob == "makes it private too":
+        office.private("bob", "m")
+        office.sync(3)
+        assert office.logged() == {}
