@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.look import crm_view, equal_meeting
-from syncd.engine.newcomers import add_link, as_activity, mark_row, marks_of, new_row, row_of
+from syncd.engine.newcomers import add_link, as_activity, copied_of, mark_row, marks_of, new_row, row_of
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, kind_of, same
@@ -114,6 +115,24 @@ def forgotten(ctx: Context, several: Sequence[Record]) -> list[list[Record]]:
     return [[c for c in found if c.ref not in known] for found in likely]
 
 
+def _copy_unseen(ctx: Context, found: Admission, ref: str) -> list[Link]:
+    """The link of our copy, which whoever holds it has made private, or the CRM. Raises Wait for the latter."""
+    activity = ctx.pairing.crm.fetch([ref]).get(ref)
+    if not isinstance(activity, Record):
+        return []
+    private = bool(activity.fields.get("private"))
+    with ctx.store.transaction() as tx:
+        row = tx.rows_by_ref(ctx.pairing.crm_name, [ref]).get(ref) or row_of(ctx, tx, activity)
+        if any(k.pairing in {ctx.pairing.id, *ctx.siblings} for k in tx.links_of_row(row.id)):
+            return []
+        values: dict[str, Any] = {"role": "copy", "ours": True, "private_copy": private}
+        link = tx.add_link(pairing=ctx.pairing.id, activity=row.id, item_ref=found.ref, **values)
+    if private:
+        ctx.report.again.add(ctx.pairing.id)
+        raise Wait
+    return [link]
+
+
 def by_its_uid(ctx: Context, uid: str) -> Record:
     """What `forgotten` is asked for an item of which no more is looked at."""
     return Record("", "", ctx.pairing.lens.mapping.activity, {}, uid)
@@ -143,6 +162,9 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     activity is private by the CRM's own word: then the item has nothing to hide from it."""
     if not found.uid or found.kind == "message" or found.verdict not in ("withheld", "busy"):
         return []
+    copy = copied_of(ctx, found.uid)
+    if copy is not None:
+        return _copy_unseen(ctx, found, copy)
     (made,) = forgotten(ctx, [by_its_uid(ctx, found.uid)])
     if not made:
         return []

@@ -117,10 +117,11 @@ class Context:
         """False for a pairing that nobody reads (any more): what it was told last speaks for nobody."""
         return not self.everyone or any(p.id == pairing for p in (*self.everyone, self.pairing))
 
-    def was_here(self, link: Link, ref: str) -> bool:
-        """True for a link of the item under a pairing that is not read any more: its account has another name, or is
-        another employee's."""
-        return link.item_ref == ref and not self.is_configured(link.pairing)
+    @cached_property
+    def former(self) -> frozenset[str]:
+        """Pairings that have links and are not read any more: their account has another name, or another employee."""
+        with self.store.reading() as tx:
+            return frozenset(name for name in tx.linked_pairings() if not self.is_configured(name))
 
     @cached_property
     def siblings(self) -> frozenset[str]:

@@ -106,9 +106,10 @@ def _admitted(
     left: list[Unit] = []
     closed: list[tuple[Pending, str]] = []
     withheld: list[tuple[Unit, Admission]] = []
+    former = _under_former_names(ctx, [unit.ref for unit in units if unit.ref is not None])
     for unit in units:
         admission = items.get(unit.ref or "")
-        if unit.links or not isinstance(admission, Admission):
+        if unit.links or unit.ref in former or not isinstance(admission, Admission):
             left.append(unit)
         elif admission.verdict == "withheld":
             withheld.append((unit, admission))
@@ -132,11 +133,19 @@ def _admitted(
             out.append((unit, record, due))
     once = _made_once(ctx, [record.uid for _, record, _ in out])
     for unit, record, due in out:
-        if record.uid in once:
+        if record.uid in once or copied_of(ctx, record.uid) is not None:
             left.append(unit)
         else:
             closed += [(entry, due) for entry in unit.entries]
     return made, left, closed
+
+
+def _under_former_names(ctx: Context, refs: Sequence[str]) -> set[str | None]:
+    """Those that have links under a pairing that is not read any more."""
+    if not ctx.former:
+        return set()
+    with ctx.store.reading() as tx:
+        return {k.item_ref for name in ctx.former for k in tx.links_by_item(name, refs)}
 
 
 def _made_once(ctx: Context, uids: Sequence[str]) -> set[str]:
@@ -159,6 +168,7 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
         if (
             marks[unit.ref] in rows
             or admission.uid in once
+            or copied_of(ctx, admission.uid) is not None
             or admission.uid in copies
             or (admission.kind != "message" and series_of(ctx, admission.uid) is not None)
         ):
@@ -189,11 +199,14 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
         keys = tx.rows_by_key(uids)
         rows = tx.rows_by_claim(ctx.pairing.crm_name, claims)
         same = tx.rows_by_uid(ctx.pairing.crm_name, [n.marks.uid for n in maybe if n.marks.uid])
+        made = {n.record.ref: str(new_row(ctx, n.record, "", n.marks)["key"]) for n in maybe}
+        before = tx.rows_by_key(list(made.values()))
     count = Counter(claims)
     plain: list[_New] = []
     for n in maybe:
         known = (
             n.record.uid in keys
+            or made[n.record.ref] in before
             or copied_of(ctx, n.record.uid) is not None
             or n.marks.claim in rows
             or n.marks.uid in same

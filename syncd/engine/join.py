@@ -11,12 +11,13 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.adopting import adopted, left_out, with_brought
+from syncd.engine.adopting import adopted, could_have_brought, left_out, with_brought
 from syncd.engine.context import Context
 from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
 from syncd.engine.newcomers import (
+    Marks,
     add_link,
     copied_of,
     known_people,
@@ -28,6 +29,7 @@ from syncd.engine.newcomers import (
     row_of,
 )
 from syncd.engine.pairing import day_text
+from syncd.engine.roles import ABSENT
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields
@@ -49,6 +51,9 @@ def join_item(
     view = item_view(ctx, fields, "own")
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
+        row = _copied(ctx, record) if not occurrence else None
+        if row is not None:
+            return known(ctx, record, occurrence, row, marks_of(ctx, record, occurrence)), due
         return left_out(ctx, record, occurrence, view), due
     marks = marks_of(ctx, record, occurrence)
     with ctx.store.reading() as tx:
@@ -58,7 +63,11 @@ def join_item(
     row = row or (_copied(ctx, record) if not occurrence else None) or by_uid(ctx, record, occurrence, marks, view)
     if row is not None:
         return known(ctx, record, occurrence, row, marks), ""
-    brought = frozenset[str]()
+    row, brought = _made_before(ctx, record, occurrence, marks)
+    if row is not None:
+        link = known(ctx, record, occurrence, row, marks)
+        with ctx.store.transaction() as tx:
+            return with_brought(tx, row, link, brought) if link is not None else None, ""
     if adopts:
         row, brought = adopted(ctx, record, occurrence, view)
     if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
@@ -75,6 +84,18 @@ def join_item(
             return with_brought(tx, row, add_link(ctx, tx, row, record, occurrence, ours=False), brought), ""
     except IntegrityError:
         raise Wait from None
+
+
+def _made_before(ctx: Context, record: Record, occurrence: str, marks: Marks) -> tuple[Row | None, frozenset[str]]:
+    """The row of an activity that this item has made before the store was lost, and that is known from the CRM's side
+    already; and all that it could have brought."""
+    key = str(new_row(ctx, record, occurrence, marks)["key"])
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_key([key]).get(key)
+    if row is None or row.crm_ref is None:
+        return None, frozenset()
+    found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
+    return row, could_have_brought(ctx, found) if isinstance(found, Record) else frozenset()
 
 
 def _copied(ctx: Context, record: Record) -> Row | None:
@@ -114,9 +135,14 @@ def _had(ctx: Context, link: Link) -> bool:
     return before and link.rest in ("item-gone", "declined")
 
 
-def _is_of_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
-    """True for an activity that was made of an entry of the employee's, of which the store knows nothing (any more)."""
-    return bool(activity.uid) and activity.owner in ctx.pairing.employee.addresses and all(k.ours for k in links)
+def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
+    """True for an activity that stands in the employee's calendar, as far as anybody knows: it was made of an entry of
+    which the store knows nothing (any more), or has one under a former name of the account."""
+    mine = [k for k in links if k.pairing in ctx.former and k.pairing.partition("/")[0] == ctx.pairing.employee.id]
+    if any(k.item_ref is not None and k.rest not in ABSENT for k in mine):
+        return True
+    ours = all(k.ours or k.pairing in ctx.former for k in links)
+    return bool(activity.uid) and activity.owner in ctx.pairing.employee.addresses and ours
 
 
 def _is_known(ctx: Context, activity: Record) -> bool:
@@ -156,9 +182,9 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
-        if _is_of_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ()):
+        if _has_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ()):
             if tx.unread_items({pairing.id, *ctx.siblings}):
-                raise Wait  # one that cannot be read may be its own
+                raise Wait  # one that cannot be read may be it
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:
             tx.drop_setting(newly(pairing.id, activity.ref))

@@ -15,7 +15,7 @@ from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
-from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
+from syncd.engine.newcomers import Marks, add_link, mark_row, marks_of, message_mark
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.sides import NO_DIFFERENCE
@@ -67,9 +67,6 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     with ctx.store.reading() as tx:
         rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
         links = {row.id: of_one_date(tx.links_of_row(row.id), occurrence=occurrence) for row in rows}
-    for row in rows:
-        if any(ctx.was_here(k, record.ref) for k in links[row.id]):
-            return row
     mine = {ctx.pairing.id, *ctx.siblings}
     organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
     for row in rows:
@@ -204,7 +201,6 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     left += [k for k in elsewhere if k.pairing not in ctx.siblings and k.rest in _GONE]
     invited = bool(record.fields.get("attendees") or record.guests)
     left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or (row.scheduled and invited))]
-    left = [k for k in elsewhere if ctx.was_here(k, record.ref)] or left
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
     if link is None and not left and record.kind != "message":
@@ -326,13 +322,37 @@ def _is_not_there(ctx: Context, link: Link) -> bool:
         return link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
 
 
+def taken_over(ctx: Context, found: Admission) -> list[Link]:
+    """The links of an item under a pairing that is not read any more: its account has another name, or is another
+    employee's. They go on here, with what both sides have agreed on."""
+    if not ctx.former or not found.uid:
+        return []
+    shown = Record(found.ref, "", found.kind, {}, found.uid)
+    taken: list[Link] = []
+    with ctx.store.transaction() as tx:
+        for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
+            row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
+            if row is None or (row.key != found.uid and marks.uid != row.uid_digest and marks.claim != row.claim):
+                continue  # another thing has this address now
+            if any(k.occurrence == link.occurrence for k in tx.links_of_rows(ctx.pairing.id, [row.id])):
+                tx.drop_link(link)
+                continue
+            if row.key != found.uid and not row.scheduled and marks.claim is not None:
+                tx.set_row(row.id, claim=marks.claim)
+            if link.pairing.partition("/")[0] != ctx.pairing.employee.id:
+                tx.set_setting(came(ctx.pairing.id, row), "")
+            ctx.moved.add(link.id)
+            taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))
+    return taken
+
+
 def moved_here(ctx: Context, found: Admission) -> list[Link]:
     """The links of an item that was linked, and that was moved (to another folder, under another ref) and is
     withheld now: what it brought is to be taken back. Raises Wait while another calendar of the employee has to be
     asked whether it is still there."""
     for row, links in _of_one_uid(ctx, found):
         link = links[0]
-        if _is_not_there(ctx, link) or ctx.was_here(link, found.ref):
+        if _is_not_there(ctx, link):
             with ctx.store.transaction() as tx:
                 ctx.moved |= {k.id for k in links}
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}

@@ -19,7 +19,7 @@ from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
 from syncd.engine.look import LESS, Look, crm_view, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here
+from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, taken_over
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -62,6 +62,11 @@ def settle_unit(
     outcome = Outcome()
     admission = _there(result)
     links = unit.links
+    if admission is not None and not links:
+        links = unit.links = taken_over(ctx, admission)
+        if links:  # what the CRM has made private of it is known by them
+            ctx.report.again.add(ctx.pairing.id)
+            raise Wait
     if admission is not None and not links and not admission.whole:
         admission = as_given(ctx, admission)
     if admission is not None:

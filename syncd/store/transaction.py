@@ -357,6 +357,10 @@ class Transaction:
         self.connection.execute(update(t.conflict).where(t.conflict.c.link == link.id).values(pairing=pairing))
         return self.set_link(link.id, pairing=pairing, **values)
 
+    def linked_pairings(self) -> list[str]:
+        """The pairings that have links."""
+        return [name for (name,) in self.connection.execute(select(t.link.c.pairing).distinct())]
+
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""
         where = and_(t.link.c.pairing == pairing, t.link.c.rest.not_in(("item-gone", "taken-back", "declined")))

@@ -698,8 +698,8 @@ MUTANTS |= {
     ),
     "our copy stays beside an invitation": (
         "engine/unit.py",
-        'or any(not k.ours and (k.pairing in mine or (k.role == "own" and moved_on)) for k in awake)',
-        'or any(k.role == "own" and not k.ours and (k.pairing in mine or moved_on) for k in awake)',
+        "or any(not k.ours and k.pairing in mine for k in awake)",
+        'or any(k.role == "own" and not k.ours and k.pairing in mine for k in awake)',
     ),
     "what stands twice waits for somebody's word": (
         "engine/parts.py",
@@ -707,9 +707,9 @@ MUTANTS |= {
         "return self.decision.rule in GUARDED and not privacy",
     ),
     "an account under another name is a stranger's": (
-        "engine/context.py",
-        "return link.item_ref == ref and not self.is_configured(link.pairing)",
-        "return False",
+        "engine/moving.py",
+        "    if not ctx.former or not found.uid:",
+        "    if True:",
     ),
     "who is not read any more speaks for what became private": (
         "engine/redact.py",

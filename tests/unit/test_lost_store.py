@@ -373,3 +373,40 @@ def test_mail_that_is_made_private_after_the_store_was_lost_is_taken_back(bob: s
         office.private("bob", "m")
         office.sync(3)
         assert office.logged() == {}
+
+
+@pytest.mark.parametrize("lost", ["lost", "older"])
+@pytest.mark.parametrize("rests", ["private", "private in the CRM", "over", "left out"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+def test_our_copy_that_rests_is_found_again(policy: str, rests: str, lost: str, tmp_path: Path) -> None:
+    world = World("ann")
+    desk = Desk(with_mapping(world, tmp_path, privacy={"private": policy}, exclude=[{"category": ["Skip"]}]))
+    desk.sync(2)
+    before = world.store.copy()
+    ref = world.appointment(subject="Talk")
+    desk.sync(3)
+    (copy,) = world.calendars["ann"].records
+    if rests == "private":
+        world.calendars["ann"].edit(copy, sensitivity="private")
+    elif rests == "private in the CRM":
+        world.crm.edit(ref, private=True)
+    elif rests == "left out":
+        world.calendars["ann"].edit(copy, categories=frozenset({"Skip"}))
+    else:
+        world.now += timedelta(days=60)
+    desk.sync()
+    desk.lose(key=False)
+    if lost == "older":
+        world.store.close()
+        world.store = before
+    desk.sync()
+    assert (len(world.items("ann")), len(world.activities)) == (1, 1)
+    assert desk.sync(1) == 0
+    later = span(MON + timedelta(days=63))
+    world.calendars["ann"].edit(copy, sensitivity="public", categories=frozenset(), time=later)
+    if rests == "private in the CRM":
+        world.crm.edit(ref, private=False)
+    desk.sync()
+    assert [(i["summary"], i["time"]) for i in world.items("ann")] == [("Talk", later)]
+    assert [(a["subject"], a["time"]) for a in world.activities] == [("Talk", later)]
+    assert desk.sync(1) == 0

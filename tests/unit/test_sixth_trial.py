@@ -438,6 +438,46 @@ def test_an_account_that_goes_to_a_successor_or_to_another_name_has_nothing_twic
     assert [a["status"] for a in world.activities] == ["rejected"]
 
 
+@pytest.mark.parametrize("rests", ["private", "left out", "private in the CRM", "unreadable", "unready"])
+@pytest.mark.parametrize("by", ["crm", "calendar"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_what_rests_while_its_account_is_renamed_has_nothing_beside_it(
+    policy: str, by: str, rests: str, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"privacy": {"private": policy}, "exclude": [{"category": ["Skip"]}]}
+    world = with_mapping(World("ann"), tmp_path, **changes)
+    renamed(world, "ann/work")
+    if by == "crm":
+        world.appointment(subject="Talk")
+    else:
+        world.event("ann", summary="Talk")
+    settled(world)
+    replica = world.calendars["ann"]
+    (ref,) = replica.records
+    if rests == "private":
+        replica.edit(ref, sensitivity="private")
+    elif rests == "left out":
+        replica.edit(ref, categories=frozenset({"Skip"}))
+    elif rests == "private in the CRM":
+        world.crm.edit(only(world), private=True)
+    settled(world)
+    if rests in ("unreadable", "unready"):
+        getattr(replica, rests).add(ref)
+    before = len(world.activities)
+    renamed(world, "ann/cloud")
+    for _ in range(6):
+        world.sync()
+    assert (len(world.items("ann")), len(world.activities)) == (1, before)
+    replica.unreadable.clear()
+    replica.unready.clear()
+    replica.edit(ref, sensitivity="public", categories=frozenset(), location="There")
+    if rests == "private in the CRM":
+        world.crm.edit(only(world), private=False)
+    settled(world, 6)
+    assert [(i["summary"], i["location"]) for i in world.items("ann")] == [("Talk", "There")]
+    assert [(a["subject"], a["location"]) for a in world.activities] == [("Talk", "There")]
+
+
 def test_what_was_deleted_when_it_was_over_does_not_come_back_under_another_name() -> None:
     world = World("ann")
     renamed(world, "ann/work")
