@@ -132,12 +132,24 @@ def _admitted(
         else:
             out.append((unit, record, due))
     once = _made_once(ctx, [record.uid for _, record, _ in out])
+    known_here = _known_uids(ctx, [record for _, record, _ in out])
     for unit, record, due in out:
-        if record.uid in once or copied_of(ctx, record.uid) is not None:
+        if record.uid in once | known_here or copied_of(ctx, record.uid) is not None:
             left.append(unit)
         else:
             closed += [(entry, due) for entry in unit.entries]
     return made, left, closed
+
+
+def _known_uids(ctx: Context, records: Sequence[Record]) -> set[str]:
+    """Those of the UIDs of items that do not cross which the store knows: they may have been elsewhere."""
+    marks = {r.uid: uid_digest(ctx.key, r.uid, "") for r in records if r.uid and r.kind != "message"}
+    if not marks:
+        return set()
+    with ctx.store.reading() as tx:
+        same = tx.rows_by_uid(ctx.pairing.crm_name, list(marks.values()))
+        keys = tx.rows_by_key(list(marks))
+    return {uid for uid, mark in marks.items() if mark in same or uid in keys}
 
 
 def _under_former_names(ctx: Context, refs: Sequence[str]) -> set[str | None]:

@@ -51,16 +51,14 @@ def join_item(
     view = item_view(ctx, fields, "own")
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None:
-        row = _copied(ctx, record) if not occurrence else None
-        if row is not None:
+        if record.kind == "message":
+            return None, due
+        row = _known_row(ctx, record, occurrence, marks_of(ctx, record, occurrence), view)
+        if row is not None and _is_the_employees(ctx, record, row):
             return known(ctx, record, occurrence, row, marks_of(ctx, record, occurrence)), due
-        return left_out(ctx, record, occurrence, view), due
+        return (left_out(ctx, record, occurrence, view) if row is None else None), due
     marks = marks_of(ctx, record, occurrence)
-    with ctx.store.reading() as tx:
-        row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
-        if row is None and marks.claim:
-            row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
-    row = row or (_copied(ctx, record) if not occurrence else None) or by_uid(ctx, record, occurrence, marks, view)
+    row = _known_row(ctx, record, occurrence, marks, view)
     if row is not None:
         return known(ctx, record, occurrence, row, marks), ""
     row, brought = _made_before(ctx, record, occurrence, marks)
@@ -84,6 +82,23 @@ def join_item(
             return with_brought(tx, row, add_link(ctx, tx, row, record, occurrence, ours=False), brought), ""
     except IntegrityError:
         raise Wait from None
+
+
+def _known_row(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fields) -> Row | None:
+    """The row that the item has, by whatever it is known. Raises Wait."""
+    with ctx.store.reading() as tx:
+        row = tx.rows_by_key([record.uid]).get(record.uid) if record.uid and not occurrence else None
+        if row is None and marks.claim:
+            row = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
+    return row or (_copied(ctx, record) if not occurrence else None) or by_uid(ctx, record, occurrence, marks, view)
+
+
+def _is_the_employees(ctx: Context, record: Record, row: Row) -> bool:
+    """True for what is the employee's, wherever it was before; false for an invitation that was never linked here."""
+    if not (record.fields.get("attendees") or record.guests):
+        return True
+    with ctx.store.reading() as tx:
+        return any(k.pairing in {ctx.pairing.id, *ctx.siblings} for k in tx.links_of_row(row.id))
 
 
 def _made_before(ctx: Context, record: Record, occurrence: str, marks: Marks) -> tuple[Row | None, frozenset[str]]:

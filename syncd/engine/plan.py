@@ -188,7 +188,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.DECLINE, "declined")
     if rule is _R.CREATE_ITEM and at.elsewhere and not at.twice:
         return Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_ITEM and at.rejected:
+    if rule is _R.CREATE_ITEM and (at.rejected or at.past):
         return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours)):
         # of a block of time nothing could be made again; and guests have been told that their meeting is off

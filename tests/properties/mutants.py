@@ -648,7 +648,7 @@ MUTANTS |= {
     ),
     "an entry that is left out has never made anything": (
         "engine/join.py",
-        "return left_out(ctx, record, occurrence, view), due",
+        "return (left_out(ctx, record, occurrence, view) if row is None else None), due",
         "return None, due",
     ),
     "what became private unseen stays": (

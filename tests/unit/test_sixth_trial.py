@@ -18,7 +18,7 @@ from syncd.service.rehearsal import RehearsedReplica
 from syncd.store.journal import forget
 from tests.memory import crm
 from tests.memory_mail import fields
-from tests.unit.test_cases import beside, only, passed, with_mapping
+from tests.unit.test_cases import beside, only, passed, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_mail_engine import Office
 
@@ -542,3 +542,40 @@ def test_nothing_in_the_store_names_who_was_forgotten() -> None:
     left = repr(world.store.dump()).replace(seed_feed("crm", "ann"), "").replace(seed_feed("crm", "home"), "")
     assert "secret" not in left
     assert '"ann"' not in left and "'ann'" not in left
+
+
+# -- what rests, and moves ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("rests", ["over", "left out", "ahead"])
+@pytest.mark.parametrize("goes", ["home", "another ref", "nowhere"])
+def test_what_rests_and_was_edited_in_the_crm_is_one_thing_when_it_moves(
+    goes: str, rests: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(two_calendars("bob"), tmp_path, exclude=[{"category": ["Skip"]}])
+    world.pairings.sort(key=lambda p: (p.id == "bob", p.id != order[0]))
+    world.event("ann", uid="u", summary="Talk")
+    settled(world)
+    if rests == "over":
+        world.now += timedelta(days=60)
+    elif rests == "left out":
+        world.calendars["ann"].edit("e1", categories=frozenset({"Skip"}))
+    else:
+        world.calendars["ann"].edit("e1", time=span(MON + timedelta(days=900)))
+        settled(world)
+    settled(world)
+    world.crm.edit(only(world), notes="What we said")
+    record = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    if goes != "nowhere":
+        to = "home" if goes == "home" else "ann"
+        world.calendars[to].put("e2", "event", record.fields, uid="u")
+    settled(world, 6)
+    there = {name: len(world.items(name)) for name in ("ann", "home")}
+    if goes == "nowhere":
+        assert there["home"] == 0
+        assert there["ann"] == (0 if rests == "over" else 1)
+    else:
+        assert there == {"ann": int(goes != "home"), "home": int(goes == "home")}
+    assert [(a["subject"], a["notes"]) for a in world.activities] == [("Talk", "What we said")]
