@@ -89,7 +89,7 @@ class Identities:
     def detach(self, records: Iterable[Record], blank: Collection[str]) -> None:
         """A message that stands under the ref of another, as its mailbox was put back from a backup, is not that one:
         its link lets go of the ref. `blank`: refs of messages of which no more than the identity may be looked at;
-        others are the same while subject or date are. Excluded ones have no row to be compared with."""
+        others are the same while subject and date are. Excluded ones have no row to be compared with."""
         self._rows = {}
         asked = [r for r in records if r.uid and not r.key]
         with self.ctx.store.reading() as tx:
@@ -114,7 +114,7 @@ class Identities:
         view = item_view(self.ctx, record.fields, "holder")
         digester = self.ctx.digester(link.id)
         said = [n for n in ("subject", "time") if n in view and n in link.item_base]
-        return bool(said) and not any(digester.holds(link.item_base, n, view[n]) for n in said)
+        return not all(digester.holds(link.item_base, n, view[n]) for n in said)
 
     # -- what the store knows ------------------------------------------------------------------------------------
 

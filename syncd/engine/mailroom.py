@@ -194,8 +194,8 @@ class Mailroom:
         speaking = [k.item_ref or "" for k in others if "filed" not in record.traits or k.role == "filed"]
         if not speaking or not self._feed.anew:
             return bool(speaking)
-        found = self.real.fetch(speaking)  # a listing does not tell what is gone
-        return any(not isinstance(f, Gone) for f in found.values())
+        found = self.real.fetch(speaking)  # a listing does not tell what is gone, nor what stands there instead
+        return any(not isinstance(f, Gone) and not _is_another(f, record) for f in found.values())
 
     def _words(self, record: Record) -> tuple[str, str] | None:
         """Subject and text, as far as they may cross; None of what is excluded."""
@@ -336,6 +336,10 @@ class Mailroom:
 def _record(found: Record | PortError) -> Record:
     assert isinstance(found, Record)
     return found
+
+
+def _is_another(found: Record | PortError, record: Record) -> bool:
+    return isinstance(found, Record) and bool(found.uid) and found.uid != record.uid
 
 
 def _people(record: Record) -> Iterable[str]:

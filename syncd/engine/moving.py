@@ -187,6 +187,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     link = _its_own(ctx, record, row, links)
     if link is not None and link.item_ref not in (None, record.ref):
         there = ctx.items.one(link.item_ref or "")
+        if link.id in ctx.moved and record.kind == "message":
+            raise Wait  # another message stands there now
         if isinstance(there, Admission) and record.kind == "message":
             if "filed" not in record.traits or there.record is None or "filed" in there.record.traits:
                 return None  # another copy of it in the same mailbox

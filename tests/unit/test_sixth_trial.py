@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from syncd.engine.context import Context
 from syncd.engine.feed import item_feed, seed_feed
-from syncd.engine.pairing import Employee
+from syncd.engine.pairing import Employee, Moment
+from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Telling
@@ -579,3 +581,32 @@ def test_what_rests_and_was_edited_in_the_crm_is_one_thing_when_it_moves(
     else:
         assert there == {"ann": int(goes != "home"), "home": int(goes == "home")}
     assert [(a["subject"], a["notes"]) for a in world.activities] == [("Talk", "What we said")]
+
+
+@pytest.mark.parametrize("bob", [False, True])
+@pytest.mark.parametrize(
+    "again",
+    [{"m4": 5}, {"m5": 4}, {"m4": 9, "m5": 4, "m6": 5}, {"m4": 5, "m5": 4}, {"m4": 9, "m5": 8}, {"m4": 5, "m5": 9}],
+)
+def test_a_mailbox_that_was_put_back_leaves_each_log_as_it_was(again: dict[str, int], bob: bool) -> None:
+    office = Office()
+
+    def deliver(box: str, ref: str, number: int) -> None:
+        content = fields(f"Subject {number}", NOW - timedelta(hours=20 - number), text=f"Words {number}")
+        office.boxes[box].deliver(ref, content, owner="kim@acme.example", uid=f"{number}@mail")
+
+    for number in range(1, 6):
+        for box in ("ann", *(["bob"] if bob else [])):
+            deliver(box, f"m{number}", number)
+    office.sync(3)
+    for ref in ("m4", "m5"):
+        office.boxes["ann"].remove(ref)
+    for ref, number in again.items():
+        deliver("ann", ref, number)
+    for _ in range(4):
+        for pairing in office.pairings:
+            office.now += timedelta(minutes=1)
+            run_pass(Context(pairing, office.store, Moment(office.now), b"k" * 32, office.pairings, full=True))
+    told = sorted((str(r.fields["subject"]), str(r.fields["notes"])) for r in office.crm.records.values())
+    numbers = sorted({*range(1, 6), *again.values()})
+    assert told == [(f"Subject {n}", f"Words {n}") for n in numbers]
