@@ -155,7 +155,7 @@ class MappingFile(Strict):
     #: wait: what they act on (time, place, recurrence, cancellation, deletion) waits until somebody makes the
     #: change in the calendar, where guests are told; the rest goes where the server tells nobody.
     #: quiet: all of it goes where the server tells nobody, or can be asked not to; else it waits.
-    #: tell: all of it goes, and the server tells the guests what it tells them.
+    #: tell: all of it goes, and the server tells the guests what it tells them, but for a meeting that is over.
     guests: Guests = "wait"
     #: Activity field to item field, or to a field rule.
     fields: dict[str, FieldRule | str]
