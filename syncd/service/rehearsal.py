@@ -50,17 +50,26 @@ PRIVATE = "(private)"
 
 def _title(*several: Fields) -> str:
     """By which a person knows the record again; of what is private not a word, before the change or after it."""
-    if any(f.get("private") or f.get("sensitivity") not in (None, "public") for f in several):
-        return PRIVATE
-    return str(several[0].get("summary") or several[0].get("subject") or "")
+    return PRIVATE if any(_is_private(f) for f in several) else _words(several[0])
+
+
+def _is_private(fields: Fields) -> bool:
+    return bool(fields.get("private")) or fields.get("sensitivity") not in (None, "public")
+
+
+def _words(fields: Fields) -> str:
+    return str(fields.get("summary") or fields.get("subject") or "")
 
 
 class RehearsedReplica:
     """A replica that reads for real and keeps its writes to itself."""
 
-    def __init__(self, real: Replica, side: str) -> None:
+    def __init__(self, real: Replica, side: str, secrets: set[str] | None = None) -> None:
+        """`secrets`: titles of what is private on either side, or has just become so: copies that say nothing of that
+        themselves have the same."""
         self.real = real
         self.side = side
+        self.secrets = secrets if secrets is not None else set()
         self.planned: list[Planned] = []
         self._made: dict[str, Record | None] = {}
         self._number = 0
@@ -94,6 +103,7 @@ class RehearsedReplica:
         for ref in refs:
             if ref in self._made:
                 found[ref] = self._made[ref] or Gone("not there")
+        self.secrets |= {_words(r.fields) for r in found.values() if isinstance(r, Record) and _is_private(r.fields)}
         return found
 
     def telling(self) -> Telling:
@@ -134,8 +144,8 @@ class RehearsedCrm(RehearsedReplica):
 
     real: Crm
 
-    def __init__(self, real: Crm) -> None:
-        super().__init__(real, "crm")
+    def __init__(self, real: Crm, secrets: set[str] | None = None) -> None:
+        super().__init__(real, "crm", secrets)
 
     def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
         made: dict[str, list[Record]] = {}
@@ -184,6 +194,7 @@ class RehearsedCrm(RehearsedReplica):
 
     def redact(self, record: Record, kept: Fields) -> Written | None:
         self._plan("redact", record.ref, (), "")
+        self.secrets.add(_words(record.fields))
         if not kept:
             self._made[record.ref] = None
             return None
@@ -195,10 +206,11 @@ class RehearsedCrm(RehearsedReplica):
 def rehearsed(pairings: Sequence[Pairing]) -> list[Pairing]:
     """The same pairings on pretending replicas; those that share a CRM share its pretence."""
     crms: dict[str, RehearsedCrm] = {}
+    secrets: set[str] = set()
     made = []
     for pairing in pairings:
-        crm = crms.setdefault(pairing.crm_name, RehearsedCrm(pairing.crm))
-        made.append(replace(pairing, replica=RehearsedReplica(pairing.replica, "groupware"), crm=crm))
+        crm = crms.setdefault(pairing.crm_name, RehearsedCrm(pairing.crm, secrets))
+        made.append(replace(pairing, replica=RehearsedReplica(pairing.replica, "groupware", secrets), crm=crm))
     return made
 
 
@@ -206,7 +218,9 @@ def planned(pairing: Pairing) -> list[Planned]:
     """What the last pass over a rehearsed pairing would have written."""
     assert isinstance(pairing.replica, RehearsedReplica)
     assert isinstance(pairing.crm, RehearsedCrm)
+    hidden = pairing.replica.secrets - {""}
     found = [*pairing.replica.planned, *pairing.crm.planned]
+    found = [replace(each, title=PRIVATE) if each.title in hidden else each for each in found]
     pairing.replica.planned, pairing.crm.planned = [], []
     return found
 

@@ -16,7 +16,7 @@ from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Telling
-from syncd.service.rehearsal import RehearsedReplica
+from syncd.service.rehearsal import RehearsedReplica, planned, rehearsed
 from syncd.store.journal import forget
 from tests.memory import crm
 from tests.memory_mail import fields
@@ -610,3 +610,27 @@ def test_a_mailbox_that_was_put_back_leaves_each_log_as_it_was(again: dict[str, 
     told = sorted((str(r.fields["subject"]), str(r.fields["notes"])) for r in office.crm.records.values())
     numbers = sorted({*range(1, 6), *again.values()})
     assert told == [(f"Subject {n}", f"Words {n}") for n in numbers]
+
+
+@pytest.mark.parametrize("who", ["the CRM", "the entry"])
+def test_a_rehearsal_does_not_name_a_colleagues_copy_of_what_is_private_now(who: str) -> None:
+    world = World("ann", "bob")
+    world.event("ann", summary="Talk about Meier")
+    settled(world)
+    world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    if who == "the CRM":
+        world.crm.edit(only(world), private=True)
+    else:
+        world.calendars["ann"].edit("e1", sensitivity="private")
+    pretending = rehearsed(world.pairings)
+    copy = world.store.copy()
+    said = []
+    for _ in range(2):
+        for pairing in pretending:
+            world.now += timedelta(minutes=1)
+            run_pass(Context(pairing, copy, Moment(world.now), b"k" * 32, pretending))
+            said += planned(pairing)
+    copy.close()
+    assert said
+    assert "Meier" not in repr([each.title for each in said])
