@@ -17,7 +17,7 @@ from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
-from syncd.engine.look import LESS, Look, crm_view, is_hidden, look, showed
+from syncd.engine.look import LESS, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, taken_over
 from syncd.engine.newcomers import Marks, known_people, marks_of
@@ -316,6 +316,9 @@ def _part(
         look_beside(ctx, link)
         if asks_first(ctx, link, decision.rule) or (decision.rule is Rule.CREATE_ITEM and _may_be_back(ctx)):
             raise Wait
+    if decision.rule is Rule.CREATE_ITEM and activity is not None and not in_scope(ctx, activity, ours=True):
+        _offer(ctx, activity)  # what we made would not be this employee's
+        decision = Decision(Rule.REST, "item-gone")
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     part = Part(seen_both, row, decision)
@@ -339,6 +342,15 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _offer(ctx: Context, activity: Record) -> None:
+    """Whoever answers for the activity looks at it again: the calendar to which its item had moved has it no more."""
+    theirs = [p.id for p in ctx.everyone if activity.owner in p.employee.addresses]
+    with ctx.store.transaction() as tx:
+        for pairing in theirs:
+            tx.announce(pairing, "crm", [activity.ref])
+    ctx.report.again |= set(theirs)
 
 
 def _as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:

@@ -718,8 +718,8 @@ MUTANTS |= {
     ),
     "a rehearsal shows the titles of what is private": (
         "service/rehearsal.py",
-        "        return PRIVATE\n",
-        "        pass\n",
+        "return PRIVATE if any(_is_private(f) for f in several) else _words(several[0])",
+        "return _words(several[0])",
     ),
     "what was typed on a block of time replaces what is behind it": (
         "engine/unit.py",
