@@ -49,7 +49,7 @@ def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str])
         return link
     if row.maker is None:
         tx.set_row(row.id, maker=link.id)
-    return tx.set_link(link.id, brought=brought)
+    return tx.set_link(link.id, brought=link.brought | brought)
 
 
 def could_have_brought(ctx: Context, activity: Record) -> frozenset[str]:
