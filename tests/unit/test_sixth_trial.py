@@ -634,3 +634,19 @@ def test_a_rehearsal_does_not_name_a_colleagues_copy_of_what_is_private_now(who:
     copy.close()
     assert said
     assert "Meier" not in repr([each.title for each in said])
+
+
+# -- what never crossed -------------------------------------------------------------------------------------------
+
+
+def test_what_the_crm_has_and_may_not_send_is_kept_when_the_copy_says_something_else(tmp_path: Path) -> None:
+    up = {"location": {"from": "location", "direction": "to-crm"}}
+    world = with_mapping(World("ann"), tmp_path, fields=up)
+    world.appointment(subject="Talk", location="The CRM's room")
+    settled(world)
+    (copy,) = world.calendars["ann"].records
+    assert not world.items("ann")[0].get("location")
+    world.calendars["ann"].edit(copy, location="Ann's room")
+    settled(world)
+    assert world.activities[0]["location"] == "Ann's room"
+    assert "The CRM's room" in repr(world.crm.history)
