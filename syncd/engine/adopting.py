@@ -149,7 +149,8 @@ def left_out(ctx: Context, record: Record, occurrence: str, view: Fields) -> Lin
     (found,) = forgotten(ctx, [asked])
     if not found:
         return None
-    brought = could_have_brought(ctx, found[0])
+    own = _was_made_of(ctx, record, occurrence, found[0])
+    brought = could_have_brought(ctx, found[0]) if own else frozenset[str]()
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [found[0].ref]).get(found[0].ref) or row_of(ctx, tx, found[0])
         mark_row(tx, row, marks_of(ctx, record, occurrence))

@@ -89,7 +89,7 @@ class Identities:
     def detach(self, records: Iterable[Record], blank: Collection[str]) -> None:
         """A message that stands under the ref of another, as its mailbox was put back from a backup, is not that one:
         its link lets go of the ref. `blank`: refs of messages of which no more than the identity may be looked at;
-        others are the same while subject and date are. Excluded ones have no row to be compared with."""
+        others are the same while subject and date are, should an identity ever be made in another way."""
         self._rows = {}
         asked = [r for r in records if r.uid and not r.key]
         with self.ctx.store.reading() as tx:

@@ -28,7 +28,7 @@ from syncd.engine.newcomers import (
     outside,
     row_of,
 )
-from syncd.engine.pairing import day_text
+from syncd.engine.pairing import day_text, is_of_employee
 from syncd.engine.roles import ABSENT
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
@@ -50,14 +50,14 @@ def join_item(
     lens = ctx.pairing.lens
     view = item_view(ctx, fields, "own")
     due = outside(ctx, fields, view, known_people(ctx, fields))
-    if due is not None:
-        if record.kind == "message":
-            return None, due
-        row = _known_row(ctx, record, occurrence, marks_of(ctx, record, occurrence), view)
-        if row is not None and _is_the_employees(ctx, record, row):
-            return known(ctx, record, occurrence, row, marks_of(ctx, record, occurrence)), due
-        return (left_out(ctx, record, occurrence, view) if row is None else None), due
+    if due is not None and record.kind == "message":
+        return None, due
     marks = marks_of(ctx, record, occurrence)
+    if due is not None:
+        row = _known_row(ctx, record, occurrence, marks, view)
+        if row is not None and _is_the_employees(ctx, record, row):
+            return known(ctx, record, occurrence, row, marks), due
+        return (left_out(ctx, record, occurrence, view) if row is None else None), due
     row = _known_row(ctx, record, occurrence, marks, view)
     if row is not None:
         return known(ctx, record, occurrence, row, marks), ""
@@ -146,14 +146,14 @@ def _had(ctx: Context, link: Link) -> bool:
     and from which the item was taken out."""
     if link.pairing in ctx.siblings:
         return True
-    before = link.pairing.partition("/")[0] == ctx.pairing.employee.id and not ctx.is_configured(link.pairing)
+    before = is_of_employee(link.pairing, ctx.pairing.employee.id) and not ctx.is_configured(link.pairing)
     return before and link.rest in ("item-gone", "declined")
 
 
 def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
     """True for an activity that stands in the employee's calendar, as far as anybody knows: it was made of an entry of
     which the store knows nothing (any more), or has one under a former name of the account."""
-    mine = [k for k in links if k.pairing in ctx.former and k.pairing.partition("/")[0] == ctx.pairing.employee.id]
+    mine = [k for k in links if k.pairing in ctx.former and is_of_employee(k.pairing, ctx.pairing.employee.id)]
     if any(k.item_ref is not None and k.rest not in ABSENT for k in mine):
         return True
     ours = all(k.ours or k.pairing in ctx.former for k in links)

@@ -101,8 +101,8 @@ def look(
     responsible = activity is None or _responsible(ctx, link, activity, answered=answered)
     completed = activity is not None and _completed(ctx, activity)
     past = _past(ctx, item or crm) or completed
-    over = completed or (past and (not crm or _past(ctx, crm)))
-    may = _may(ctx, link, admission, item, responsible=responsible, over=over)
+    ended = completed or (past and (not crm or _past(ctx, crm)))
+    may = _may(ctx, link, admission, item, responsible=responsible, ended=ended)
     sides = Sides(
         item=item,
         crm=crm,
@@ -142,7 +142,7 @@ def look(
 
 
 def _may(
-    ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool, over: bool
+    ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool, ended: bool
 ) -> Allowed:
     """What this link may write. The server is asked what it tells only where there is something to be told."""
     record = admission.record if admission is not None else None
@@ -159,7 +159,7 @@ def _may(
         telling=ctx.items.telling,
         view=view,
         responsible=responsible,
-        over=over,
+        over=ended,
     )
 
 

@@ -16,6 +16,7 @@ from syncd.engine.leaving import beside, has_left, just_asked, leaving, question
 from syncd.engine.look import showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, marks_of, message_mark
+from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.sides import NO_DIFFERENCE
@@ -341,7 +342,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
                 continue
             if row.key != found.uid and not row.scheduled and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
-            if link.pairing.partition("/")[0] != ctx.pairing.employee.id:
+            if not is_of_employee(link.pairing, ctx.pairing.employee.id):
                 tx.set_setting(came(ctx.pairing.id, row), "")
             ctx.moved.add(link.id)
             taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))

@@ -15,6 +15,16 @@ from syncd.ports import Crm, Replica
 WAY = "2"
 
 
+def pairing_name(employee: str, account: str) -> str:
+    """``employee/account``."""
+    return f"{employee}/{account}"
+
+
+def is_of_employee(pairing: str, employee: str) -> bool:
+    """True for a pairing of that employee, also one that is not read any more."""
+    return pairing.partition("/")[0] == employee
+
+
 @dataclass(frozen=True)
 class Employee:
     """Whose groupware it is."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from syncd.engine.digest import Digester
-from syncd.engine.pairing import Employee, OwnMail, Pairing
+from syncd.engine.pairing import Employee, OwnMail, Pairing, pairing_name
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import check_words, load, locate
 from syncd.ports import AuthFailed, Capabilities, Crm, Replica
@@ -39,8 +39,8 @@ def connector(name: str) -> Callable[[Mapping[str, Any]], Any]:
 
 
 def pairing_id(employee: str, account: Account) -> str:
-    """``employee/account``."""
-    return f"{employee}/{account.name or account.profile}"
+    """How the pairing of an account is called."""
+    return pairing_name(employee, account.name or account.profile)
 
 
 @dataclass

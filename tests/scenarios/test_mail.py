@@ -506,3 +506,19 @@ def test_an_invitation_that_says_inside_that_it_is_private_does_not_cross(
     crosses = "PRIVATE" not in says and "Secret" not in says
     assert (b"Biopsy" in desk.everything_written()) is crosses
     assert len(desk.mails()) == crosses
+
+
+@pytest.mark.everywhere
+def test_mail_that_is_older_than_the_window_goes_with_the_folder_that_is_made_for_it(desk_of: Maker) -> None:
+    """P1: an excluded folder that comes later takes old mail back too, whatever its age."""
+    desk = desk_of("ann")
+    for subject in ("Old one", "Old two"):
+        desk.deliver("ann", message(subject))
+    desk.sync(status=0)
+    assert {m["subject"] for m in desk.mails()} == {"Old one", "Old two"}
+    desk.days = 60
+    desk.sync(status=0)
+    desk.move("ann", "Old one", "Private")
+    desk.sync(status=0)
+    desk.sync(status=0)
+    assert {m["subject"] for m in desk.mails()} == {"Old two"}

@@ -410,3 +410,18 @@ def test_our_copy_that_rests_is_found_again(policy: str, rests: str, lost: str, 
     assert [(i["summary"], i["time"]) for i in world.items("ann")] == [("Talk", later)]
     assert [(a["subject"], a["time"]) for a in world.activities] == [("Talk", later)]
     assert desk.sync(1) == 0
+
+
+def test_what_was_typed_in_the_crm_at_the_hour_of_a_date_that_is_left_out_stays_when_that_becomes_private(
+    tmp_path: Path,
+) -> None:
+    """It resembles the date, and was not made of it."""
+    world = World("ann", hub=crm(lambda: NOW, series=False))
+    desk = Desk(with_mapping(world, tmp_path, exclude=[{"category": ["Skip"]}]))
+    series = Recurrence("FREQ=WEEKLY;COUNT=2")
+    world.event("ann", summary="Talk", recurrence=series, categories=frozenset({"Skip"}))
+    world.appointment(subject="Talk", notes="Typed in the CRM")
+    desk.sync()
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    desk.sync()
+    assert [(a["subject"], a["notes"]) for a in world.activities] == [("Talk", "Typed in the CRM")]

@@ -239,3 +239,6 @@ def test_only_flags_that_count_make_a_version() -> None:
     watch = Watch(frozenset({"\\deleted", "private"}))
     assert watch.version([b"\\Seen", b"\\Answered"]) == watch.version([])
     assert watch.version([b"Private", b"\\Seen"]) == "private"
+    one, other = ({b"FLAGS": [b"\\Seen"], b"RFC822.SIZE": size} for size in (1000, 1001))
+    assert watch.version_of(one) == watch.version_of({**one, b"FLAGS": []})
+    assert watch.version_of(one) != watch.version_of(other)  # another message under a UID that was given out before

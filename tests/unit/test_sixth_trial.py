@@ -99,7 +99,9 @@ def test_what_was_cleared_away_when_it_was_cancelled_comes_back_when_it_takes_pl
             (mine,) = world.calendars[name].records
             world.calendars[name].remove(mine)
     settled(world)
-    assert "declined" not in {p.answer for p in world.activities[0]["participants"].values()}  # type: ignore[attr-defined]
+    told = world.activities[0]["participants"]
+    assert isinstance(told, People)
+    assert "declined" not in {p.answer for p in told.values()}
     world.crm.edit(ref, status="open", time=span(MON + timedelta(days=2)))
     settled(world)
     for name in ("ann", "bob"):
@@ -275,7 +277,8 @@ def test_each_employees_answer_is_that_of_the_own_copy(answer: str, order: tuple
     world.calendars["bob"].edit("e1", location="Elsewhere")
     settled(world)
     told = world.activities[0]["participants"]
-    assert {a: p.answer for a, p in told.items()} == {  # type: ignore[attr-defined]
+    assert isinstance(told, People)
+    assert {a: p.answer for a, p in told.items()} == {
         "ann@us.example": answer,
         "bob@us.example": "needs-action",
     }
