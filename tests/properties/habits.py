@@ -123,6 +123,8 @@ class Typed:
 
     value: Any
     delivered: bool = False
+    #: What stood there before anything was typed that is still to be delivered; None: nothing, or unknown.
+    origin: Any = None
 
 
 @dataclass
@@ -233,8 +235,11 @@ class HabitWorld:
             if before is not None and same(names[each], held, value) and (old is None or old.delivered):
                 continue
             key = (side, ref, names[each])
+            resting = old is not None and not old.delivered and same(names[each], old.value, held)
+            origin = old.origin if old is not None and resting else held
             back = key in self.agreed and same(names[each], self.agreed[key], value)
-            self.typed[key] = Typed(value, delivered=back)  # back to what it was is nothing new
+            back |= resting and origin is not None and same(names[each], origin, value)
+            self.typed[key] = Typed(value, delivered=back, origin=origin)  # back to what it was is nothing new
 
     def _forget(self, side: str, ref: str) -> None:
         """Who deletes a record does not mind what was typed into it."""
