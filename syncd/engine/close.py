@@ -9,10 +9,10 @@ from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
 from syncd.engine.leaving import dealt_with, questions_of
-from syncd.engine.look import changed
+from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
-from syncd.engine.plan import HOLDERS, Activity, Item, Rule
+from syncd.engine.plan import HOLDERS, SPEAKING, Activity, Decision, Item, Rule
 from syncd.engine.roles import ABSENT
 from syncd.model.fields import kind_of
 from syncd.store import Link, Transaction
@@ -150,6 +150,12 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         values["crm_version"] = ""
     elif at.activity is None and not part.crm_written:
         unconfirmed.pop("crm", None)
+    if decision.rule in SPEAKING:
+        unconfirmed.pop(STILL_PRIVATE, None)
+    if decision != Decision(Rule.REST, "item-gone") or not has_ended(ctx, at.activity):
+        unconfirmed.pop(ENDED, None)
+    elif at.link.rest != "item-gone":  # what was taken out of the calendar before it ended is not wanted there
+        unconfirmed[ENDED] = ["status"]
     for side, name in part.merge.stays:
         unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
     if GIVEN in unconfirmed and not part.item_written and at.item_fields is not None:

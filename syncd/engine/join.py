@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.adopting import adopted, could_have_brought, left_out, with_brought
 from syncd.engine.context import Context
+from syncd.engine.feed import item_feed
 from syncd.engine.leaving import asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
@@ -152,12 +153,20 @@ def _had(ctx: Context, link: Link) -> bool:
 
 def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
     """True for an activity that stands in the employee's calendar, as far as anybody knows: it was made of an entry of
-    which the store knows nothing (any more), or has one under a former name of the account."""
-    mine = [k for k in links if k.pairing in ctx.former and is_of_employee(k.pairing, ctx.pairing.employee.id)]
-    if any(k.item_ref is not None and k.rest not in ABSENT for k in mine):
+    which the store knows nothing (any more), or has one under a former name of an account, or of an employee."""
+    if any(k.pairing in ctx.former and k.item_ref is not None and k.rest not in ABSENT for k in links):
         return True
     ours = all(k.ours or k.pairing in ctx.former for k in links)
     return bool(activity.uid) and activity.owner in ctx.pairing.employee.addresses and ours
+
+
+def _is_unread(ctx: Context, tx: Transaction, pairing: str) -> bool:
+    """True for a calendar that was never read to its end, or of which something is still to be looked at."""
+    place = tx.feed(item_feed(pairing))
+    if place is None or place["listing"] == "all" or tx.unlinked_items(pairing, ctx.moment.today):
+        ctx.report.again.add(ctx.pairing.id)
+        return True
+    return False
 
 
 def _is_known(ctx: Context, activity: Record) -> bool:
@@ -198,8 +207,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
         if _has_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ()):
-            if tx.unread_items({pairing.id, *ctx.siblings}):
-                raise Wait  # one that cannot be read may be it
+            if tx.unread_items({pairing.id, *ctx.siblings}) or any(_is_unread(ctx, tx, p) for p in ctx.siblings):
+                raise Wait  # one that cannot be read may be it, or one of a calendar that is to be read next
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:
             tx.drop_setting(newly(pairing.id, activity.ref))

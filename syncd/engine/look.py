@@ -40,6 +40,11 @@ class Look:
 #: Stands among the fields that a link brought while its item, our copy, shows more of the activity than became private
 #: than there is: it is written wherever it lies.
 LESS = "less"
+#: Among what a link has written: its item is gone, and its activity was rejected, or done, by then.
+ENDED = "ended"
+#: Among what a link has written: its item said that the activity is private, and what is left of that in the CRM still
+#: is: the item takes that word back itself.
+STILL_PRIVATE = "still-private"
 
 
 def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
@@ -82,6 +87,7 @@ def look(
     *,
     begins: bool = False,
     answered: bool = False,
+    hidden: bool = False,
 ) -> Look:
     """The link with both sides' states.
 
@@ -93,6 +99,7 @@ def look(
         decided: a person's words on conflicts.
         begins: this copy begins to speak for a meeting of which somebody else's copy was read first.
         answered: whoever is responsible for the activity has it in a calendar too.
+        hidden: the item says nothing of the activity; what it said is to be taken back.
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
@@ -121,9 +128,14 @@ def look(
         decided=decided,
         local={k.removeprefix("local-"): frozenset(v) for k, v in link.unconfirmed.items() if k.startswith("local-")},
     )
+    if STILL_PRIVATE in link.unconfirmed and "private" not in sides.item_base:
+        agreed = {"private": sides.digester.of("private", value=True)}
+        sides = replace(
+            sides, item_base={**sides.item_base, **agreed}, crm_base={**sides.crm_base, **agreed}, shown_again=True
+        )
     sides = _accept_shaping(ctx, sides, link, record, activity)
     situation = Situation(
-        item=_item_state(ctx, link, sides, admission, fields, crm, known),
+        item=Item.PRIVATE if hidden else _item_state(ctx, link, sides, admission, fields, crm, known),
         activity=_activity_state(ctx, sides, link, activity),
         role=link.role,
         rest=link.rest,
@@ -178,12 +190,19 @@ def _past(ctx: Context, view: Fields) -> bool:
 
 
 def _reopened(ctx: Context, link: Link, sides: Sides) -> bool:
-    """True for an activity that was rejected when both sides last agreed, and is open again."""
+    """True for an activity that was rejected when both sides last agreed, or over when it was last seen without an item,
+    and is open again."""
     meaning = ctx.pairing.crm.statuses()
     if meaning.get(str(sides.crm.get("status"))) != "open":
         return False
     ended = [name for name, what in meaning.items() if what == "rejected"]
-    return any(sides.digester.holds(link.crm_base, "status", name) for name in ended)
+    return ENDED in link.unconfirmed or any(sides.digester.holds(link.crm_base, "status", name) for name in ended)
+
+
+def has_ended(ctx: Context, activity: Record | None) -> bool:
+    """True for what was rejected, or is done."""
+    meaning = ctx.pairing.crm.statuses()
+    return activity is not None and meaning.get(str(activity.fields.get("status"))) in ("rejected", "completed")
 
 
 def _completed(ctx: Context, activity: Record) -> bool:

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.look import LESS, Look
+from syncd.engine.look import LESS, STILL_PRIVATE, Look
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, Activity
 from syncd.engine.roles import ABSENT
@@ -38,7 +38,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
-    intent, kept = None, None
+    intent, kept, still = None, None, False
     check: dict[str, object] = {}
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if activity is not None and (row.maker == link.id or link.brought):
@@ -47,10 +47,11 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
+        still = "private" in link.brought and bool(kept.get("private"))
         check = _check(at, kept)
         if check or HISTORY in link.brought or not speaking:
             with ctx.store.transaction() as tx:
-                moves = {"check": check, "block": becomes_block}
+                moves = {"check": check, "block": becomes_block, "private": still}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
                 for other in copies:  # with the activity they go too; what is left of one is the CRM's, and stays
                     marked = other.brought - {RETRACT, LESS} | {RETRACT if kept == {} else LESS}
@@ -69,7 +70,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
             show_colleagues(tx, link, row, check)
-        forget_agreement(tx, link, block=becomes_block)
+        forget_agreement(tx, link, block=becomes_block, private=still)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
@@ -212,13 +213,14 @@ def show_colleagues(tx: Transaction, link: Link, row: Row, taken: Iterable[str])
     tx.announce(there.pairing, "item", [there.item_ref or ""])
 
 
-def forget_agreement(tx: Transaction, link: Link, *, block: bool) -> None:
-    """The link of a redacted activity remembers nothing of it; it wakes as if adopted."""
+def forget_agreement(tx: Transaction, link: Link, *, block: bool, private: bool) -> None:
+    """The link of a redacted activity remembers nothing of it but that what is left stays `private`; it wakes as if
+    adopted."""
     values: dict[str, object] = {
         "item_base": {},
         "crm_base": {},
         "texts": {},
-        "unconfirmed": {},
+        "unconfirmed": {STILL_PRIVATE: ["private"]} if private else {},
         "brought": frozenset(),
         "rest": "" if block else "private",
     }
@@ -306,7 +308,9 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
         nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
         added = {n: v for n, v in kept.items() if n not in nothing and not same(n, v, kind_of(n).empty)}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
-        return {**kept, **times} if added and not block else {**added, **times}
+        kept = {**kept, **times} if added and not block else {**added, **times}
+    if kept and not block and fields.get("private"):
+        kept["private"] = True  # what was added to a private one was meant to be seen by nobody else
     return kept
 
 

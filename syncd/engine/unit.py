@@ -18,6 +18,7 @@ from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
 from syncd.engine.look import LESS, Look, crm_view, in_scope, is_hidden, look, showed
+from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, taken_over
 from syncd.engine.newcomers import Marks, known_people, marks_of
@@ -249,10 +250,17 @@ def _part(
     if row is None or (row.crm_ref is None and any(k != link.id for k in creating)):
         raise Wait
     scheduled, was_block = False, link.role == "block"
+    masked = seen is not None and admission is not None and admission.read_only and not link.ours
+    covered = masked and is_covered(ctx, link, row, others)
+    beside = known_beside(ctx, seen, link, row) if seen is not None and not masked and was_block else None
+    if beside is not None and link.rest in ("private", "item-gone"):
+        with ctx.store.transaction() as tx:
+            tx.drop_link(link)
+        raise Wait  # what was a block of time is the other's now
     if seen is not None:
-        masked = admission is not None and admission.read_only and not link.ours
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
-        if role != link.role and not _was_ended(ctx, link, row, others, activities):
+        stays = covered or beside is not None or _was_ended(ctx, link, row, others, activities)
+        if role != link.role and not stays:
             link = _new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
@@ -287,7 +295,11 @@ def _part(
     begins = begins and (was_block or _made_by_a_guest(row, others))
     whose = {p.id for p in ctx.everyone if activity is not None and activity.owner in p.employee.addresses}
     answered = any(k.pairing in whose and k.id != link.id and k.rest not in ABSENT and k.item_ref for k in others)
-    seen_both = look(ctx, link, admission, fields, activity, known, decided, begins=begins, answered=answered)
+    hidden = covered or beside is not None
+    shown = None if hidden else fields
+    seen_both = look(
+        ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden
+    )
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
@@ -321,6 +333,8 @@ def _part(
         decision = Decision(Rule.REST, "item-gone")
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
+    if beside is not None and decision.rule is Rule.REDACT and typed_on(seen_both):
+        decision = Decision(Rule.CANCEL, "item-gone")  # what somebody typed on it stays to be read
     part = Part(seen_both, row, decision)
     if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
         part.hidden = admission.masked if admission is not None else frozenset[str]()
@@ -454,6 +468,8 @@ def _new_role(ctx: Context, link: Link, role: str) -> Link:
         values |= {"item_base": {}, "crm_base": {}}
     if link.role == "block":
         values |= {"texts": {}, "rest": link.rest or "private"}
+    if link.role == "block" and link.rest in ("activity-gone", "not-allowed"):
+        values |= {"rest": "private", "item_base": {}, "crm_base": {}}  # nobody has deleted what stood behind it
     if role == "block" and showed(link):
         values.pop("role")
     with ctx.store.transaction() as tx:

@@ -329,13 +329,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "the organiser's word is one among others where an attendee's copy was read first": (
         "engine/unit.py",
-        "known, decided, begins=begins, answered=answered)",
-        "known, decided, answered=answered)",
+        "known, decided, begins=begins, answered=answered, hidden=hidden",
+        "known, decided, answered=answered, hidden=hidden",
     ),
     "an attendee's copy brings back what somebody deleted": (
         "engine/unit.py",
-        "        if role != link.role and not _was_ended(ctx, link, row, others, activities):",
-        "        if role != link.role:",
+        "        stays = covered or beside is not None or _was_ended(ctx, link, row, others, activities)",
+        "        stays = covered or beside is not None",
     ),
     "words that stand in the history alone are not taken back": (
         "engine/redact.py",
@@ -510,8 +510,38 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what people in the CRM had added goes with what became private": (
         "engine/redact.py",
-        "        return {**kept, **times} if added and not block else {**added, **times}",
-        "        return times",
+        "        kept = {**kept, **times} if added and not block else {**added, **times}",
+        "        kept = times",
+    ),
+    "a private copy says busy of the meeting that a colleague's shows": (
+        "engine/unit.py",
+        "    covered = masked and is_covered(ctx, link, row, others)",
+        "    covered = False",
+    ),
+    "a block of time that is seen stands beside the same meeting": (
+        "engine/masked.py",
+        "            elif found.id != row.id and any(k.rest not in ABSENT for k in tx.links_of_row(found.id)):",
+        "            elif False:",
+    ),
+    "what somebody typed on a block goes with it": (
+        "engine/unit.py",
+        "    if beside is not None and decision.rule is Rule.REDACT and typed_on(seen_both):",
+        "    if False:",
+    ),
+    "a stricter rule takes the flag back that hid what was typed under it": (
+        "engine/redact.py",
+        '    if kept and not block and fields.get("private"):',
+        "    if False:",
+    ),
+    "a calendar that is still to be read has nothing that another could show": (
+        "engine/join.py",
+        " or any(_is_unread(ctx, tx, p) for p in ctx.siblings):",
+        ":",
+    ),
+    "what was deleted before it was rejected comes back with it": (
+        "engine/close.py",
+        '    elif at.link.rest != "item-gone":',
+        "    else:",
     ),
     "what was completed is cancelled when it leaves the calendar": (
         "engine/look.py",

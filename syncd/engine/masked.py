@@ -1,0 +1,58 @@
+"""Items of which less is seen than they are, beside others that show the same meeting.
+
+A block of time stands in the CRM for what nobody else shows. Of a meeting that a colleague's copy shows too there
+is nothing to stand for: the private copy says nothing there, as if it were withheld.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy.exc import IntegrityError
+
+from syncd.engine.context import Context
+from syncd.engine.look import Look, changed, showed
+from syncd.engine.newcomers import mark_row, marks_of
+from syncd.engine.roles import ABSENT, of_one_date
+from syncd.engine.writes import Wait
+from syncd.model.record import Record
+from syncd.store import Link, Row
+
+
+def is_covered(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bool:
+    """True for an item that is masked while somebody else's speaks for the activity, or did when it became private:
+    the activity is not made of it."""
+    if link.role != "block" and link.rest == "private" and not showed(link) and row.maker not in (None, link.id):
+        return True
+    return any(
+        k.id != link.id
+        and k.role != "block"
+        and k.rest not in ABSENT
+        and k.item_ref is not None
+        and ctx.is_configured(k.pairing)
+        and not (k.ours and row.maker == link.id)  # such a copy shows what this item brought
+        for k in of_one_date(others, link)
+    )
+
+
+def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None:
+    """The row of the meeting for which a block of time stood, now that the item is seen: the one that a colleague's copy
+    has made. Without one, this row is the meeting's from now on. Raises Wait."""
+    marks = marks_of(ctx, seen, link.occurrence)
+    if marks.claim is None:
+        return None
+    try:
+        with ctx.store.transaction() as tx:
+            found = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
+            if found is None:
+                mark_row(tx, row, marks)
+            elif found.id != row.id and any(k.rest not in ABSENT for k in tx.links_of_row(found.id)):
+                return found
+    except IntegrityError:
+        raise Wait from None
+    return None
+
+
+def typed_on(at: Look) -> bool:
+    """True where somebody in the CRM has added something to a block of time."""
+    return changed(at.sides.digester, at.sides.crm_base, at.sides.crm) or bool(at.sides.local.get("crm"))

@@ -1,0 +1,328 @@
+"""What the seventh trial found, each as its shortest story."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from tests.memory import crm
+from tests.unit.test_cases import only, two_calendars, with_mapping
+from tests.unit.test_engine import MON, NOW, World, span
+from tests.unit.test_sixth_trial import people, settled
+
+ORDERS = [("ann", "bob"), ("bob", "ann")]
+CUSTOMER = "kim@acme.example"
+
+
+def shared_meeting(
+    order: tuple[str, ...], organiser: str, tmp_path: Path, private: str, *, series: bool = True
+) -> World:
+    """One meeting of Ann, Bob and a customer in both calendars; nothing has been read."""
+    hub = crm(lambda: NOW, series=series)
+    world = with_mapping(World(*order, hub=hub), tmp_path, privacy={"private": private})
+    guests = People([*people("ann", "bob").values(), Participant(CUSTOMER)])
+    for name in order:
+        world.event(name, name, uid="shared", owner=organiser, summary="Review", attendees=guests)
+    return world
+
+
+def mark(world: World, who: str, word: str) -> None:
+    world.calendars[who].edit(who, sensitivity=word)
+
+
+def subjects(world: World) -> list[object]:
+    return [a["subject"] for a in world.activities if a["status"] != "rejected"]
+
+
+# -- a colleague's private copy says nothing of a meeting that others speak for --------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("private", ["busy-only", "withhold", "full"])
+def test_a_private_copy_does_not_rename_the_meeting_that_others_show(
+    private: str, who: str, organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, private)
+    settled(world)
+    assert subjects(world) == ["Review"]
+    mark(world, who, "private")
+    settled(world)
+    assert subjects(world) == ["Review"] or private == "full"
+    assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+    mark(world, who, "public")
+    settled(world)
+    assert subjects(world) == ["Review"]
+    assert {str(a["owner"]) for a in map(vars, world.crm.records.values())} == {
+        "ann@us.example"
+    } or organiser == CUSTOMER
+    assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("series", [True, False])
+def test_a_private_copy_of_a_series_does_not_rename_it_either(
+    series: bool, who: str, organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, "busy-only", series=series)
+    for name in order:
+        world.calendars[name].edit(name, recurrence=Recurrence("FREQ=WEEKLY;COUNT=2"))
+    settled(world)
+    number = 1 if series else 2
+    assert subjects(world) == ["Review"] * number
+    for word in ("private", "public"):
+        mark(world, who, word)
+        settled(world)
+        assert subjects(world) == ["Review"] * number
+        assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("again", ORDERS)
+def test_a_meeting_that_is_private_for_everybody_shows_nothing_and_comes_back_once(
+    again: tuple[str, str], organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, "busy-only")
+    settled(world)
+    for name in again:
+        mark(world, name, "private")
+        settled(world)
+    assert "Review" not in subjects(world)
+    assert "Review" not in repr(world.crm.history)
+    for name in again:
+        mark(world, name, "public")
+        settled(world)
+    assert subjects(world) == ["Review"]
+
+
+# -- a meeting that was private when it was first seen is one meeting when it is public ------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("whose", [("ann", "bob"), ("bob", "ann"), ("ann",), ("bob",)])
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("private", ["busy-only", "withhold"])
+def test_a_meeting_that_was_private_from_the_start_is_one_when_it_is_public(
+    private: str, at_once: bool, whose: tuple[str, ...], organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, private)
+    for name in whose:
+        mark(world, name, "private")
+    settled(world)
+    for name in whose:
+        mark(world, name, "public")
+        if not at_once:
+            settled(world)
+    settled(world)
+    assert subjects(world) == ["Review"]
+    assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+    assert len(world.activities) == 1
+    world.crm.edit(only(world), notes="Bring the plan")
+    settled(world)
+    world.calendars["ann"].edit("ann", summary="Review, at last")
+    world.calendars["bob"].edit("bob", summary="Review, at last")
+    settled(world)
+    assert subjects(world) == ["Review, at last"]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("series", [True, False])
+def test_a_series_that_was_private_from_the_start_is_one_when_it_is_public(
+    series: bool, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, "ann@us.example", tmp_path, "busy-only", series=series)
+    for name in order:
+        world.calendars[name].edit(name, recurrence=Recurrence("FREQ=WEEKLY;COUNT=2"), sensitivity="private")
+    settled(world)
+    for name in order:
+        mark(world, name, "public")
+    settled(world)
+    assert subjects(world) == ["Review"] * (1 if series else 2)
+    assert len(world.activities) == (1 if series else 2)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_somebody_typed_on_a_block_that_gives_way_stays_to_be_read(order: tuple[str, str], tmp_path: Path) -> None:
+    world = shared_meeting(order, "ann@us.example", tmp_path, "busy-only")
+    for name in order:
+        mark(world, name, "private")
+    settled(world)
+    for ref in list(world.crm.records):
+        world.now += timedelta(minutes=10)
+        world.crm.edit(ref, notes=f"Call back {ref}")
+    settled(world)
+    for name in order:
+        mark(world, name, "public")
+    settled(world)
+    assert subjects(world) == ["Review"]
+    text = repr([world.crm.records, world.crm.history])
+    assert text.count("Call back") >= 2
+    assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+
+
+# -- a block that a colleague cleared out of the CRM, and then the entry is public -----------------------------
+
+
+@pytest.mark.parametrize("ended", ["deleted", "rejected"])
+@pytest.mark.parametrize("between", [True, False])
+@pytest.mark.parametrize("falls", ["entry", "rule"])
+@pytest.mark.parametrize("series", [False, True])
+def test_what_stood_behind_a_block_that_was_cleared_away_crosses_when_it_is_public(
+    series: bool, falls: str, between: bool, ended: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": "busy-only"})
+    more: dict[str, Any] = {"recurrence": Recurrence("FREQ=WEEKLY;COUNT=2")} if series else {}
+    world.event("ann", summary="Talk", location="Here", sensitivity="private", **more)
+    settled(world)
+    if ended == "deleted":
+        world.crm.remove(only(world))
+    else:
+        world.crm.edit(only(world), status="rejected")
+    if between:
+        settled(world)
+    assert [i["summary"] for i in world.items("ann")] == ["Talk"]
+    if falls == "entry":
+        world.calendars["ann"].edit("e1", sensitivity="public")
+    else:
+        with_mapping(world, tmp_path, privacy={"private": "full"})
+    settled(world)
+    assert [(a["subject"], a["location"]) for a in world.activities] == [("Talk", "Here")]
+    world.calendars["ann"].edit("e1", summary="Talk, again")
+    settled(world)
+    assert subjects(world) == ["Talk, again"]
+
+
+# -- ended on both sides at once, and reopened -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ours", [False, True])
+@pytest.mark.parametrize("status", ["rejected", "completed"])
+@pytest.mark.parametrize("first", ["both", "crm", "calendar"])
+def test_what_was_ended_on_both_sides_comes_back_when_it_takes_place(first: str, status: str, ours: bool) -> None:
+    world = World("ann")
+    if ours:
+        world.appointment(subject="Talk")
+    else:
+        world.event("ann", summary="Talk")
+    settled(world)
+    ref = only(world)
+    (item,) = world.calendars["ann"].records
+    for side in ("crm", "calendar") if first != "calendar" else ("calendar", "crm"):
+        if side == "crm":
+            world.crm.edit(ref, status=status)
+        else:
+            world.calendars["ann"].remove(item)
+        if first != "both":
+            settled(world)
+    settled(world)
+    assert world.items("ann") == []
+    world.crm.edit(ref, status="open", time=span(MON + timedelta(days=3)))
+    settled(world)
+    assert [(i["summary"], i["time"]) for i in world.items("ann")] == [("Talk", span(MON + timedelta(days=3)))]
+
+
+def test_what_was_deleted_before_it_was_rejected_does_not_come_back(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, deletions={"item-gone": "keep"})
+    world.event("ann", summary="Talk")
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    for status in ("rejected", "open"):
+        world.crm.edit(only(world), status=status)
+        settled(world)
+    assert world.items("ann") == []
+
+
+# -- a stricter rule shows nothing that was private under the one before ---------------------------------------
+
+
+@pytest.mark.parametrize("stricter", ["withhold", "busy-only"])
+@pytest.mark.parametrize("by", ["calendar", "crm"])
+@pytest.mark.parametrize("typed", ["while it was private", "before", "in the calendar"])
+def test_a_stricter_rule_makes_nothing_public(typed: str, by: str, stricter: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": "full"})
+    if by == "crm":
+        world.appointment(subject="Talk", participants=people("ann", "bob"))
+    else:
+        world.event("ann", summary="Talk")
+        world.quiet()
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    ref = only(world)
+    if typed == "before":
+        world.crm.edit(ref, location="Zebra")
+        settled(world)
+    (mine,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(mine, sensitivity="private")
+    settled(world)
+    if typed == "while it was private":
+        world.crm.edit(ref, location="Zebra", notes="Zebra notes")
+    elif typed == "in the calendar":
+        world.calendars["ann"].edit(mine, location="Zebra", description="Zebra notes")
+    settled(world)
+    assert world.items("bob") == []
+    with_mapping(world, tmp_path, privacy={"private": stricter})
+    settled(world)
+    assert [i["summary"] for i in world.items("bob")] in ([], ["Busy"])
+    assert "Zebra" not in repr(world.items("bob"))
+    for activity in world.activities:
+        assert activity.get("private") or "Zebra" not in repr(activity)
+    world.calendars["ann"].edit(mine, sensitivity="public")
+    settled(world)
+    assert [i["summary"] for i in world.items("ann")] == ["Talk"]
+    assert subjects(world) == ["Talk"]
+    assert not world.activities[0].get("private")
+
+
+# -- both accounts of an employee get other names --------------------------------------------------------------
+
+
+def called(world: World, names: dict[str, str], employee: str = "ann") -> None:
+    """Ann's accounts have these names from now on, and she that id."""
+    calendars = {id(world.calendars[where]): name for where, name in names.items()}
+    world.pairings = [
+        replace(p, id=f"{employee}/{calendars[id(p.replica)]}", employee=replace(p.employee, id=employee))
+        if id(p.replica) in calendars
+        else p
+        for p in world.pairings
+    ]
+
+
+@pytest.mark.parametrize("first", ["ann", "home"])
+@pytest.mark.parametrize("how", ["both names", "her id", "one name"])
+@pytest.mark.parametrize("bob", [True, False])
+def test_two_calendars_that_get_other_names_hold_what_they_held(bob: bool, how: str, first: str) -> None:
+    world = two_calendars("bob")
+    if first == "home":
+        world.pairings.reverse()
+    called(world, {"ann": "work", "home": "private"})
+    world.event("ann", "w", summary="At work")
+    for number in range(4):
+        world.event("home", f"h{number}", summary=f"Second {number}")
+    settled(world)
+    if bob:
+        for ref in list(world.crm.records):
+            world.crm.edit(ref, participants=people("ann", "bob"))
+        settled(world)
+    if how == "her id":
+        called(world, {"ann": "work", "home": "private"}, "ann.miller")
+    else:
+        called(world, {"ann": "office", "home": "own" if how == "both names" else "private"})
+    settled(world)
+    assert (len(world.items("ann")), len(world.items("home"))) == (1, 4)
+    assert len(world.items("bob")) == (5 if bob else 0)
+    for ref, record in list(world.crm.records.items()):
+        world.crm.edit(ref, location=f"Room {record.fields['subject']}")
+    settled(world)
+    assert all(str(i["location"]).startswith("Room") for n in ("ann", "home") for i in world.items(n))
