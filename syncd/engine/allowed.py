@@ -60,6 +60,8 @@ class Allowed:
     responsible: bool = True
     #: It has taken place, and nobody moves it to another day: no guest is told of that any more.
     over: bool = False
+    #: Says of an original start whether that date of the series is over.
+    passed: Callable[[str], bool] = lambda _key: False
 
     # -- fields ----------------------------------------------------------------------------------------------
 
@@ -92,7 +94,7 @@ class Allowed:
         if self.masked and self._touches_masked(name, element):
             return May.NO
         if self.guests:
-            return self._with_guests(acted_on=self._acted_on(name, element))
+            return self._with_guests(acted_on=self._acted_on(name, element), tell=self.tells(name, element))
         return May.YES
 
     @property
@@ -117,9 +119,9 @@ class Allowed:
             item = inner.item if inner is not None else item
         return item in ACTED_ON
 
-    def _with_guests(self, *, acted_on: bool) -> May:
+    def _with_guests(self, *, acted_on: bool, tell: bool) -> May:
         policy: Guests = self.lens.mapping.guests
-        if self.tell:
+        if tell:
             return May.YES
         if policy == "wait" and acted_on:
             return May.WAITS
@@ -134,7 +136,7 @@ class Allowed:
             return May.NO
         if not self.whole and (not self.occurrence or self.occurrence in self.masked):
             return May.NO
-        return self._with_guests(acted_on=True) if self.guests else May.YES
+        return self._with_guests(acted_on=True, tell=self.tell) if self.guests else May.YES
 
     @property
     def makes_item(self) -> bool:
@@ -155,6 +157,14 @@ class Allowed:
     def tell(self) -> bool:
         """True when the administrator wants the server to tell the guests, and there is something to be told."""
         return self.lens.mapping.guests == "tell" and not self.over
+
+    def tells(self, name: str, element: str = "") -> bool:
+        """True when the guests are to be told of a write of this field, or of this element of it: of a date that is
+        over they are not."""
+        if not self.tell or self.lens.rules[name].item != "recurrence":
+            return self.tell
+        what, _, rest = element.partition(" ")
+        return not (what in ("exdate", "rdate", "over") and self.passed(rest.partition(" ")[0]))
 
 
 def has_guests(record: Record, employee: Employee) -> bool:
@@ -181,6 +191,7 @@ def allowed(
     view: Fields,
     responsible: bool,
     over: bool = False,
+    passed: Callable[[str], bool] = lambda _key: False,
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the
     activity's terms."""
@@ -197,6 +208,7 @@ def allowed(
         me=employee.among(people) if isinstance(people, People) else "",
         responsible=responsible,
         over=over,
+        passed=passed,
     )
 
 

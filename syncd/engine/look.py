@@ -5,7 +5,7 @@ Reads no store and no port; what it needs was fetched before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +21,7 @@ from syncd.mapping.conditions import taken
 from syncd.model.fields import Fields, kind_of, normal_text, same
 from syncd.model.people import People
 from syncd.model.record import Record
+from syncd.model.span import Span, as_instant, parse_moment
 from syncd.privacy import Admission
 from syncd.store import Link
 
@@ -147,6 +148,7 @@ def look(
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
         reopened=_reopened(ctx, link, sides),
+        answered=_was_only_answered(sides),
         hidden=activity is not None and not in_scope(ctx, activity, ours=False),
         may=may,
     )
@@ -172,7 +174,18 @@ def _may(
         view=view,
         responsible=responsible,
         over=ended,
+        passed=_passes(ctx, view),
     )
+
+
+def _passes(ctx: Context, view: Fields) -> Callable[[str], bool]:
+    """Says of the original start of a date whether that is over, as far as the series says when it ends."""
+    span, zone = view.get("time"), ctx.pairing.employee.zone
+
+    def passed(key: str) -> bool:
+        return isinstance(span, Span) and as_instant(parse_moment(key), zone) + span.length <= ctx.moment.now
+
+    return passed
 
 
 def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool = False) -> bool:
@@ -189,9 +202,18 @@ def _past(ctx: Context, view: Fields) -> bool:
     return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
 
 
+def _was_only_answered(sides: Sides) -> bool:
+    """True when all that changed in the item is what those who were invited before have answered."""
+    moved = [n for n, v in sides.item.items() if changed(sides.digester, sides.item_base, {n: v})]
+    was, now = sides.item_base.get("participants"), sides.item.get("participants")
+    if moved != ["participants"] or not isinstance(was, dict):
+        return False
+    return {sides.digester.element("participants", key) for key in kind_of("participants").elements(now)} == was.keys()
+
+
 def _reopened(ctx: Context, link: Link, sides: Sides) -> bool:
-    """True for an activity that was rejected when both sides last agreed, or over when it was last seen without an item,
-    and is open again."""
+    """True for an activity that was rejected when both sides last agreed, or over when its item was seen to be gone,
+    and that is open again."""
     meaning = ctx.pairing.crm.statuses()
     if meaning.get(str(sides.crm.get("status"))) != "open":
         return False

@@ -36,8 +36,8 @@ def is_covered(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bo
 
 
 def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None:
-    """The row of the meeting for which a block of time stood, now that the item is seen: the one that a colleague's copy
-    has made. Without one, this row is the meeting's from now on. Raises Wait."""
+    """The row of the meeting for which a block of time stood, now that the item is seen: the one that a colleague's
+    copy has made. Without one, this row is the meeting's from now on. Raises Wait."""
     marks = marks_of(ctx, seen, link.occurrence)
     if marks.claim is None:
         return None

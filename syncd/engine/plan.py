@@ -11,7 +11,7 @@ has it too), and must be known.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from syncd.engine.allowed import Allowed, May
@@ -132,6 +132,8 @@ class Situation:
     retracted: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
     scheduled: bool = False
+    #: All that changed in the item are its guests' answers: nobody has edited the meeting.
+    answered: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,8 @@ class Decision:
 
 def decide(at: Situation, deletions: Deletions) -> Decision:
     """The decision for one link, as far as it may be carried out."""
+    if at.activity is _A.GONE and at.item is _I.CHANGED and at.answered:
+        at = replace(at, item=_I.SAME)  # an edit beats a deletion, and an answer is none
     return _permitted(at, _decided(at, deletions))
 
 

@@ -110,7 +110,7 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             intents.append(
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
             )
-    tell = parts[0][0].sides.may.tell
+    tell = any(_is_told(look, merge) for look, merge, _ in parts)
     written: Written = attempt(ctx, intents, lambda: ctx.items.update(record, changes, tell=tell))
     if len(parts) == 1 and not parts[0][0].link.occurrence:
         sent, role = parts[0][1].to_item, parts[0][0].link.role
@@ -128,6 +128,17 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             tx.announce(ctx.pairing.id, "item", [record.ref])
     ctx.report.updated_groupware += 1
     return links
+
+
+def _is_told(look: Look, merge: Merge) -> bool:
+    """True when the guests are to hear of what this link writes: not of dates that are over."""
+    may = look.sides.may
+    for name, value in merge.to_item.items():
+        kind, shown = kind_of(name), look.sides.item.get(name)
+        was, now = (kind.elements(v) for v in (shown, value)) if kind.keyed else ({}, {"": ""})
+        if any(may.tells(name, key) for key in was.keys() | now.keys() if was.get(key) != now.get(key)):
+            return True
+    return not merge.to_item and may.tell
 
 
 def delete_item(ctx: Context, look: Look, record: Record, after: str) -> Link:

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
+from syncd.model.fields import with_answer
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
+from syncd.ports import Telling
 from tests.memory import crm
-from tests.unit.test_cases import only, two_calendars, with_mapping
+from tests.unit.test_cases import only, two_calendars, waiting, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_sixth_trial import people, settled
 
@@ -326,3 +329,84 @@ def test_two_calendars_that_get_other_names_hold_what_they_held(bob: bool, how: 
         world.crm.edit(ref, location=f"Room {record.fields['subject']}")
     settled(world)
     assert all(str(i["location"]).startswith("Room") for n in ("ann", "home") for i in world.items(n))
+
+
+# -- an answer is no edit ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["wait", "quiet", "tell"])
+@pytest.mark.parametrize("server", Telling)
+@pytest.mark.parametrize("when", ["before the pass", "while it waits"])
+def test_a_guests_answer_does_not_undo_a_deletion(when: str, server: Telling, policy: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, guests=policy)
+    world.calendars["ann"].server = server
+    guests = People([Participant("ann@us.example"), Participant(CUSTOMER)])
+    world.event("ann", owner="ann@us.example", attendees=guests)
+    settled(world)
+    world.crm.remove(only(world))
+    if when == "while it waits":
+        settled(world)
+    if world.items("ann"):
+        answered = with_answer(guests, CUSTOMER, "accepted")
+        world.calendars["ann"].edit("e1", attendees=answered)
+    settled(world)
+    assert world.activities == []
+    waits = policy == "wait" or (policy == "quiet" and server is Telling.TELLS)
+    assert waiting(world) == (["deletion"] if waits else [])
+    assert len(world.items("ann")) == waits
+    if waits:  # whoever changes the meeting wants it
+        world.calendars["ann"].edit("e1", attendees=People([*guests.values(), Participant("dora@cust.example")]))
+        settled(world)
+        assert len(world.activities) == 1
+
+
+# -- under `tell` no guest hears of a date that is over ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", Telling)
+@pytest.mark.parametrize("series", [True, False])
+@pytest.mark.parametrize("change", ["left out", "moved", "place"])
+@pytest.mark.parametrize("also", [False, True])
+def test_no_guest_hears_of_a_date_that_is_over(
+    also: bool, change: str, series: bool, server: Telling, tmp_path: Path
+) -> None:
+    hub = crm(lambda: NOW, series=series)
+    world = with_mapping(World("ann", hub=hub), tmp_path, guests="tell")
+    world.calendars["ann"].server = server
+    guests = People([Participant("ann@us.example"), Participant(CUSTOMER)])
+    began = NOW - timedelta(days=15)
+    world.event(
+        "ann", owner="ann@us.example", attendees=guests, time=span(began), recurrence=Recurrence("FREQ=WEEKLY;COUNT=9")
+    )
+    settled(world)
+    world.calendars["ann"].outbox.clear()
+    past, ahead = began + timedelta(days=7), began + timedelta(days=28)
+    dates = [past, ahead] if also else [past]
+    changes: dict[str, Any] = {
+        "moved": {"time": span(past + timedelta(hours=1))},
+        "place": {"location": "Room 9"},
+        "left out": {},
+    }
+    if series:
+        held = world.crm.records[only(world)].fields["recurrence"]
+        keys = [moment_key(d) for d in dates]
+        if change == "left out":
+            wanted = replace(held, exdates=frozenset(keys))
+        else:
+            overrides = {
+                k: {"time": span(d + timedelta(hours=1))} if change == "moved" else {"location": "Room 9"}
+                for k, d in zip(keys, dates, strict=True)
+            }
+            wanted = replace(held, overrides=overrides)
+        world.crm.edit(only(world), recurrence=wanted)
+    else:
+        for ref, record in list(world.crm.records.items()):
+            start = record.fields["time"].start
+            if start in dates and change == "left out":
+                world.crm.remove(ref)
+            elif start in dates:
+                fields = {"time": span(start + timedelta(hours=1))} if change == "moved" else changes[change]
+                world.crm.edit(ref, **fields)
+    settled(world)
+    told = also and server is not Telling.NOBODY
+    assert bool(world.calendars["ann"].outbox) is told
