@@ -12,6 +12,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.look import crm_view, equal_meeting
 from syncd.engine.newcomers import add_link, as_activity, copied_of, mark_row, marks_of, new_row, row_of
+from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, kind_of, same
@@ -41,6 +42,30 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> tupl
     brought = could_have_brought(ctx, free[0]) if _was_made_of(ctx, record, occurrence, free[0]) else frozenset[str]()
     with ctx.store.transaction() as tx:
         return rows.get(free[0].ref) or row_of(ctx, tx, free[0]), brought
+
+
+def block_before(ctx: Context, record: Record, occurrence: str, view: Fields) -> Link | None:
+    """The link of a block of time that this entry had already, under another address: the entry it was made of is gone
+    from where it was, and whatever stands behind them, two blocks of one time say the same."""
+    owner = ctx.pairing.employee.addresses[0]
+    (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
+    alike = [c.ref for c in found if equal_meeting(ctx, view, c)]
+    me = ctx.pairing.employee.id
+    with ctx.store.reading() as tx:
+        rows = tx.rows_by_ref(ctx.pairing.crm_name, alike)
+        links = [k for ref in alike if ref in rows for k in tx.links_of_row(rows[ref].id)]
+    for link in links:
+        former = link.pairing in ctx.former and is_of_employee(link.pairing, me)
+        if link.role == "block" and link.occurrence == occurrence and (former or _was_here(ctx, link)):
+            with ctx.store.transaction() as tx:
+                ctx.moved.add(link.id)
+                here = {"item_ref": record.ref, "item_version": "", "rest": ""}
+                return tx.hand_over(link, ctx.pairing.id, **here)
+    return None
+
+
+def _was_here(ctx: Context, link: Link) -> bool:
+    return link.pairing == ctx.pairing.id and _is_missing(ctx, link)
 
 
 def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str]) -> Link:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.adopting import adopted, could_have_brought, left_out, with_brought
+from syncd.engine.adopting import adopted, block_before, could_have_brought, left_out, with_brought
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.leaving import asks_for_new, just_asked, newly
@@ -69,6 +69,10 @@ def join_item(
             return with_brought(tx, row, link, brought) if link is not None else None, ""
     if adopts:
         row, brought = adopted(ctx, record, occurrence, view)
+    else:
+        link = block_before(ctx, record, occurrence, view)
+        if link is not None:
+            return link, ""
     if row is None and (lens.mapping.direction == "to-groupware" or makes_nothing(ctx, fields)):
         return None, ""
     try:
@@ -198,6 +202,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
         if row is not None and row.scheduled:
             return None, ""  # their own invitation is their copy
+        if row is not None and any(k.role == "block" for k in tx.links_of_row(row.id)):
+            return None, ""  # it stands for an entry of somebody's
         if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):

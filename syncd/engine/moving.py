@@ -321,8 +321,21 @@ def _is_not_there(ctx: Context, link: Link) -> bool:
     """True for a link of the employee's whose item is gone: from this calendar, or from another that has said so."""
     if link.pairing == ctx.pairing.id:
         return not link.item_ref or isinstance(ctx.items.one(link.item_ref), Gone)
+    if link.pairing in ctx.former and is_of_employee(link.pairing, ctx.pairing.employee.id):
+        return True  # under its account's other name it would have been read here
     with ctx.store.reading() as tx:
         return link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
+
+
+def is_still(ctx: Context, tx: Transaction, link: Link, found: Admission) -> bool:
+    """True for an item that is what the link had under this ref. What was a block of time when it was read is known by
+    its ref alone."""
+    row = tx.row(link.activity)
+    if row is None or not found.uid:
+        return False
+    marks = marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), link.occurrence)
+    unknown = row.uid_digest is None and row.claim is None and not link.ours
+    return unknown or row.key == found.uid or marks.uid == row.uid_digest or marks.claim == row.claim
 
 
 def taken_over(ctx: Context, found: Admission) -> list[Link]:
@@ -335,7 +348,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
     with ctx.store.transaction() as tx:
         for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
             row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
-            if row is None or (row.key != found.uid and marks.uid != row.uid_digest and marks.claim != row.claim):
+            if row is None or not is_still(ctx, tx, link, found):
                 continue  # another thing has this address now
             if any(k.occurrence == link.occurrence for k in tx.links_of_rows(ctx.pairing.id, [row.id])):
                 tx.drop_link(link)

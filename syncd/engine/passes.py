@@ -6,6 +6,7 @@ from datetime import UTC, timedelta
 
 from syncd.engine.context import Context, Report
 from syncd.engine.feed import feed_crm, feed_items, feed_people
+from syncd.engine.heirs import take_over_what_went
 from syncd.engine.leaving import answer, questions
 from syncd.engine.mailroom import for_mail
 from syncd.engine.marks import show_marks
@@ -34,6 +35,7 @@ def run_pass(ctx: Context) -> Report:
     try:
         recover(ctx)
         feed_items(ctx)
+        take_over_what_went(ctx)
         feed_crm(ctx)
         feed_people(ctx)
         settle(ctx)

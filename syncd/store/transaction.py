@@ -357,6 +357,11 @@ class Transaction:
         self.connection.execute(update(t.conflict).where(t.conflict.c.link == link.id).values(pairing=pairing))
         return self.set_link(link.id, pairing=pairing, **values)
 
+    def linked_refs(self, pairing: str) -> set[str]:
+        """The items that a pairing has links of."""
+        where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None))
+        return {ref for (ref,) in self.connection.execute(select(t.link.c.item_ref).where(where).distinct())}
+
     def linked_pairings(self) -> list[str]:
         """The pairings that have links."""
         return [name for (name,) in self.connection.execute(select(t.link.c.pairing).distinct())]

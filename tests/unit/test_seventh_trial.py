@@ -14,8 +14,9 @@ from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from syncd.ports import Telling
-from tests.memory import crm
+from tests.memory import calendar, crm
 from tests.unit.test_cases import only, two_calendars, waiting, with_mapping
+from tests.unit.test_mail_engine import Office
 from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_sixth_trial import people, settled
 
@@ -40,7 +41,7 @@ def mark(world: World, who: str, word: str) -> None:
 
 
 def subjects(world: World) -> list[object]:
-    return [a["subject"] for a in world.activities if a["status"] != "rejected"]
+    return [a["subject"] for a in world.activities if a.get("status") != "rejected"]
 
 
 # -- a colleague's private copy says nothing of a meeting that others speak for --------------------------------
@@ -410,3 +411,115 @@ def test_no_guest_hears_of_a_date_that_is_over(
     settled(world)
     told = also and server is not Telling.NOBODY
     assert bool(world.calendars["ann"].outbox) is told
+
+
+# -- what a former account held goes on, blocks of time and what is gone too ----------------------------------------
+
+
+NEW = {"the name": ("ann", {"ann": "office"}), "her id": ("ann.miller", {"ann": "work"})}
+
+
+@pytest.mark.parametrize("how", NEW)
+@pytest.mark.parametrize("series", ["none", "one", "single"])
+@pytest.mark.parametrize("word", ["stays", "public", "moved", "deleted", "touched"])
+def test_a_block_of_time_goes_on_under_the_accounts_other_name(
+    word: str, series: str, how: str, tmp_path: Path
+) -> None:
+    hub = crm(lambda: NOW, series=series != "single")
+    world = with_mapping(World("ann", hub=hub), tmp_path, privacy={"private": "busy-only"})
+    called(world, {"ann": "work"})
+    more: dict[str, Any] = {"recurrence": Recurrence("FREQ=WEEKLY;COUNT=2")} if series != "none" else {}
+    number = 2 if series == "single" else 1
+    world.event("ann", summary="Doctor", sensitivity="private", **more)
+    world.event("ann", "other", summary="Talk", time=span(MON + timedelta(days=1)))
+    settled(world)
+    assert subjects(world).count("Busy") == number
+    replica = world.calendars["ann"]
+    if word == "public":
+        replica.edit("e1", sensitivity="public")
+    elif word == "moved":
+        replica.edit("e1", time=span(MON + timedelta(hours=3)))
+    elif word == "touched":
+        replica.edit("e1", summary="Dentist")
+    elif word == "deleted":
+        replica.remove("e1")
+    employee, names = NEW[how]
+    called(world, names, employee)
+    settled(world)
+    title = "Doctor" if word == "public" else "Busy"
+    assert sorted(map(str, subjects(world))) == sorted([*([title] * number if word != "deleted" else []), "Talk"])
+    assert [i["summary"] for i in world.items("ann")].count("Busy") == 0
+    assert len(world.items("ann")) == (1 if word == "deleted" else 2)
+
+
+@pytest.mark.parametrize("how", ["a new name", "the old name"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_blocks_of_time_at_a_new_address_are_those_that_were_there(how: str, number: int, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": "busy-only"})
+    called(world, {"ann": "work"})
+    for each in range(number):
+        world.event("ann", f"e{each}", summary=f"Doctor {each}", sensitivity="private")
+    settled(world)
+    before = set(world.crm.records)
+    elsewhere = calendar("elsewhere", lambda: world.now)
+    for each in range(number):
+        held = dict(world.calendars["ann"].records[f"e{each}"].fields)
+        elsewhere.put(f"new{each}", "event", held, uid=f"other-{each}")
+    world.calendars["ann"] = elsewhere
+    (old,) = world.pairings
+    world.pairings = [replace(old, id="ann/office" if how == "a new name" else old.id, replica=elsewhere)]
+    settled(world)
+    assert set(world.crm.records) == before
+    assert subjects(world) == ["Busy"] * number
+    assert len(world.items("ann")) == number
+
+
+@pytest.mark.parametrize("how", NEW)
+@pytest.mark.parametrize("by", ["calendar", "crm", "invitation", "the second calendar"])
+def test_what_went_before_the_account_had_its_other_name_is_gone(by: str, how: str) -> None:
+    world = two_calendars("bob")
+    called(world, {"ann": "work", "home": "private"})
+    where = "home" if by == "the second calendar" else "ann"
+    if by == "crm":
+        world.appointment(subject="Talk")
+    elif by == "invitation":
+        guests = People([Participant(CUSTOMER), *people("ann", "bob").values()])
+        for name in ("ann", "bob"):
+            world.event(name, name, uid="shared", owner=CUSTOMER, summary="Talk", attendees=guests)
+    else:
+        world.event(where, summary="Talk")
+    world.event(where, "stays", summary="Stays", time=span(MON + timedelta(days=1)))
+    settled(world)
+    (gone,) = [r for r, held in world.calendars[where].records.items() if held.fields["summary"] == "Talk"]
+    world.calendars[where].remove(gone)
+    employee, names = NEW[how]
+    called(world, {"ann": names["ann"], "home": "own" if how == "the name" else "private"}, employee)
+    settled(world)
+    assert [i["summary"] for i in world.items("ann") + world.items("home")] == ["Stays"]
+    (talk,) = [a for a in world.activities if a["subject"] == "Talk"]
+    if by == "invitation":
+        told = talk["participants"]
+        assert isinstance(told, People) and told["ann@us.example"].answer == "declined"
+    else:
+        assert talk["status"] == "rejected"
+
+
+@pytest.mark.parametrize("how", ["name", "id"])
+def test_mail_that_was_moved_to_an_excluded_folder_before_its_box_had_another_name_is_taken_back(how: str) -> None:
+    office = Office()
+    office.boxes["ann"].excluded = frozenset({"Home"})
+    office.deliver("m", "Lab results", "ann")
+    office.deliver("n", "Offer", "ann")
+    office.sync(2)
+    assert set(office.logged()) == {"Lab results", "Offer"}
+    box = office.boxes["ann"]
+    box.move("m", "m2", "Home")
+    who = "ann" if how == "name" else "ann.miller"
+    office.pairings = [
+        replace(p, id=f"{who}/other", employee=replace(p.employee, id=who))
+        if p.replica is box
+        else p
+        for p in office.pairings
+    ]
+    office.sync(3)
+    assert set(office.logged()) == {"Offer"}
