@@ -10,6 +10,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.leaving import asks_colleagues
 from syncd.engine.look import crm_view, equal_meeting
 from syncd.engine.newcomers import add_link, as_activity, copied_of, mark_row, marks_of, new_row, row_of
 from syncd.engine.pairing import is_of_employee
@@ -86,8 +87,8 @@ def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record
     """True for an activity that carries what only a create for this item of the employee's has given it."""
     if record.kind == "message":
         return True
-    if activity.owner not in ctx.pairing.employee.addresses:
-        return False
+    if activity.owner not in ctx.pairing.employee.addresses:  # it was handed over since
+        return bool(record.uid) and activity.uid == record.uid and takes_part(ctx, activity)
     made = new_row(ctx, record, occurrence, marks_of(ctx, record, occurrence))["key"]
     return bool(record.uid and activity.uid == record.uid) or activity.key == made
 
@@ -130,7 +131,11 @@ def forgotten(ctx: Context, several: Sequence[Record]) -> list[list[Record]]:
     me = ctx.pairing.employee.addresses
     answers = ctx.pairing.crm.candidates(several, me[0])
     likely = [
-        [c for c in found if c.owner in me and (c.uid == r.uid if r.uid else equal_meeting(ctx, r.fields, c))]
+        [
+            c
+            for c in found
+            if (c.uid == r.uid and takes_part(ctx, c) if r.uid else c.owner in me and equal_meeting(ctx, r.fields, c))
+        ]
         for r, found in zip(several, answers, strict=True)
     ]
     mine = {ctx.pairing.id, *ctx.siblings}
@@ -195,19 +200,17 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     if not made:
         return []
     activity = made[0]
+    if asks_colleagues(ctx, found.ref, who_may_show_it(ctx, activity)):
+        raise Wait
     private = bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
     brought = frozenset[str]() if private else could_have_brought(ctx, activity)
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
         mark_row(tx, row, marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), ""))
-        link = tx.add_link(
-            pairing=ctx.pairing.id,
-            activity=row.id,
-            item_ref=found.ref,
-            role="own",
-            private_copy=private,
-            brought=brought,
-        )
+        place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": "own"}
+        if not private and any(_shows(ctx, k) for k in tx.links_of_row(row.id)):
+            return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
+        link = tx.add_link(**place, private_copy=private, brought=brought)
         maker = tx.link(row.maker) if row.maker is not None else None
         if not private and (maker is None or not ctx.is_configured(maker.pairing)):
             tx.set_row(row.id, maker=link.id)
@@ -215,6 +218,24 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     if private:
         raise Wait
     return [link]
+
+
+def who_may_show_it(ctx: Context, activity: Record) -> list[str]:
+    """The calendars of colleagues in which the same meeting may stand."""
+    people, kind = activity.fields.get("participants") or People(), ctx.pairing.lens.mapping.item
+    return sorted(
+        p.id
+        for p in ctx.everyone
+        if p.employee.id != ctx.pairing.employee.id
+        and p.lens.mapping.item == kind
+        and (activity.owner in p.employee.addresses or p.employee.among(people))
+    )
+
+
+def _shows(ctx: Context, link: Link) -> bool:
+    """True for a colleague's own copy of the meeting, which is there and not private."""
+    theirs = link.pairing not in {ctx.pairing.id, *ctx.siblings} and ctx.is_configured(link.pairing)
+    return theirs and not link.ours and link.role != "block" and link.rest not in ABSENT and link.item_ref is not None
 
 
 def takes_part(ctx: Context, activity: Record) -> bool:

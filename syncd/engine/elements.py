@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from syncd.engine.allowed import May
 from syncd.engine.sides import Merge, Sides, keys_of, winner
 from syncd.model.fields import Value, kind_of
+from syncd.model.people import UNANSWERED, People
 
 
 def by_element(sides: Sides, made: Merge, name: str) -> None:
@@ -17,13 +18,16 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
     found = _elements(sides, name)
     downs = {each.key: _down(sides, made, name, each) for each in found}
     if name == "recurrence" and May.WAITS in downs.values():  # its dates mean something only together
-        told = any(sides.may.tells(name, e.key) for e in found if e.crm_changed)  # of one that is ahead they hear anyway
+        told = any(
+            sides.may.tells(name, e.key) for e in found if e.crm_changed
+        )  # of one that is ahead they hear anyway
         downs = {k: May.NO if told and d is May.NO else May.YES if told else May.WAITS for k, d in downs.items()}
     new_item: dict[str, Value] = dict.fromkeys(kind.elements(item), item)
     new_crm: dict[str, Value] = dict.fromkeys(kind.elements(crm), crm)
     lost: dict[str, Value] = {}
     asked: list[str] = []
     changed_item = changed_crm = False
+    fresh = name == "participants" and not sides.item_base and not sides.crm_base
     ended = _ended(sides, name, found)
     beats = (
         dict.fromkeys((date_of(e.key) for e in found), ended)
@@ -34,7 +38,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
         key, element = each.key, digester.element(name, each.key)
         up, down = sides.may.up(name, key) and name in sides.item, downs[key]
         wins = ""
-        if each.here == each.there:
+        if each.here == each.there or (fresh and _is_no_answer(item, crm, key)):
             made.now[0].setdefault(name, {})[element] = each.here
             made.now[1].setdefault(name, {})[element] = each.there
             continue
@@ -86,6 +90,12 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
         made.asks[name] = (kind.rebuild(dict.fromkeys(asked, item)), kind.rebuild(dict.fromkeys(asked, crm)))
     if lost:
         made.losers[name] = kind.rebuild(lost)
+
+
+def _is_no_answer(item: Value, crm: Value, address: str) -> bool:
+    """True where the item shows no answer of somebody's, and the CRM has one: that is old, or was said there."""
+    here, there = (people.get(address) if isinstance(people, People) else None for people in (item, crm))
+    return here is not None and there is not None and here.answer == UNANSWERED != there.answer
 
 
 def date_of(element: str) -> str:

@@ -11,10 +11,17 @@ from collections.abc import Sequence
 
 from sqlalchemy.exc import IntegrityError
 
-from syncd.engine.adopting import adopted, block_before, could_have_brought, left_out, with_brought
+from syncd.engine.adopting import (
+    adopted,
+    block_before,
+    could_have_brought,
+    left_out,
+    who_may_show_it,
+    with_brought,
+)
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.leaving import asks_for_new, just_asked, newly
+from syncd.engine.leaving import asks_colleagues, asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
 from syncd.engine.newcomers import (
@@ -160,8 +167,14 @@ def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool
     which the store knows nothing (any more), or has one under a former name of an account, or of an employee."""
     if any(k.pairing in ctx.former and k.item_ref is not None and k.rest not in ABSENT for k in links):
         return True
-    ours = all(k.ours or k.pairing in ctx.former for k in links)
-    return bool(activity.uid) and activity.owner in ctx.pairing.employee.addresses and ours
+    return bool(activity.uid) and all(k.ours or k.pairing in ctx.former for k in links)
+
+
+def _has_declined(ctx: Context, activity: Record) -> bool:
+    """True for what the employee merely takes part in, and has said no to."""
+    people = activity.fields.get("participants") or People()
+    me = ctx.pairing.employee.among(people)
+    return activity.owner not in ctx.pairing.employee.addresses and bool(me) and people[me].answer == "declined"
 
 
 def _is_unread(ctx: Context, tx: Transaction, pairing: str) -> bool:
@@ -191,6 +204,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         return None, ""
     if lens.mapping.item == "message" and not _written_here(ctx, activity):
         return None, ""
+    if _has_declined(ctx, activity):
+        return None, ""
     view = crm_view(ctx, activity)
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
@@ -212,9 +227,16 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
-        if _has_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ()):
+        entry = _has_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ())
+        if entry:
             if tx.unread_items({pairing.id, *ctx.siblings}) or any(_is_unread(ctx, tx, p) for p in ctx.siblings):
                 raise Wait  # one that cannot be read may be it, or one of a calendar that is to be read next
+    if entry and activity.uid and asks_colleagues(ctx, activity.ref, who_may_show_it(ctx, activity)):
+        raise Wait  # or a colleague's, who has invited the employee
+    with ctx.store.transaction() as tx:
+        row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
+        if row is not None and row.scheduled:
+            return None, ""
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:
             tx.drop_setting(newly(pairing.id, activity.ref))

@@ -116,8 +116,17 @@ def asks_for_new(ctx: Context, ref: str) -> bool:
     return waiting
 
 
+def asks_colleagues(ctx: Context, ref: str, colleagues: Sequence[str]) -> bool:
+    """True while calendars of colleagues have to be read before what an item brought is taken back: theirs may show the
+    same, and the store does not know so (any more)."""
+    if not colleagues:
+        return False
+    with ctx.store.transaction() as tx:
+        return _asks(ctx, tx, f"shown\n{ctx.pairing.id}\n{ref}", f"{ctx.pairing.id}\n{ref}", colleagues)
+
+
 def _asks(ctx: Context, tx: Transaction, name: str, own: str, asked: Sequence[str]) -> bool:
-    """Asks these calendars of the employee; True until each has been read since, for a day at most."""
+    """Asks these calendars; True until each has been read since, for a day at most."""
     since = tx.setting(name)
     if since is None:
         tx.set_setting(name, ctx.moment.text)

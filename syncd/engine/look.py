@@ -41,6 +41,8 @@ class Look:
 #: Stands among the fields that a link brought while its item, our copy, shows more of the activity than became private
 #: than there is: it is written wherever it lies.
 LESS = "less"
+#: Stands among the fields that a link brought when its item is our copy of what has become private.
+RETRACT = "retract"
 #: Among what a link has written: its item is gone, and its activity was rejected, or done, by then.
 ENDED = "ended"
 #: Among what a link has written: its item said that the activity is private, and what is left of that in the CRM still

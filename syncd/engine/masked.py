@@ -43,7 +43,8 @@ def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None
         return None
     try:
         with ctx.store.transaction() as tx:
-            found = tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
+            found = tx.rows_by_key([seen.uid]).get(seen.uid) if not link.occurrence else None
+            found = found or tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
             if found is None:
                 mark_row(tx, row, marks)
             elif found.id != row.id and any(k.rest not in ABSENT for k in tx.links_of_row(found.id)):

@@ -13,7 +13,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
-from syncd.engine.look import showed
+from syncd.engine.look import LESS, RETRACT, item_view, showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, marks_of, message_mark
 from syncd.engine.pairing import is_of_employee
@@ -217,7 +217,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
                 link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
-            return add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+            made = add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+            return _as_taken_back(ctx, tx, made, record, links) if made.ours else made
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         tx.drop_setting(moving(row))
@@ -239,6 +240,15 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         )
         note_mark(ctx, tx, made)
         return made
+
+
+def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, links: Sequence[Link]) -> Link:
+    """A copy of ours that the store did not know, of an entry that has become private: what it shows of that is nobody's
+    edit; it becomes what is left of the activity, or goes with it."""
+    if not any(k.rest == "private" and not k.ours for k in links):
+        return copy
+    base = ctx.digester(copy.id).base(item_view(ctx, record.fields, "copy"))
+    return tx.set_link(copy.id, item_base=base, crm_base=base, brought=frozenset({LESS, RETRACT}))
 
 
 def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> Link | None:
@@ -310,6 +320,8 @@ def _of_one_uid(ctx: Context, found: Admission) -> list[tuple[Row, list[Link]]]:
     with ctx.store.reading() as tx:
         rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
         mine += [(r, [k]) for r in rows for k in tx.links_of_row(r.id)]
+        copied = tx.rows_by_key([found.uid]).get(found.uid)
+        mine += [(copied, [k]) for k in tx.links_of_row(copied.id) if k.ours] if copied is not None else []
         links = tx.links_by_item(place[0], [place[1]]) if place is not None else []
         row = tx.row(links[0].activity) if links else None
         mine += [(row, links)] if row is not None else []
@@ -375,7 +387,9 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
                 return [tx.hand_over(k, ctx.pairing.id, **here) for k in links]
         if found.kind == "message" or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
             continue
-        if link.ours and row.origin == "groupware":  # we made it in the place of what is back, and private now
+        if (
+            link.ours and row.origin == "groupware" and row.key != found.uid
+        ):  # we made it in the place of what is back, and private now
             with ctx.store.transaction() as tx:
                 made = tx.add_link(
                     pairing=ctx.pairing.id, activity=row.id, item_ref=found.ref, role="own", brought=link.brought

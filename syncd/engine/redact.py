@@ -13,9 +13,9 @@ from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.look import LESS, STILL_PRIVATE, Look
+from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look
 from syncd.engine.marks import wanted
-from syncd.engine.plan import HOLDERS, Activity
+from syncd.engine.plan import HOLDERS
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
@@ -42,12 +42,13 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     check: dict[str, object] = {}
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if activity is not None and (row.maker == link.id or link.brought):
-        kept = _kept(at, theirs, made_here=row.maker == link.id and not speaking, block=becomes_block)
+        over = frozenset[str]() if speaking or becomes_block or "private" not in ctx.pairing.names else _typed_over(at)
+        kept = _kept(at, theirs, over, made_here=row.maker == link.id and not speaking, block=becomes_block)
         if "recurrence" in kept:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
-        still = "private" in link.brought and bool(kept.get("private"))
+        still = bool(kept.get("private")) and ("private" in link.brought or bool(over))
         check = _check(at, kept)
         if check or HISTORY in link.brought or not speaking:
             with ctx.store.transaction() as tx:
@@ -112,9 +113,6 @@ def _with_declined(ctx: Context, at: Look, row: Row) -> tuple[Link, Look, Row]:
             tx.set_link(other.id, brought=frozenset())
         return link, replace(at, link=link), tx.row(row.id) or row
 
-
-#: Stands among the fields that a link brought when its item is our copy of what has become private.
-RETRACT = "retract"
 
 #: Stands among the fields that a link brought while words of one of its occurrences, which is private now, may
 #: still be in the activity's history.
@@ -282,12 +280,25 @@ def heal_block(ctx: Context, activity: Record) -> bool:
     return True
 
 
-def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
+def _typed_over(at: Look) -> frozenset[str]:
+    """The fields in which somebody in the CRM has put another value in the place of the entry's, which has not crossed:
+    who wrote that may have seen the entry's words, so it is nobody's any more but the responsible employee's."""
+    fields, base, digester = at.activity.fields if at.activity is not None else {}, at.link.crm_base, at.sides.digester
+    return frozenset(
+        n
+        for n in at.link.brought & fields.keys() & base.keys() - {"private", "status"} - at.link.texts.keys()
+        if not kind_of(n).keyed
+        and not same(n, fields[n], kind_of(n).empty)
+        and not digester.holds(base, n, at.sides.crm.get(n, fields[n]))
+    )
+
+
+def _kept(at: Look, theirs: frozenset[str], over: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
     """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
     touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest
-    only the CRM's own additions."""
+    only the CRM's own additions. Values typed `over` those of the entry make it a private one."""
     fields = dict(at.activity.fields) if at.activity is not None else {}
-    its_own = _of_the_entry(at, fields, made_here=made_here)
+    its_own = _of_the_entry(at, fields, made_here=made_here) - over
     kept = {n: v for n, v in fields.items() if n not in its_own or n in theirs}
     if HISTORY in at.link.brought and "notes" in kept:  # where the CRM has no history, it stands there
         kept["notes"] = blocks.cut(str(kept["notes"] or ""))
@@ -304,12 +315,13 @@ def _kept(at: Look, theirs: frozenset[str], *, made_here: bool, block: bool) -> 
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
-    if made_here and (block or at.situation.activity is Activity.SAME or not at.link.crm_base):
+    if made_here:
         nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
-        added = {n: v for n, v in kept.items() if n not in nothing and not same(n, v, kind_of(n).empty)}
+        added = {n: v for n, v in kept.items() if n in over or (n not in nothing and not same(n, v, kind_of(n).empty))}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
-        kept = {**kept, **times} if added and not block else {**added, **times}
-    if kept and not block and fields.get("private"):
+        if not added or block:
+            kept = {**added, **times}
+    if kept and not block and (fields.get("private") or over):
         kept["private"] = True  # what was added to a private one was meant to be seen by nobody else
     return kept
 

@@ -17,7 +17,7 @@ from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
-from syncd.engine.look import LESS, Look, crm_view, in_scope, is_hidden, look, showed
+from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, taken_over
@@ -26,7 +26,7 @@ from syncd.engine.occurrences import expand, inside_key, later_keys, next_start,
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
-from syncd.engine.redact import ERASE, RETRACT, exposes, gives_back, heal_block
+from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.window import ends_on, enters, wakes
@@ -34,7 +34,7 @@ from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields, kind_of, with_answer
-from syncd.model.people import People
+from syncd.model.people import UNANSWERED, People
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
 from syncd.model.span import moment_key
@@ -369,14 +369,16 @@ def _offer(ctx: Context, activity: Record) -> None:
 
 def _as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:
     """The invitation with the answers of our other employees as the CRM has them: each one's own copy says it, and what
-    another's shows of it is old."""
+    another's shows of it is old. Of those without one (any more) it is no answer that this copy shows none."""
     shown, told = fields.get("attendees") or People(), activity.fields.get("participants") or People()
     answering = {k.pairing for k in others if k.role in GUESTS}
-    for pairing in ctx.everyone:
-        if pairing.id in answering and pairing.employee.id != ctx.pairing.employee.id:
-            here, there = pairing.employee.among(shown), pairing.employee.among(told)
-            if here and there:
-                shown = with_answer(shown, here, told[there].answer)
+    declined = {k.pairing for k in others if k.rest == "declined"}
+    for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):
+        here, there = pairing.employee.among(shown), pairing.employee.among(told)
+        if here and there and (pairing.id in answering or shown[here].answer == UNANSWERED):
+            shown = with_answer(shown, here, told[there].answer)
+        elif here and pairing.id in declined:
+            shown = with_answer(shown, here, "declined")
     return {**fields, "attendees": shown}
 
 

@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 #: RFC 5545 §3.2.12 PARTSTAT, as far as both sides know it.
 ANSWERS = ("needs-action", "accepted", "declined", "tentative", "delegated")
+#: Of one who has not answered.
+UNANSWERED = ANSWERS[0]
 
 
 def normal_address(address: str) -> str:

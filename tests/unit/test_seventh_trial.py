@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -9,16 +10,20 @@ from typing import Any
 
 import pytest
 
+from syncd.engine.context import Context
+from syncd.engine.pairing import Moment
+from syncd.engine.passes import run_pass
 from syncd.model.fields import with_answer
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
-from syncd.ports import Telling
+from syncd.ports import Telling, Transient
 from tests.memory import calendar, crm
-from tests.unit.test_cases import only, two_calendars, waiting, with_mapping
-from tests.unit.test_mail_engine import Office
+from tests.stores import new_store
+from tests.unit.test_cases import GUESTS, only, two_calendars, waiting, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
-from tests.unit.test_sixth_trial import people, settled
+from tests.unit.test_mail_engine import Office
+from tests.unit.test_sixth_trial import hand_over, people, settled
 
 ORDERS = [("ann", "bob"), ("bob", "ann")]
 CUSTOMER = "kim@acme.example"
@@ -516,10 +521,260 @@ def test_mail_that_was_moved_to_an_excluded_folder_before_its_box_had_another_na
     box.move("m", "m2", "Home")
     who = "ann" if how == "name" else "ann.miller"
     office.pairings = [
-        replace(p, id=f"{who}/other", employee=replace(p.employee, id=who))
-        if p.replica is box
-        else p
+        replace(p, id=f"{who}/other", employee=replace(p.employee, id=who)) if p.replica is box else p
         for p in office.pairings
     ]
     office.sync(3)
     assert set(office.logged()) == {"Offer"}
+
+
+# -- what somebody typed in the CRM over the entry's own words ------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("field", ["location", "subject", "time"])
+@pytest.mark.parametrize("why", ["just now", "waits", "to-crm"])
+@pytest.mark.parametrize("bob", [False, True])
+def test_what_was_typed_over_an_entry_that_becomes_private_is_its_owners_alone(
+    bob: bool, why: str, field: str, policy: str, tmp_path: Path
+) -> None:
+    changes: dict[str, Any] = {"privacy": {"private": policy}} | ({"direction": "to-crm"} if why == "to-crm" else {})
+    world = with_mapping(World("ann", "bob"), tmp_path, **changes)
+    more: dict[str, Any] = {"owner": "ann@us.example", "attendees": People([*people("ann").values(), *GUESTS.values()])}
+    world.event("ann", summary="Doctor", location="Clinic", **(more if why == "waits" else {}))
+    settled(world)
+    ref = only(world)
+    if bob:
+        told = world.crm.records[ref].fields.get("participants") or People()
+        world.crm.edit(ref, participants=People([*told.values(), *people("ann", "bob").values()]))
+        settled(world)
+    typed: dict[str, Any] = {"location": "Zebra", "subject": "Zebra", "time": span(MON + timedelta(days=3))}
+    world.now += timedelta(minutes=10)
+    world.crm.edit(ref, **{field: typed[field]})
+    if why == "waits":
+        settled(world)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    everything = repr([world.activities, world.crm.history, world.items("bob")])
+    assert "Doctor" not in everything and "Clinic" not in everything
+    for activity in world.activities:
+        assert activity.get("private") or "Zebra" not in repr(activity)
+        assert activity.get("private") or activity.get("subject") or activity.get("notes") or bob
+    assert "Zebra" not in repr(world.items("bob"))
+    if policy == "withhold" and (why, field) != ("waits", "subject"):  # that one has crossed
+        assert [a.get(field) for a in world.activities] == [typed[field]]
+    world.calendars["ann"].edit("e1", sensitivity="public")
+    settled(world)
+    kept = repr([world.activities, world.crm.history, world.items("ann")])
+    assert policy == "busy-only" or field == "time" or "Zebra" in kept or (why, field) == ("waits", "subject")
+    assert not any(a.get("private") for a in world.activities)
+
+
+# -- a lost or older store: whose a meeting is by then ----------------------------------------------------------------
+
+
+def lose(world: World) -> None:
+    """The store is moved away."""
+    world.store = new_store()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_a_lost_store_takes_nothing_back_that_a_colleague_shows(
+    policy: str, who: str, organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, policy)
+    settled(world)
+    world.crm.edit(only(world), location="Room 9", categories=frozenset({"Key account"}))
+    settled(world)
+    mark(world, who, "private")
+    settled(world)
+    lose(world)
+    settled(world, 6)
+    (activity,) = world.activities
+    assert (activity["subject"], activity["location"]) == ("Review", "Room 9")
+    assert "Key account" in repr(activity["categories"])
+    mark(world, who, "public")
+    settled(world)
+    assert subjects(world) == ["Review"]
+    assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
+    for name in order:
+        mark(world, name, "private")
+    settled(world)
+    assert "Review" not in repr([world.activities, world.crm.history])
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("guests", [False, True])
+@pytest.mark.parametrize("part", [("ann", "bob"), ("ann",)])
+@pytest.mark.parametrize("when", ["later", "at once", "before"])
+def test_what_was_handed_over_before_the_store_was_lost_is_taken_back_when_it_becomes_private(
+    when: str, part: tuple[str, ...], guests: bool, order: tuple[str, str]
+) -> None:
+    world = World(*order)
+    more: dict[str, Any] = {"owner": "ann@us.example", "attendees": GUESTS} if guests else {}
+    world.event("ann", summary="Zebra", description="Words", **more)
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, participants=people(*part))
+    hand_over(world, ref, "bob")
+    settled(world)
+    if when == "before":
+        mark_e1(world, "private")
+        settled(world)
+    lose(world)
+    if when == "later":
+        settled(world, 6)
+        assert (len(world.items("ann")), len(world.items("bob"))) == (1, 0 if guests else 1)
+    if when != "before":
+        mark_e1(world, "private")
+    settled(world, 6)
+    everything = repr([world.activities, world.crm.history, world.items("bob")])
+    assert "Zebra" not in everything and "Words" not in everything
+    assert len(world.items("ann")) == 1
+
+
+def mark_e1(world: World, word: str) -> None:
+    world.calendars["ann"].edit("e1", sensitivity=word)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("rests", ["left out", "ahead", "unreadable", "unready"])
+@pytest.mark.parametrize("part", [("ann", "bob"), ("ann",), ()])
+@pytest.mark.parametrize("home", [False, True])
+def test_what_was_handed_over_and_rests_when_the_store_is_lost_has_no_copy_beside_it(
+    home: bool, part: tuple[str, ...], rests: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = two_calendars("bob")
+    world.pairings.sort(key=lambda p: (*order, "home").index(p.id))
+    with_mapping(world, tmp_path, exclude=[{"category": ["Skip"]}])
+    replica = world.calendars["home" if home else "ann"]
+    world.event("home" if home else "ann", summary="Talk")
+    settled(world)
+    ref = only(world)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+    hand_over(world, ref, "bob")
+    settled(world)
+    if rests == "left out":
+        replica.edit("e1", categories=frozenset({"Skip"}))
+    elif rests == "ahead":
+        replica.edit("e1", time=span(MON + timedelta(days=900)))
+    else:
+        getattr(replica, rests).add("e1")
+    lose(world)
+    for _ in range(6):
+        world.now += timedelta(minutes=5)
+        for pairing in world.pairings:
+            with suppress(Transient):
+                run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, world.pairings))
+    assert len(world.items("ann")) + len(world.items("home")) == 1
+    assert len(world.activities) == 1
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["crm", CUSTOMER, "ann@us.example"])
+def test_what_somebody_has_declined_stays_so_when_the_store_is_lost(
+    how: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    if how == "crm":
+        world = World(*order)
+        world.appointment(subject="Review", participants=people("ann", "bob"))
+    else:
+        world = shared_meeting(order, how, tmp_path, "withhold")
+    settled(world)
+    (copy,) = world.calendars["bob"].records
+    world.calendars["bob"].remove(copy)
+    settled(world)
+
+    def answer() -> str:
+        told = world.activities[0]["participants"]
+        assert isinstance(told, People)
+        return told["bob@us.example"].answer
+
+    assert answer() == "declined"
+    lose(world)
+    settled(world, 6)
+    assert (answer(), world.items("bob"), len(world.items("ann"))) == ("declined", [], 1)
+    held = world.crm.records[only(world)].fields["participants"]
+    world.crm.edit(only(world), participants=with_answer(held, "bob@us.example", "accepted"))
+    settled(world)
+    assert len(world.items("bob")) == (1 if how == "crm" else 0)
+
+
+@pytest.mark.parametrize("order", [("ann", "bob", "cid"), ("cid", "bob", "ann")])
+def test_what_one_has_declined_is_not_undone_when_another_copy_speaks(order: tuple[str, ...], tmp_path: Path) -> None:
+    world = World(*order)
+    guests = People([*people("ann", "bob", "cid").values(), Participant(CUSTOMER)])
+    for name in order:
+        world.event(name, name, uid="shared", owner=CUSTOMER, summary="Review", attendees=guests)
+    settled(world)
+    world.calendars["bob"].remove("bob")
+    settled(world)
+    for name in ("ann", "cid"):
+        mark(world, name, "private")
+        settled(world)
+        for activity in world.activities:
+            told = activity["participants"]
+            assert isinstance(told, People)
+            assert not told or told["bob@us.example"].answer == "declined"
+        mark(world, name, "public")
+        settled(world)
+
+
+@pytest.mark.parametrize("order", [("ann", "home", "bob"), ("bob", "home", "ann"), ("home", "ann", "bob")])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("between", ["nothing", "a pass between", "private first"])
+def test_a_copy_that_moves_and_becomes_private_ends_nothing_for_others(
+    between: str, policy: str, order: tuple[str, ...], tmp_path: Path
+) -> None:
+    world = two_calendars("bob")
+    with_mapping(world, tmp_path, privacy={"private": policy})
+    world.pairings.sort(key=lambda p: order.index(p.id))
+    world.appointment(subject="Talk", participants=people("ann", "bob"))
+    settled(world)
+    (ref,) = world.calendars["ann"].records
+    held = world.calendars["ann"].records[ref]
+    if between == "private first":
+        world.calendars["ann"].edit(ref, sensitivity="private")
+        settled(world)
+    world.calendars["ann"].remove(ref)
+    fields = {**held.fields, "sensitivity": "private"}
+    if between == "a pass between":
+        world.calendars["home"].put("moved", "event", held.fields, uid=held.uid)
+        settled(world)
+        world.calendars["home"].edit("moved", sensitivity="private")
+    else:
+        world.calendars["home"].put("moved", "event", fields, uid=held.uid)
+    settled(world, 6)
+    assert [a["status"] for a in world.activities if a.get("subject") == "Talk"] == ["open"]
+    assert [(i["summary"], i["status"]) for i in world.items("bob")] == [("Talk", "confirmed")]
+    world.calendars["home"].edit("moved", sensitivity="public")
+    settled(world, 6)
+    assert subjects(world) == ["Talk"]
+    assert [i["summary"] for i in world.items("ann") + world.items("home")] == ["Talk"]
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize("how", NEW)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_what_moved_and_became_private_before_the_accounts_had_other_names_is_taken_back(
+    policy: str, how: str, order: tuple[str, ...], tmp_path: Path
+) -> None:
+    world = two_calendars()
+    with_mapping(world, tmp_path, privacy={"private": policy})
+    world.pairings.sort(key=lambda p: order.index(p.id))
+    called(world, {"ann": "work", "home": "private"})
+    world.event("ann", summary="Zebra", description="Words")
+    world.event("ann", "stays", summary="Stays", time=span(MON + timedelta(days=1)))
+    settled(world)
+    held = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    world.calendars["home"].put("moved", "event", {**held.fields, "sensitivity": "private"}, uid=held.uid)
+    employee, names = NEW[how]
+    called(world, {"ann": names["ann"], "home": "own" if how == "the name" else "private"}, employee)
+    settled(world, 6)
+    assert "Zebra" not in repr([world.activities, world.crm.history, world.items("ann")])
+    assert len(world.items("ann")) + len(world.items("home")) == 2
