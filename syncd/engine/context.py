@@ -134,7 +134,7 @@ class Context:
     def items(self) -> Gate:
         """The pairing's items, behind the privacy gate."""
         if self._gate is None or not self._gate.guards(self.pairing.replica):
-            self._gate = Gate(self.pairing.replica, self.pairing.lens.mapping.privacy)
+            self._gate = Gate(self.pairing.replica, self.pairing.privacy)
         return self._gate
 
     def responsible(self, organizer: str, role: str) -> str:

@@ -91,6 +91,7 @@ def look(
     begins: bool = False,
     answered: bool = False,
     hidden: bool = False,
+    told_private: bool = False,
 ) -> Look:
     """The link with both sides' states.
 
@@ -103,6 +104,7 @@ def look(
         begins: this copy begins to speak for a meeting of which somebody else's copy was read first.
         answered: whoever is responsible for the activity has it in a calendar too.
         hidden: the item says nothing of the activity; what it said is to be taken back.
+        told_private: a calendar has said that the activity is private, and this one may take that back.
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
@@ -131,7 +133,8 @@ def look(
         decided=decided,
         local={k.removeprefix("local-"): frozenset(v) for k, v in link.unconfirmed.items() if k.startswith("local-")},
     )
-    if STILL_PRIVATE in link.unconfirmed and "private" not in sides.item_base:
+    told = STILL_PRIVATE in link.unconfirmed or told_private
+    if told and item and not hidden and "private" not in sides.item_base:
         agreed = {"private": sides.digester.of("private", value=True)}
         sides = replace(
             sides, item_base={**sides.item_base, **agreed}, crm_base={**sides.crm_base, **agreed}, shown_again=True

@@ -169,7 +169,7 @@ class Mailroom:
 
     def _is_excluded(self, found: Record | PortError) -> bool:
         rules = (self._mail, self._ctx.pairing.own)
-        return isinstance(found, Record) and excluded(found, self._ctx.pairing.lens.mapping.privacy, rules)
+        return isinstance(found, Record) and excluded(found, self._ctx.pairing.privacy, rules)
 
     def _identified(
         self, made: dict[str, Record | PortError], business: Sequence[str], linked: Mapping[str, Sequence[Link]]

@@ -201,9 +201,12 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     elsewhere = [k for k in links if k.pairing != ctx.pairing.id]
     with ctx.store.reading() as tx:
         left = [k for k in elsewhere if k.pairing in ctx.siblings and (k.rest in _GONE or has_left(tx, k))]
-    left += [k for k in elsewhere if k.pairing not in ctx.siblings and k.rest in _GONE]
+    before = {k.pairing for k in elsewhere if k.pairing in ctx.former and is_of_employee(k.pairing, _me(ctx))}
+    left += [k for k in elsewhere if k.pairing in before and record.kind != "message"]
+    left += [k for k in elsewhere if k.pairing not in {*ctx.siblings, *before} and k.rest in _GONE]
     invited = bool(record.fields.get("attendees") or record.guests)
-    left = [k for k in left if k.pairing in ctx.siblings or not (k.ours or (row.scheduled and invited))]
+    mine = {*ctx.siblings, *before}
+    left = [k for k in left if k.pairing in mine or not (k.ours or (row.scheduled and invited))]
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
     if link is None and not left and record.kind != "message":
@@ -245,10 +248,14 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
 def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, links: Sequence[Link]) -> Link:
     """A copy of ours that the store did not know, of an entry that has become private: what it shows of that is nobody's
     edit; it becomes what is left of the activity, or goes with it."""
-    if not any(k.rest == "private" and not k.ours for k in links):
+    if not any((k.rest == "private" or k.role == "block") and not k.ours for k in links):
         return copy
     base = ctx.digester(copy.id).base(item_view(ctx, record.fields, "copy"))
     return tx.set_link(copy.id, item_base=base, crm_base=base, brought=frozenset({LESS, RETRACT}))
+
+
+def _me(ctx: Context) -> str:
+    return ctx.pairing.employee.id
 
 
 def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> Link | None:

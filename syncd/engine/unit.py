@@ -298,8 +298,9 @@ def _part(
     hidden = covered or beside is not None
     shown = None if hidden else fields
     seen_both = look(
-        ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden
-    )
+        ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden,
+        told_private=begins and not was_block and _said_private(row, others),
+    )  # fmt: skip
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
@@ -445,6 +446,11 @@ def _as_before_the_move(ctx: Context, link: Link, activity: Record, others: Sequ
 def _made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
     """True for an activity that was made of an attendee's copy, as that was read first."""
     return any(k.id == row.maker and k.role in GUESTS for k in others)
+
+
+def _said_private(row: Row, others: Sequence[Link]) -> bool:
+    """True where the copy of which the activity was made has marked it private."""
+    return any(k.id == row.maker and "private" in k.brought for k in others)
 
 
 def _was_ended(

@@ -145,7 +145,8 @@ def _show_no_more(ctx: Context, ref: str, meant: Meant) -> None:
     found = ctx.pairing.crm.fetch([ref]).get(ref)
     if not isinstance(found, Record):
         return
-    now = {n: meant.fields.get(n, kind_of(n).empty) for n in ctx.pairing.names & found.fields.keys()}
+    names = (ctx.pairing.names & found.fields.keys()) - ({"status"} - meant.fields.keys())  # it is never empty
+    now = {n: meant.fields.get(n, kind_of(n).empty) for n in names}
     if any(not same(n, v, found.fields[n]) for n, v in now.items()):
         ctx.pairing.crm.redact(found, {n: v for n, v in {**found.fields, **now}.items() if v is not None})
         ctx.report.redacted += 1

@@ -316,11 +316,27 @@ def warnings_of(mapping: MappingFile) -> list[Fault]:
     if mapping.item == "message":
         found += [(("mail", *place), message) for place, message in contradictions(mapping.mail, sources)]
         found += _never_met(mapping)
+    for key, word in _unmarked(mapping):
+        text = f'"{key}: full" needs a field "private" from "sensitivity" that goes to the CRM and says so of "{word}"'
+        found.append((("privacy", key), f"{text}: nothing of these crosses"))
     for name in ITEM_FIELDS[mapping.item]:
         if name not in sources and name in ("recurrence", "attendees"):
             what = {"recurrence": "series cross as their first occurrence", "attendees": "nobody else takes part"}
             found.append((("fields",), f'"{name}" is not mapped: {what[name]}'))
     return found
+
+
+def _unmarked(mapping: MappingFile) -> Iterator[tuple[str, str]]:
+    """Kinds of private items of which all would cross, and that the CRM would show to everybody."""
+    rule = mapping.fields.get("private", "")
+    source, values = (rule, None) if isinstance(rule, str) else (rule.from_, rule.values)
+    direction = mapping.direction if isinstance(rule, str) or rule.direction is None else rule.direction
+    goes_up = source == "sensitivity" and "to-groupware" not in (direction, mapping.direction)
+    for word in ("private", "confidential"):
+        said = getattr(mapping.privacy, word)
+        key = "private" if said is None else word
+        if (said or mapping.privacy.private) == "full" and not (goes_up and (values or {}).get(word) == "true"):
+            yield key, word
 
 
 def _never_met(mapping: MappingFile) -> Iterator[Fault]:

@@ -186,8 +186,83 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "the administrator's word to tell is lost on the way": (
         "engine/write_item.py",
-        "    tell = parts[0][0].sides.may.tell\n",
+        "    tell = any(_is_told(look, merge) for look, merge, _ in parts)\n",
         "    tell = False\n",
+    ),
+    "guests hear of dates that are over": (
+        "engine/allowed.py",
+        '        return not (what in ("exdate", "rdate", "over") and self.passed(rest.partition(" ")[0]))',
+        "        return True",
+    ),
+    "a guest's answer is an edit that beats a deletion": (
+        "engine/plan.py",
+        "    if at.activity is _A.GONE and at.item is _I.CHANGED and at.answered:",
+        "    if False:",
+    ),
+    "guests whose meeting was called off are left out when it comes back": (
+        "engine/plan.py",
+        ' and not at.elsewhere and not at.scheduled)',
+        ' and not at.elsewhere)',
+    ),
+    "a former account's blocks of time are not known again": (
+        "engine/moving.py",
+        "    unknown = row.uid_digest is None and row.claim is None and not link.ours",
+        "    unknown = False",
+    ),
+    "what was gone before an account had another name is forgotten": (
+        "engine/heirs.py",
+        "        if there and _reads_the_same(ctx, name, there[:PROBES]):",
+        "        if False:",
+    ),
+    "a lost store takes back what a colleague still shows": (
+        "engine/adopting.py",
+        "    if asks_colleagues(ctx, found.ref, who_may_show_it(ctx, activity)):",
+        "    if False:",
+    ),
+    "who has declined gets a copy again": (
+        "engine/join.py",
+        "    if _has_declined(ctx, activity):",
+        "    if False:",
+    ),
+    "all of it crosses although nobody would know that it is private": (
+        "engine/pairing.py",
+        'if rule == "full" and not marked[word] else rule',
+        'if False else rule',
+    ),
+    "an unknown copy of ours writes back what was taken back": (
+        "engine/moving.py",
+        "            return _as_taken_back(ctx, tx, made, record, links) if made.ours else made",
+        "            return made",
+    ),
+    "what was typed over a private entry is everybody's": (
+        "engine/redact.py",
+        '        kept["private"] = True',
+        '        kept["private"] = False',
+    ),
+    "what a colleague shows of a private entry is the entry's no more": (
+        "engine/redact.py",
+        "    tx.set_link(to.id, brought=to.brought | (link.brought & (theirs | {HISTORY, ERASE})))",
+        "    tx.set_link(to.id, brought=to.brought | (link.brought & theirs))",
+    ),
+    "a copy beside what was made by hand does not inherit what it shows": (
+        "engine/close.py",
+        "        tx.set_row(link.activity, maker=heirs[0].id)",
+        "        pass",
+    ),
+    "an item that came with a successor is copied back to who had it": (
+        "engine/moving.py",
+        '                tx.set_setting(came(ctx.pairing.id, row), "")\n            ctx.moved.add(link.id)\n            taken',
+        "                pass\n            ctx.moved.add(link.id)\n            taken",
+    ),
+    "what was not allowed is not asked again": (
+        "engine/close.py",
+        '    if decision.rest == "not-allowed":',
+        "    if False:",
+    ),
+    "our copy is made again where the employee's own had been": (
+        "engine/plan.py",
+        "(at.ours and (at.doubled or at.replaced))",
+        "(at.ours and at.doubled)",
     ),
     "an organiser without an address is the employee": (
         "engine/roles.py",
@@ -329,8 +404,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "the organiser's word is one among others where an attendee's copy was read first": (
         "engine/unit.py",
-        "known, decided, begins=begins, answered=answered, hidden=hidden",
-        "known, decided, answered=answered, hidden=hidden",
+        "known, decided, begins=begins, answered=answered, hidden=hidden,",
+        "known, decided, answered=answered, hidden=hidden,",
     ),
     "an attendee's copy brings back what somebody deleted": (
         "engine/unit.py",
@@ -510,8 +585,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what people in the CRM had added goes with what became private": (
         "engine/redact.py",
-        "        kept = {**kept, **times} if added and not block else {**added, **times}",
-        "        kept = times",
+        "        if not added or block:",
+        "        if True:",
     ),
     "a private copy says busy of the meeting that a colleague's shows": (
         "engine/unit.py",
@@ -530,7 +605,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a stricter rule takes the flag back that hid what was typed under it": (
         "engine/redact.py",
-        '    if kept and not block and fields.get("private"):',
+        '    if kept and not block and (fields.get("private") or over):',
         "    if False:",
     ),
     "a calendar that is still to be read has nothing that another could show": (

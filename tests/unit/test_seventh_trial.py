@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from syncd.engine.context import Context
-from syncd.engine.pairing import Moment
+from syncd.engine.pairing import Employee, Moment
 from syncd.engine.passes import run_pass
+from syncd.mapping.loader import load, shipped
+from syncd.mapping.schema import warnings_of
 from syncd.model.fields import with_answer
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
@@ -467,6 +470,7 @@ def test_blocks_of_time_at_a_new_address_are_those_that_were_there(how: str, num
     settled(world)
     before = set(world.crm.records)
     elsewhere = calendar("elsewhere", lambda: world.now)
+    elsewhere.number = elsewhere.oldest = 100  # another calendar than the one that was read
     for each in range(number):
         held = dict(world.calendars["ann"].records[f"e{each}"].fields)
         elsewhere.put(f"new{each}", "event", held, uid=f"other-{each}")
@@ -778,3 +782,254 @@ def test_what_moved_and_became_private_before_the_accounts_had_other_names_is_ta
     settled(world, 6)
     assert "Zebra" not in repr([world.activities, world.crm.history, world.items("ann")])
     assert len(world.items("ann")) + len(world.items("home")) == 2
+
+
+# -- all of it crosses only where the CRM is told that it is private ---------------------------------------------------
+
+CARRIED = {"from": "sensitivity", "values": {"public": "false", "private": "true", "confidential": "true"}}
+NOT_CARRIED: dict[str, Any] = {
+    "no field": None,
+    "to the groupware only": {**CARRIED, "back": {"true": "private", "false": "public"}, "direction": "to-groupware"},
+    "a value is missing": {"from": "sensitivity", "values": {"public": "false", "confidential": "true"}},
+    "a value says no": {**CARRIED, "values": {"public": "false", "private": "false", "confidential": "true"}},
+}
+
+
+@pytest.mark.parametrize("why", NOT_CARRIED)
+@pytest.mark.parametrize("late", [False, True])
+def test_nothing_private_crosses_that_the_crm_would_show_to_everybody(why: str, late: bool, tmp_path: Path) -> None:
+    text = yaml.safe_load(shipped()["appointments"].read_text(encoding="utf-8"))
+    text["privacy"]["private"] = "full"
+    del text["fields"]["private"]
+    if NOT_CARRIED[why] is not None:
+        text["fields"]["private"] = NOT_CARRIED[why]
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+    made = load(tmp_path / "mapping.yaml")
+    assert [m for place, m in warnings_of(made.mapping) if place == ("privacy", "private") and "needs a field" in m]
+    world = World("ann", lens=made)
+    world.event("ann", summary="Zebra", sensitivity="public" if late else "private")
+    settled(world)
+    mark_e1(world, "private")
+    settled(world)
+    assert "Zebra" not in repr([world.activities, world.crm.history])
+
+
+def test_all_of_it_crosses_where_it_is_marked(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": "full", "confidential": "full"})
+    assert not [m for place, m in warnings_of(world.pairings[0].lens.mapping) if place[0] == "privacy"]
+    for word in ("private", "confidential"):
+        world.event("ann", word, summary=word, sensitivity=word, time=span(MON + timedelta(days=len(word))))
+    settled(world)
+    assert [(a["subject"], a["private"]) for a in world.activities] == [("private", True), ("confidential", True)]
+
+
+def test_no_mail_crosses_that_is_private_unless_its_log_says_so(tmp_path: Path) -> None:
+    text = yaml.safe_load(shipped()["mail"].read_text(encoding="utf-8"))
+    text["privacy"] = {**text.get("privacy", {}), "private": "full"}
+    (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+    office = Office(load(tmp_path / "mapping.yaml"))
+    office.deliver("m", "Zebra", "ann")
+    office.boxes["ann"].edit("m", sensitivity="private")
+    office.sync(2)
+    assert office.crm.records == {}
+
+
+def test_what_becomes_private_when_nothing_goes_to_the_crm_any_more_is_taken_back(tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": "full"})
+    world.event("ann", summary="Zebra")
+    settled(world)
+    with_mapping(world, tmp_path, privacy={"private": "full"}, direction="to-groupware")
+    mark_e1(world, "private")
+    settled(world)
+    assert "Zebra" not in repr([world.activities, world.crm.history])
+
+
+# -- a store that knows nothing (any more) of a colleague's copy ------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("store", ["lost", "older"])
+@pytest.mark.parametrize("between", [True, False])
+@pytest.mark.parametrize("more", ["nothing", "place typed in the CRM", "bob's copy moved"])
+def test_a_copy_that_the_store_does_not_know_brings_nothing_back(
+    more: str, between: bool, store: str, policy: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    world.event("ann", summary="Zebra", description="Words")
+    settled(world)
+    before = world.store.copy()
+    world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    if more == "place typed in the CRM":
+        world.crm.edit(only(world), location="Room 9")
+        settled(world)
+    elif more == "bob's copy moved":
+        (ref,) = world.calendars["bob"].records
+        held = world.calendars["bob"].records[ref]
+        world.calendars["bob"].remove(ref)
+        world.calendars["bob"].put("elsewhere", "event", held.fields, uid=held.uid)
+    world.store = new_store() if store == "lost" else before
+    if between:
+        settled(world, 6)
+    mark_e1(world, "private")
+    settled(world, 8)
+    everything = repr([world.activities, world.crm.history, world.items("bob")])
+    assert "Zebra" not in everything and "Words" not in everything
+    assert [i["summary"] for i in world.items("ann")] == ["Zebra"]
+    mark_e1(world, "public")
+    settled(world, 6)
+    assert subjects(world) == ["Zebra"]
+    assert [i["summary"] for i in world.items("ann")] == ["Zebra"]
+    assert len(world.items("bob")) <= 1
+
+
+# -- an account with another name and another address at once ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ["deleted", "rejected", "edited", "taken out", "private", "deleted there"])
+@pytest.mark.parametrize("by", ["crm", "calendar"])
+@pytest.mark.parametrize("name", ["ann/office", "ann/work"])
+def test_what_changed_while_the_account_moved_is_not_undone(name: str, by: str, what: str) -> None:
+    world = World("bob", "ann")
+    world.pairings.reverse()
+    called(world, {"ann": "work"})
+    if by == "crm":
+        world.appointment(subject="Talk", owner="bob", participants=people("ann", "bob"))
+    else:
+        world.event("ann", summary="Talk")
+    world.event("bob", "other", summary="Other", time=span(MON + timedelta(days=1)))
+    settled(world)
+    (ref,) = [r for r, held in world.crm.records.items() if held.fields["subject"] == "Talk"]
+    (pairing,) = [p for p in world.pairings if p.employee.id == "ann"]
+    world.pairings.remove(pairing)
+    settled(world)
+    if what == "deleted":
+        world.crm.remove(ref)
+    elif what == "rejected":
+        world.crm.edit(ref, status="rejected")
+    elif what == "edited":
+        world.crm.edit(ref, location="Zebra")
+    elif what == "private":
+        world.crm.edit(ref, private=True)
+    elif what == "taken out":
+        world.crm.edit(ref, participants=people("bob"))
+    settled(world)
+    elsewhere = calendar("elsewhere", lambda: world.now)
+    elsewhere.number = elsewhere.oldest = 100  # another calendar than the one that was read
+    if what != "deleted there":
+        for held in world.calendars["ann"].records.values():
+            elsewhere.put(
+                f"new-{held.ref.rpartition('/')[2]}", "event", dict(held.fields), uid=held.uid, owner=held.owner
+            )
+    world.calendars["ann"] = elsewhere
+    world.pairings.append(replace(pairing, id=name, replica=elsewhere))
+    settled(world, 6)
+    mine, talks = world.items("ann"), [a for a in world.activities if a["subject"] == "Talk"]
+    gone = what == "deleted" or (by == "crm" and what in ("private", "taken out"))
+    if what == "deleted":
+        assert talks == []
+    if gone:
+        assert mine == []
+    elif what == "edited":
+        assert [i["location"] for i in mine] == ["Zebra"]
+    elif what == "rejected":
+        assert [i["status"] for i in mine] == ["cancelled"]
+    assert len(talks) == (0 if what == "deleted" else 1)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
+@pytest.mark.parametrize("when", ["at first sight", "later"])
+def test_an_invited_colleagues_private_copy_makes_nobody_elses_private(
+    when: str, organiser: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = shared_meeting(order, organiser, tmp_path, "full")
+    if when == "later":
+        settled(world)
+    mark(world, "bob", "private")
+    settled(world)
+    assert [i["sensitivity"] for i in world.items("ann")] == ["public"]
+    if organiser == "ann@us.example":
+        assert [(a["subject"], a["private"]) for a in world.activities] == [("Review", False)]
+
+
+# -- what nobody had asked ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["wait", "quiet", "tell"])
+def test_a_meeting_that_was_called_off_and_cleared_away_is_not_made_again_without_its_guests(
+    policy: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann"), tmp_path, guests=policy)
+    world.calendars["ann"].server = Telling.CAN_BE_ASKED
+    guests = People([Participant("ann@us.example"), Participant(CUSTOMER)])
+    world.event("ann", owner="ann@us.example", attendees=guests)
+    settled(world)
+    world.crm.edit(only(world), status="rejected")
+    settled(world)
+    if policy == "wait":
+        world.calendars["ann"].edit("e1", status="cancelled")
+        settled(world)
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    world.crm.edit(only(world), status="open")
+    settled(world)
+    assert world.items("ann") == []
+
+
+@pytest.mark.parametrize("where", ["notes", "history"])
+def test_words_that_lost_a_conflict_go_when_the_last_of_two_copies_becomes_private(where: str, tmp_path: Path) -> None:
+    """Whoever shows the meeting last answers for what an earlier copy had put into its history."""
+    world = shared_meeting(("ann", "bob"), CUSTOMER, tmp_path, "withhold")
+    if where == "notes":
+        world.crm.history_kept = False
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, subject="Ours")
+    world.now += timedelta(minutes=10)
+    for name in ("ann", "bob"):
+        world.calendars[name].edit(name, summary="Zebra")
+    settled(world)
+    world.crm.edit(ref, subject="Ours again")
+    settled(world)
+    for name in ("ann", "bob"):
+        mark(world, name, "private")
+        settled(world)
+    assert "Zebra" not in repr([world.activities, world.crm.history, world.crm.remembered])
+
+
+def test_what_read_only_kept_back_is_asked_again(tmp_path: Path) -> None:
+    """A deletion that could not be made is made once it may be, by a full comparison too."""
+    world = with_mapping(World("ann"), tmp_path)
+    world.event("ann", summary="Talk")
+    settled(world)
+    replica = world.calendars["ann"]
+    replica.caps = replace(replica.caps, writable=False)
+    world.crm.remove(only(world))
+    settled(world)
+    assert len(world.items("ann")) == 1
+    replica.caps = replace(replica.caps, writable=True)
+    settled(world)
+    world.sync(full=True)
+    assert world.items("ann") == []
+
+
+@pytest.mark.parametrize("deleted", [True, False])
+def test_a_successors_calendar_holds_what_the_leaver_answers_for_once(deleted: bool) -> None:
+    world = World("ann", "bob")
+    called(world, {"ann": "work"})
+    world.event("ann", summary="Talk")
+    settled(world)
+    (old,) = [p for p in world.pairings if p.employee.id == "ann"]
+    home = calendar("hers", lambda: world.now)
+    world.calendars["hers"] = home
+    eve = Employee("eve", ("eve@us.example",))
+    at = world.pairings.index(old)
+    world.pairings[at] = replace(old, id="eve/work", employee=eve)
+    world.pairings.append(replace(old, id="ann/new", replica=home))
+    settled(world, 6)
+    if deleted:
+        world.crm.edit(only(world), location="There")
+        settled(world)
+    assert (len(world.items("ann")), world.items("hers")) == (1, [])
