@@ -63,8 +63,9 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     rule = decision.rule
     both_gone = rule is Rule.DELETE_ITEM and at.situation.activity is Activity.GONE
     if rule is Rule.DROP or both_gone:
-        _hand_on(ctx, tx, part, link)
-        tx.drop_link(link)
+        if not _takes_the_place(ctx, tx, link):
+            _hand_on(ctx, tx, part, link)
+            tx.drop_link(link)
         ctx.explain(tx, link, decision)
         return
     values = _settled(ctx, part, link, version)
@@ -95,6 +96,20 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     made = rule in (Rule.CREATE_CRM, Rule.CREATE_ITEM)
     if detail or made or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
         ctx.explain(tx, link, decision, **detail)
+
+
+def _takes_the_place(ctx: Context, tx: Transaction, link: Link) -> bool:
+    """True where the link goes on as the one under which the employee has the item now, of which nothing was agreed on
+    yet: it was read there before it was seen to have left this place."""
+    mine = {ctx.pairing.id, *ctx.siblings}
+    beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.pairing in mine and not k.ours]
+    heir = next((k for k in beside if k.occurrence == link.occurrence and k.item_ref and not k.item_base), None)
+    if heir is None or not link.item_base or link.ours or heir.rest not in ("", "out") or heir.brought:
+        return False
+    tx.drop_link(heir)
+    tx.hand_over(link, heir.pairing, item_ref=heir.item_ref, item_version="", rest=heir.rest)
+    tx.announce(heir.pairing, "item", [heir.item_ref or ""])
+    return True
 
 
 def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:

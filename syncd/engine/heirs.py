@@ -22,8 +22,8 @@ BATCH = 100
 
 
 def take_over_what_went(ctx: Context) -> None:
-    """Before the first listing of a pairing is settled: links of items that are gone come over from the pairing that has
-    read this collection before. Raises PortErrors."""
+    """Before the first listing of a pairing is settled: links of items that are gone come over from the pairing that
+    has read this collection before. Raises PortErrors."""
     if not ctx.former:
         return
     with ctx.store.reading() as tx:

@@ -34,7 +34,7 @@ def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
     """The link's item is under another ref now, of this pairing. A link whose item was gone rests until it is
     looked at: its activity may have gone with the item, and is made again then."""
     ctx.moved.add(link.id)
-    values: dict[str, Any] = {"rest": "" if link.rest in ("declined", "taken-back") else link.rest}
+    values: dict[str, Any] = {"rest": _as_moved(link)}
     if link.ours and _is_older(ctx, tx, link, record):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}}
     made = tx.set_link(link.id, item_ref=record.ref, item_version="", **values)
@@ -246,8 +246,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
 
 
 def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, links: Sequence[Link]) -> Link:
-    """A copy of ours that the store did not know, of an entry that has become private: what it shows of that is nobody's
-    edit; it becomes what is left of the activity, or goes with it."""
+    """A copy of ours that the store did not know, of an entry that has become private: what it shows of that is
+    nobody's edit; it becomes what is left of the activity, or goes with it."""
     if not any((k.rest == "private" or k.role == "block") and not k.ours for k in links):
         return copy
     base = ctx.digester(copy.id).base(item_view(ctx, record.fields, "copy"))
@@ -409,6 +409,32 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
             if _may_have_left(ctx, row, [link], found.ref):
                 raise Wait
     return []
+
+
+def series_here(ctx: Context, found: Admission) -> list[Link]:
+    """The links of a series that stood in another calendar of the employee, or under another ref, and is known by its
+    single activities: none of its dates need be what it was. Raises Wait while that calendar has to be asked."""
+    place = series_of(ctx, found.uid)
+    if place is None or place == (ctx.pairing.id, found.ref):
+        return []
+    with ctx.store.reading() as tx:
+        links = [k for k in tx.links_by_item(place[0], [place[1]]) if not k.ours]
+        row = tx.row(links[0].activity) if links else None
+    if row is None:
+        return []
+    if _is_not_there(ctx, links[0]):
+        with ctx.store.transaction() as tx:
+            ctx.moved |= {k.id for k in links}
+            here = {"item_ref": found.ref, "item_version": ""}
+            return [tx.hand_over(k, ctx.pairing.id, **here, rest=_as_moved(k)) for k in links]
+    if links[0].pairing in ctx.siblings and _asked(ctx, row, links[:1], found.ref):
+        raise Wait
+    return []
+
+
+def _as_moved(link: Link) -> str:
+    """Why a link rests whose item is seen again somewhere else."""
+    return "" if link.rest in ("declined", "taken-back") else link.rest
 
 
 def private_here(ctx: Context, found: Admission) -> None:

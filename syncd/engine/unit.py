@@ -20,21 +20,22 @@ from syncd.engine.leaving import asks_first, just_asked, look_beside, went_priva
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, taken_over
+from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, series_here, taken_over
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
-from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
+from syncd.engine.roles import ABSENT, of_one_date, role_of
 from syncd.engine.sides import Merge, Sides
+from syncd.engine.speaking import as_they_answered, made_by_a_guest, new_role, said_private, was_ended
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.mapping.conditions import needs_people
 from syncd.model.fields import Fields, kind_of, with_answer
-from syncd.model.people import UNANSWERED, People
+from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
 from syncd.model.span import moment_key
@@ -77,6 +78,8 @@ def settle_unit(
             links = unit.links = moved_here(ctx, admission) or went_private_unseen(ctx, admission)
         elif not admission.whole and all(k.role == "block" or not showed(k) for k in links):
             private_here(ctx, admission)
+        if not links and _is_expanded(ctx, admission):
+            links = unit.links = series_here(ctx, admission)
         if not links and admission.verdict == "withheld":
             close(ctx, unit, [], None, outcome)
             return outcome
@@ -104,6 +107,12 @@ def settle_unit(
         write_rest(ctx, part, admission)
     close(ctx, unit, todo, admission.version if admission is not None else None, outcome)
     return outcome
+
+
+def _is_expanded(ctx: Context, admission: Admission) -> bool:
+    """True for a series of which each date is an activity of its own."""
+    recurrence = admission.record.fields.get("recurrence") if admission.record is not None else None
+    return ctx.pairing.expands and recurrence is not None and not recurrence.empty and admission.whole
 
 
 def _there(result: _T | PortError | None) -> _T | None:
@@ -259,9 +268,9 @@ def _part(
         raise Wait  # what was a block of time is the other's now
     if seen is not None:
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
-        stays = covered or beside is not None or _was_ended(ctx, link, row, others, activities)
+        stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)
         if role != link.role and not stays:
-            link = _new_role(ctx, link, role)
+            link = new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
             with ctx.store.transaction() as tx:
@@ -285,21 +294,21 @@ def _part(
         ctx.report.again.add(ctx.pairing.id)
         raise Wait
     if fields is not None and activity is not None and link.role == "stand-in":
-        fields = _as_they_answered(ctx, fields, activity, others)
+        fields = as_they_answered(ctx, fields, activity, others)
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
         if scheduled:  # guests have been told what the calendar says
             decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}
     begins = link.role == "own" and not link.ours and not link.item_base
-    begins = begins and (was_block or _made_by_a_guest(row, others))
+    begins = begins and (was_block or made_by_a_guest(row, others))
     whose = {p.id for p in ctx.everyone if activity is not None and activity.owner in p.employee.addresses}
     answered = any(k.pairing in whose and k.id != link.id and k.rest not in ABSENT and k.item_ref for k in others)
     hidden = covered or beside is not None
     shown = None if hidden else fields
     seen_both = look(
         ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden,
-        told_private=begins and not was_block and _said_private(row, others),
+        told_private=begins and not was_block and said_private(row, others),
     )  # fmt: skip
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
@@ -368,21 +377,6 @@ def _offer(ctx: Context, activity: Record) -> None:
     ctx.report.again |= set(theirs)
 
 
-def _as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:
-    """The invitation with the answers of our other employees as the CRM has them: each one's own copy says it, and what
-    another's shows of it is old. Of those without one (any more) it is no answer that this copy shows none."""
-    shown, told = fields.get("attendees") or People(), activity.fields.get("participants") or People()
-    answering = {k.pairing for k in others if k.role in GUESTS}
-    declined = {k.pairing for k in others if k.rest == "declined"}
-    for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):
-        here, there = pairing.employee.among(shown), pairing.employee.among(told)
-        if here and there and (pairing.id in answering or shown[here].answer == UNANSWERED):
-            shown = with_answer(shown, here, told[there].answer)
-        elif here and pairing.id in declined:
-            shown = with_answer(shown, here, "declined")
-    return {**fields, "attendees": shown}
-
-
 def _only(sides: Sides, name: str) -> Sides:
     """The sides as far as one field goes."""
     return replace(sides, item=_field(sides.item, name), crm=_field(sides.crm, name))
@@ -441,47 +435,6 @@ def _as_before_the_move(ctx: Context, link: Link, activity: Record, others: Sequ
         for name in TELLING_APART
         if name in view and ctx.digester(k.id).of(name, view[name]) in k.unconfirmed.get(WAS, ())
     }
-
-
-def _made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
-    """True for an activity that was made of an attendee's copy, as that was read first."""
-    return any(k.id == row.maker and k.role in GUESTS for k in others)
-
-
-def _said_private(row: Row, others: Sequence[Link]) -> bool:
-    """True where the copy of which the activity was made has marked it private."""
-    return any(k.id == row.maker and "private" in k.brought for k in others)
-
-
-def _was_ended(
-    ctx: Context, link: Link, row: Row, others: Sequence[Link], activities: Mapping[str, Record | PortError]
-) -> bool:
-    """True for an attendee's copy of a meeting whose activity somebody has deleted, or that its organiser, one of ours,
-    has deleted and so cancelled: that there is no copy of his does not make this one speak, and bring it back."""
-    if link.role != "attendee" or row.crm_ref is None:
-        return False
-    found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-    if not isinstance(found, Record):
-        return isinstance(found, Gone) or found is None
-    rejected = ctx.pairing.crm.statuses().get(str(found.fields.get("status"))) == "rejected"
-    return rejected and any(k.role == "own" and k.rest == "item-gone" for k in others)
-
-
-def _new_role(ctx: Context, link: Link, role: str) -> Link:
-    """A copy that begins to speak for the meeting is compared as if it were new: what it shows may
-    never have crossed. Of what was a block of time the item's words count: whoever typed on that has not seen
-    them. One that became a block of time is taken back first."""
-    values: dict[str, Any] = {"role": role}
-    if link.role == "attendee" and role in ("own", "stand-in"):
-        values |= {"item_base": {}, "crm_base": {}}
-    if link.role == "block":
-        values |= {"texts": {}, "rest": link.rest or "private"}
-    if link.role == "block" and link.rest in ("activity-gone", "not-allowed"):
-        values |= {"rest": "private", "item_base": {}, "crm_base": {}}  # nobody has deleted what stood behind it
-    if role == "block" and showed(link):
-        values.pop("role")
-    with ctx.store.transaction() as tx:
-        return tx.set_link(link.id, **values)
 
 
 def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:

@@ -201,8 +201,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "guests whose meeting was called off are left out when it comes back": (
         "engine/plan.py",
-        ' and not at.elsewhere and not at.scheduled)',
-        ' and not at.elsewhere)',
+        " and not at.elsewhere and not at.scheduled)",
+        " and not at.elsewhere)",
     ),
     "a former account's blocks of time are not known again": (
         "engine/moving.py",
@@ -227,7 +227,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     "all of it crosses although nobody would know that it is private": (
         "engine/pairing.py",
         'if rule == "full" and not marked[word] else rule',
-        'if False else rule',
+        "if False else rule",
     ),
     "an unknown copy of ours writes back what was taken back": (
         "engine/moving.py",
@@ -251,8 +251,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an item that came with a successor is copied back to who had it": (
         "engine/moving.py",
-        '                tx.set_setting(came(ctx.pairing.id, row), "")\n            ctx.moved.add(link.id)\n            taken',
-        "                pass\n            ctx.moved.add(link.id)\n            taken",
+        "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                tx.set_setting(came",
+        "if False:\n                tx.set_setting(came",
     ),
     "what was not allowed is not asked again": (
         "engine/close.py",
@@ -409,7 +409,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an attendee's copy brings back what somebody deleted": (
         "engine/unit.py",
-        "        stays = covered or beside is not None or _was_ended(ctx, link, row, others, activities)",
+        "        stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)",
         "        stays = covered or beside is not None",
     ),
     "words that stand in the history alone are not taken back": (
@@ -827,7 +827,7 @@ MUTANTS |= {
         "return _words(several[0])",
     ),
     "what was typed on a block of time replaces what is behind it": (
-        "engine/unit.py",
+        "engine/speaking.py",
         '"rest": link.rest or "private"}',
         '"rest": link.rest}',
     ),

@@ -978,12 +978,12 @@ def test_a_meeting_that_was_called_off_and_cleared_away_is_not_made_again_withou
     assert world.items("ann") == []
 
 
-@pytest.mark.parametrize("where", ["notes", "history"])
-def test_words_that_lost_a_conflict_go_when_the_last_of_two_copies_becomes_private(where: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("order", ORDERS)
+def test_words_that_lost_a_conflict_go_when_the_last_of_two_copies_becomes_private(
+    order: tuple[str, str], tmp_path: Path
+) -> None:
     """Whoever shows the meeting last answers for what an earlier copy had put into its history."""
-    world = shared_meeting(("ann", "bob"), CUSTOMER, tmp_path, "withhold")
-    if where == "notes":
-        world.crm.history_kept = False
+    world = shared_meeting(order, CUSTOMER, tmp_path, "withhold")
     settled(world)
     ref = only(world)
     world.crm.edit(ref, subject="Ours")
@@ -1033,3 +1033,41 @@ def test_a_successors_calendar_holds_what_the_leaver_answers_for_once(deleted: b
         world.crm.edit(only(world), location="There")
         settled(world)
     assert (len(world.items("ann")), world.items("hers")) == (1, [])
+
+
+# -- a series that moves, and is moved --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+@pytest.mark.parametrize(("between", "edited"), [(True, False), (False, True), (False, False)])
+@pytest.mark.parametrize("series", [True, False])
+@pytest.mark.parametrize("shift", [timedelta(hours=2), timedelta(days=1)])
+def test_a_series_that_goes_to_another_calendar_and_another_time_takes_its_activities_along(
+    shift: timedelta, series: bool, edited: bool, between: bool, order: tuple[str, str]
+) -> None:
+    world = two_calendars()
+    hub = crm(lambda: NOW, series=series)
+    world.crm = hub
+    hub.clock = lambda: world.now
+    world.pairings = [replace(p, crm=hub) for p in world.pairings]
+    world.pairings.sort(key=lambda p: order.index(p.id))
+    world.event("ann", uid="u", summary="Round", recurrence=Recurrence("FREQ=WEEKLY;COUNT=3"))
+    settled(world)
+    before = set(world.crm.records)
+    held = world.calendars["ann"].records["e1"]
+    if edited:
+        world.now += timedelta(minutes=5)
+        world.crm.edit(min(before), notes="Bring the plan")
+    world.calendars["ann"].remove("e1")
+    if between:
+        settled(world)
+    time = held.fields["time"]
+    fields = {**held.fields, "time": time.moved_to(time.start + shift)}
+    world.calendars["home"].put("moved", "event", fields, uid="u")
+    settled(world, 6)
+    awake = [a for a in world.activities if a["status"] != "rejected"]
+    assert len(awake) == (1 if series else 3)
+    assert len(world.items("ann")) + len(world.items("home")) == 1
+    if not between:
+        assert set(world.crm.records) == before
+    assert ("Bring the plan" in repr([world.activities, world.crm.history])) is edited

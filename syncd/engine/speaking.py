@@ -1,0 +1,74 @@
+"""Who speaks for an activity: which of several copies, what of another's it shows, and how a copy begins to.
+
+An attendee's copy says what its owner answers; the organiser's, or the one that stands in for it, says the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.look import showed
+from syncd.engine.roles import GUESTS
+from syncd.model.fields import Fields, with_answer
+from syncd.model.people import UNANSWERED, People
+from syncd.model.record import Record
+from syncd.ports import Gone, PortError
+from syncd.store import Link, Row
+
+
+def as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:
+    """The invitation with the answers of our other employees as the CRM has them: each one's own copy says it, and what
+    another's shows of it is old. Of those without one (any more) it is no answer that this copy shows none."""
+    shown, told = fields.get("attendees") or People(), activity.fields.get("participants") or People()
+    answering = {k.pairing for k in others if k.role in GUESTS}
+    declined = {k.pairing for k in others if k.rest == "declined"}
+    for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):
+        here, there = pairing.employee.among(shown), pairing.employee.among(told)
+        if here and there and (pairing.id in answering or shown[here].answer == UNANSWERED):
+            shown = with_answer(shown, here, told[there].answer)
+        elif here and pairing.id in declined:
+            shown = with_answer(shown, here, "declined")
+    return {**fields, "attendees": shown}
+
+
+def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
+    """True for an activity that was made of an attendee's copy, as that was read first."""
+    return any(k.id == row.maker and k.role in GUESTS for k in others)
+
+
+def said_private(row: Row, others: Sequence[Link]) -> bool:
+    """True where the copy of which the activity was made has marked it private."""
+    return any(k.id == row.maker and "private" in k.brought for k in others)
+
+
+def was_ended(
+    ctx: Context, link: Link, row: Row, others: Sequence[Link], activities: Mapping[str, Record | PortError]
+) -> bool:
+    """True for an attendee's copy of a meeting whose activity somebody has deleted, or that its organiser, one of ours,
+    has deleted and so cancelled: that there is no copy of his does not make this one speak, and bring it back."""
+    if link.role != "attendee" or row.crm_ref is None:
+        return False
+    found = activities.get(row.crm_ref) or ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
+    if not isinstance(found, Record):
+        return isinstance(found, Gone) or found is None
+    rejected = ctx.pairing.crm.statuses().get(str(found.fields.get("status"))) == "rejected"
+    return rejected and any(k.role == "own" and k.rest == "item-gone" for k in others)
+
+
+def new_role(ctx: Context, link: Link, role: str) -> Link:
+    """A copy that begins to speak for the meeting is compared as if it were new: what it shows may
+    never have crossed. Of what was a block of time the item's words count: whoever typed on that has not seen
+    them. One that became a block of time is taken back first."""
+    values: dict[str, Any] = {"role": role}
+    if link.role == "attendee" and role in ("own", "stand-in"):
+        values |= {"item_base": {}, "crm_base": {}}
+    if link.role == "block":
+        values |= {"texts": {}, "rest": link.rest or "private"}
+    if link.role == "block" and link.rest in ("activity-gone", "not-allowed"):
+        values |= {"rest": "private", "item_base": {}, "crm_base": {}}  # nobody has deleted what stood behind it
+    if role == "block" and showed(link):
+        values.pop("role")
+    with ctx.store.transaction() as tx:
+        return tx.set_link(link.id, **values)
