@@ -87,7 +87,7 @@ class Include(Strict):
 class Privacy(Strict):
     """What may cross of private things."""
 
-    #: No trace of it; a block of time; all of it.
+    #: No trace of it; a block of time; all of it, where the field `private` carries the mark.
     private: Literal["withhold", "busy-only", "full"] = "withhold"
     #: The same for confidential ones; as `private` if left out.
     confidential: Literal["withhold", "busy-only", "full"] | None = None
