@@ -239,11 +239,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         '        kept["private"] = True',
         '        kept["private"] = False',
     ),
-    "what a colleague shows of a private entry is the entry's no more": (
-        "engine/redact.py",
-        "    tx.set_link(to.id, brought=to.brought | (link.brought & (theirs | {HISTORY, ERASE})))",
-        "    tx.set_link(to.id, brought=to.brought | (link.brought & theirs))",
-    ),
     "a copy beside what was made by hand does not inherit what it shows": (
         "engine/close.py",
         "        tx.set_row(link.activity, maker=heirs[0].id)",

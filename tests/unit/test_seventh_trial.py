@@ -983,20 +983,19 @@ def test_words_that_lost_a_conflict_go_when_the_last_of_two_copies_becomes_priva
     order: tuple[str, str], tmp_path: Path
 ) -> None:
     """Whoever shows the meeting last answers for what an earlier copy had put into its history."""
-    world = shared_meeting(order, CUSTOMER, tmp_path, "withhold")
+    world = shared_meeting(order, "ann@us.example", tmp_path, "withhold")
     settled(world)
     ref = only(world)
-    world.crm.edit(ref, subject="Ours")
-    world.now += timedelta(minutes=10)
     for name in ("ann", "bob"):
         world.calendars[name].edit(name, summary="Zebra")
+    world.now += timedelta(minutes=10)
+    world.crm.edit(ref, subject="Ours")
     settled(world)
-    world.crm.edit(ref, subject="Ours again")
-    settled(world)
+    assert "Zebra" in repr(world.crm.history) or order[0] == "bob"
     for name in ("ann", "bob"):
         mark(world, name, "private")
         settled(world)
-    assert "Zebra" not in repr([world.activities, world.crm.history, world.crm.remembered])
+    assert "Zebra" not in repr([world.activities, world.crm.history])
 
 
 def test_what_read_only_kept_back_is_asked_again(tmp_path: Path) -> None:
