@@ -9,7 +9,7 @@ subject; the oracles know the rules of the house in words of their own and ask t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -842,7 +842,15 @@ class HabitWorld:
             }
             self._once("crm", [mark_of(r) for r in awake if mark_of(r) not in changed])
         for who in (("ann", "home"), ("bob",)):
-            self._once(who[0], [mark_of(r) for n in who for r in self.calendars[n].records.values()])
+            held = [r for n in who for r in self.calendars[n].records.values()]
+            self._once(who[0], [mark_of(r) for r in held if not self._takes_place_after_all(r, held)])
+
+    def _takes_place_after_all(self, copy: Record, held: Sequence[Record]) -> bool:
+        """A single date that was made again for its activity, beside its series, in which it is called off."""
+        if self.habits.series or "/T" in copy.ref:
+            return False
+        series = (r.fields.get("recurrence") or Recurrence() for r in held if mark_of(r) == mark_of(copy))
+        return any(s.exdates or any(o.get("status") == "cancelled" for o in s.overrides.values()) for s in series)
 
     def _once(self, where: str, marks: list[str]) -> None:
         twice = {m for m in marks if m and marks.count(m) > 1} - self.hidden - self.late
