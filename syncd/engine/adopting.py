@@ -10,7 +10,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
-from syncd.engine.leaving import asks_colleagues
+from syncd.engine.leaving import as_block, asks_colleagues
 from syncd.engine.look import crm_view, equal_meeting
 from syncd.engine.newcomers import add_link, as_activity, copied_of, mark_row, marks_of, new_row, row_of
 from syncd.engine.pairing import is_of_employee
@@ -200,13 +200,18 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     if not made:
         return []
     activity = made[0]
+    if _has_a_block(ctx, found):
+        with ctx.store.transaction() as tx:
+            tx.set_setting(as_block(ctx.pairing.id, activity.ref), "")
+        return []
     if asks_colleagues(ctx, found.ref, who_may_show_it(ctx, activity)):
         raise Wait
     private = bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
     brought = frozenset[str]() if private else could_have_brought(ctx, activity)
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
-        mark_row(tx, row, marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), ""))
+        if row.uid_digest is None:  # whose meeting it is nobody has seen yet
+            tx.set_row(row.id, uid_digest=uid_digest(ctx.key, found.uid, ""))
         place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": "own"}
         if not private and any(_shows(ctx, k) for k in tx.links_of_row(row.id)):
             return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
@@ -218,6 +223,14 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     if private:
         raise Wait
     return [link]
+
+
+def _has_a_block(ctx: Context, found: Admission) -> bool:
+    """True for an entry that the CRM shows as a block of time, beside a meeting that a colleague's copy has made."""
+    if found.verdict != "busy":
+        return False
+    seen = Record(found.ref, "", found.kind, {}, "")
+    return ctx.pairing.crm.find(str(new_row(ctx, seen, "", marks_of(ctx, seen, ""))["key"]), "") is not None
 
 
 def who_may_show_it(ctx: Context, activity: Record) -> list[str]:

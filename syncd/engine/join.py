@@ -21,7 +21,7 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.leaving import asks_colleagues, asks_for_new, just_asked, newly
+from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
 from syncd.engine.newcomers import (
@@ -29,6 +29,7 @@ from syncd.engine.newcomers import (
     add_link,
     copied_of,
     known_people,
+    made_by_us,
     makes_nothing,
     mark_row,
     marks_of,
@@ -207,6 +208,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if _has_declined(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
+    if not activity.uid and made_by_us(activity) and view.get("subject") == pairing.privacy.busy_subject:
+        return None, ""  # a block of time, of which the store knows nothing (any more)
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
         return None, day_text(day) if day else ""
@@ -219,6 +222,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # their own invitation is their copy
         if row is not None and any(k.role == "block" for k in tx.links_of_row(row.id)):
             return None, ""  # it stands for an entry of somebody's
+        if tx.setting(as_block(pairing.id, activity.ref)) is not None:
+            return None, ""  # the employee has it, as a private one
         if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):

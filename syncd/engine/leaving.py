@@ -53,6 +53,12 @@ def went_private(pairing: str, ref: str) -> str:
     return f"private\n{pairing}\n{ref}"
 
 
+def as_block(pairing: str, activity: str) -> str:
+    """The setting of a colleague's activity whose meeting stands in this calendar as a private entry, for which the CRM
+    has a block of time."""
+    return f"block\n{pairing}\n{activity}"
+
+
 def look_beside(ctx: Context, link: Link) -> None:
     """The link's item is gone: what is known to stand in another calendar under its UID is looked at again."""
     if not ctx.siblings or link.item_ref is None:

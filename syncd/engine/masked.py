@@ -22,7 +22,7 @@ from syncd.store import Link, Row
 def is_covered(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bool:
     """True for an item that is masked while somebody else's speaks for the activity, or did when it became private:
     the activity is not made of it."""
-    if link.role != "block" and link.rest == "private" and not showed(link) and row.maker not in (None, link.id):
+    if link.role != "block" and link.rest == "private" and not showed(link) and row.maker != link.id:
         return True
     return any(
         k.id != link.id

@@ -140,11 +140,15 @@ def _key_of(ctx: Context, ref: str) -> str:
     return new_key(ctx, f"activity {ctx.pairing.crm_name} {ref}")
 
 
+def made_by_us(activity: Record) -> bool:
+    """True for an activity with a key that we gave it: it was made of an item, before the store was lost perhaps."""
+    return _FORM.fullmatch(activity.key) is not None
+
+
 def row_of(ctx: Context, tx: Transaction, activity: Record) -> Row:
     if activity.key and tx.rows_by_key([activity.key]):
         raise Wait  # somebody's create that has arrived and is not accounted for yet
-    known = _FORM.fullmatch(activity.key) is not None  # as it was called before the store was lost
-    key = activity.key if known else _key_of(ctx, activity.ref)
+    key = activity.key if made_by_us(activity) else _key_of(ctx, activity.ref)
     kind = ctx.pairing.lens.mapping.activity
     return tx.add_row(crm=ctx.pairing.crm_name, kind=kind, key=key, crm_ref=activity.ref, origin="crm")
 

@@ -15,7 +15,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look
 from syncd.engine.marks import wanted
-from syncd.engine.plan import HOLDERS
+from syncd.engine.plan import HOLDERS, RECEIVERS
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
@@ -178,9 +178,9 @@ def _empty(kept: Fields) -> bool:
 
 
 def not_there(tx: Transaction, link: Link, row: Row) -> None:
-    """The activity of a message went because it was taken back, not because somebody wanted no such log:
-    a colleague's copy, or this one when it is public again, makes it anew."""
-    if link.role in HOLDERS:
+    """The activity of a message, or of somebody else's meeting, went because it was taken back, not because somebody
+    wanted none: a colleague's copy, or this one when it is public again, makes it anew."""
+    if link.role in RECEIVERS:
         tx.set_row(row.id, crm_ref=None)
 
 

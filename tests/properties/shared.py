@@ -1,0 +1,281 @@
+"""Random stories about one meeting that several employees hold: whoever marks a copy private, declines, edits, answers
+or takes it out again, and whatever becomes of the store and of the accounts' names meanwhile.
+
+`habits` plays many entries that are each somebody's own; here is one that is everybody's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import cache
+from itertools import permutations
+from random import Random
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.pairing import Employee, Moment, Pairing
+from syncd.engine.passes import run_pass
+from syncd.mapping.lens import Lens
+from syncd.mapping.loader import load, shipped
+from syncd.model.fields import with_answer
+from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Span
+from syncd.ports import Telling
+from tests.memory import MemoryReplica, calendar, crm
+from tests.properties.world import START, Broken
+from tests.stores import new_store
+
+NAMES = ("ann", "bob", "cid")
+CUSTOMER = "kim@acme.example"
+TITLE = "Review"
+#: What each copy is called in its calendar, and the meeting everywhere.
+UID = "shared-meeting"
+
+
+@cache
+def lens_of(private: str, guests: str) -> Lens:
+    """The shipped mapping under these rules."""
+    mapping = load(shipped()["appointments"]).mapping
+    privacy = mapping.privacy.model_copy(update={"private": private, "confidential": private})
+    return Lens(mapping.model_copy(update={"privacy": privacy, "guests": guests}), f"{private} {guests}")
+
+
+@dataclass
+class Meeting:
+    """Ann, Bob and Cid with a calendar each, a CRM, and a meeting that Ann or a customer organises."""
+
+    rng: Random
+    now: datetime = START
+    trail: list[str] = field(default_factory=list)
+    #: Words that somebody typed into a copy of the own that was private by then.
+    secrets: list[tuple[str, str]] = field(default_factory=list)
+    #: Who has taken out a copy that was public and had been read; and of whom that has been read.
+    leaving: set[str] = field(default_factory=set)
+    declined: set[str] = field(default_factory=set)
+    #: Copies that are as they were when everything was settled last.
+    read: set[str] = field(default_factory=set)
+    number: int = 0
+    #: Somebody has taken a copy out: what it had brought stays.
+    left: bool = False
+    lost: bool = False
+
+    def __post_init__(self) -> None:
+        rng = self.rng
+        self.private = rng.choice(["withhold", "busy-only", "full"])
+        self.guests = rng.choice(["wait", "quiet", "tell"])
+        self.series = rng.random() < 0.7
+        self.repeats = rng.random() < 0.3
+        self.organiser = rng.choice(["ann@us.example", CUSTOMER])
+        self.crm = crm(lambda: self.now, series=self.series)
+        self.store = new_store()
+        self.calendars: dict[str, MemoryReplica] = {}
+        self.pairings: list[Pairing] = []
+        lens = lens_of(self.private, self.guests)
+        for name in rng.choice(list(permutations(NAMES))):
+            replica = calendar(name, lambda: self.now)
+            replica.server = rng.choice(list(Telling))
+            self.calendars[name] = replica
+            employee = Employee(name, (f"{name}@us.example",))
+            self.pairings.append(Pairing(f"{name}/work", employee, replica, self.crm, "crm", lens))
+        self.held = [n for n in NAMES if n == "ann" or rng.random() < 0.8]
+        invited = [Participant(f"{n}@us.example") for n in self.held] + [Participant(CUSTOMER)]
+        span = Span(START + timedelta(days=6), START + timedelta(days=6, hours=1), "UTC")
+        fields: dict[str, Any] = {"summary": TITLE, "description": "Agenda", "time": span, "status": "confirmed"}
+        if self.repeats:
+            fields["recurrence"] = Recurrence("FREQ=WEEKLY;COUNT=2")
+        for name in self.held:
+            word = "private" if rng.random() < 0.25 else "public"
+            mine = {**fields, "sensitivity": word, "attendees": People(invited)}
+            self.calendars[name].put(name, "event", mine, uid=UID, owner=self.organiser)
+
+    # -- what people do -------------------------------------------------------------------------------------------
+
+    def say(self, text: str) -> None:
+        """For the trail of a failure."""
+        self.trail.append(text)
+
+    def _copies(self) -> list[str]:
+        return [n for n in NAMES if n in self.calendars[n].records]
+
+    def _is_private(self, name: str) -> bool:
+        return self.calendars[name].records[name].fields["sensitivity"] != "public"
+
+    def mark(self) -> None:
+        """Somebody says of the own copy how private it is."""
+        if self._copies():
+            name, word = self.rng.choice(self._copies()), self.rng.choice(["private", "confidential", "public", "public"])
+            self.say(f"{name}: {word}")
+            self.read.discard(name)
+            self.calendars[name].edit(name, sensitivity=word)
+
+    def update(self) -> None:
+        """The organiser changes the meeting, and all copies with it."""
+        which = self.rng.choice(["location", "description", "time"])
+        self.number += 1
+        value: Any = f"Room {self.number}"
+        if which == "time":
+            start = START + timedelta(days=6, hours=self.rng.randrange(9))
+            value = Span(start, start + timedelta(hours=1), "UTC")
+        self.say(f"the organiser changes {which}")
+        for name in self._copies():
+            if not self._is_private(name) or which == "time":
+                self.calendars[name].edit(name, **{which: value})
+
+    def note(self) -> None:
+        """Somebody writes into the own copy, which is private: nobody else is to read that."""
+        mine = [n for n in self._copies() if self._is_private(n)]
+        if mine:
+            name, word = self.rng.choice(mine), f"secret{self.number}"
+            self.number += 1
+            self.say(f"{name} writes {word} into the private copy")
+            self.secrets.append((name, word))
+            self.calendars[name].edit(name, description=f"Agenda\n{word}")
+
+    def answer(self) -> None:
+        """Somebody answers; the organiser's copy shows it."""
+        mine = [n for n in self._copies() if n != "ann"]
+        if mine:
+            name, word = self.rng.choice(mine), self.rng.choice(["accepted", "tentative"])
+            self.say(f"{name}: {word}")
+            for where in {name, "ann"} & set(self._copies()):
+                people = self.calendars[where].records[where].fields["attendees"]
+                self.calendars[where].edit(where, attendees=with_answer(people, f"{name}@us.example", word))
+
+    def leave(self) -> None:
+        """Somebody who is invited takes the own copy out."""
+        mine = [n for n in self._copies() if f"{n}@us.example" != self.organiser]
+        if len(mine) > 1 or (mine and "ann" in self._copies() and self.organiser == "ann@us.example"):
+            name = self.rng.choice(mine)
+            self.say(f"{name} deletes the copy")
+            self.left = True
+            if name in self.read and not any(self._is_private(n) for n in self._copies()):
+                self.leaving.add(name)
+            self.calendars[name].remove(name)
+
+    def typed(self) -> None:
+        """Somebody types in the CRM."""
+        refs = [r.ref for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
+        if refs:
+            self.number += 1
+            which = self.rng.choice(["categories", "account", "priority"])
+            value: Any = {"categories": frozenset({f"C{self.number}"}), "account": "acme", "priority": self.number % 9}[which]
+            self.say(f"crm edits {which}")
+            self.crm.edit(self.rng.choice(refs), **{which: value})
+
+    def lose(self) -> None:
+        """The store is moved away."""
+        if self.series or not self.repeats:
+            self.say("the store is lost")
+            self.lost = True
+            self.read.clear()
+            self.leaving.clear()
+            self.store = new_store()
+
+    def rename(self) -> None:
+        """An account has another name."""
+        at = self.rng.randrange(len(self.pairings))
+        self.number += 1
+        old = self.pairings[at]
+        self.pairings[at] = replace(old, id=f"{old.employee.id}/a{self.number}")
+        self.say(f"{old.id} is called {self.pairings[at].id}")
+
+    def pass_over(self) -> None:
+        """One pass over somebody."""
+        pairing = self.rng.choice(self.pairings)
+        self.say(f"pass {pairing.id}")
+        self._pass(pairing)
+
+    def _pass(self, pairing: Pairing, *, full: bool = False) -> int:
+        self.now += timedelta(seconds=40)
+        before = {n: dict(c.records) for n, c in self.calendars.items()}
+        context = Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings, full=full)
+        writes = run_pass(context).writes
+        for name, records in before.items():
+            invited = f"{name}@us.example" != self.organiser
+            if invited and self.calendars[name].records != records:
+                raise Broken(f"{name}'s invitation was written into, or something stands beside it")
+        self.check()
+        return writes
+
+    # -- the oracles ----------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """What holds after every pass."""
+        for name, replica in self.calendars.items():
+            if replica.outbox and self.guests != "tell":
+                raise Broken(f"{name}'s guests were told of {replica.outbox}")
+            for record in replica.records.values():
+                if record.fields["summary"] != TITLE:
+                    raise Broken(f"{name}'s copy is called something else")
+        if self.private != "full":
+            shown = repr([self.crm.records, self.crm.history])
+            for name, word in self.secrets:
+                if word in shown and name in self._copies() and self._is_private(name):
+                    raise Broken(f"what {name} wrote into a private copy shows")
+
+    def settle(self) -> None:
+        """Everybody is read until there is nothing to do."""
+        for _ in range(8):
+            writes = [self._pass(pairing) for pairing in self.pairings]
+        if any(writes):
+            raise Broken(f"it never comes to rest: {writes}")
+        self.read = set(self._copies())
+        self.declined |= self.leaving
+        self.leaving.clear()
+        public = [n for n in self._copies() if not self._is_private(n)]
+        shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
+        awake = [r for r in shown if r.fields.get("status") != "rejected"]
+        number = 2 if self.repeats and not self.series else 1
+        if self.private != "full" and not public and not self.left and (shown or TITLE in repr(self.crm.history)):
+            raise Broken("what is private for everybody shows")
+        if public and len(awake) != number:
+            raise Broken(f"{len(awake)} activities of one meeting")
+        blocks = [r for r in self.crm.records.values() if r.fields.get("subject") == "Busy"]
+        if blocks and self.private != "busy-only":
+            raise Broken("a block of time under another rule")
+        for record in awake if public else ():
+            self._check_people(record.fields.get("participants") or People())
+
+    def _check_people(self, told: People) -> None:
+        for name in self.declined:
+            if told and told[f"{name}@us.example"].answer != "declined":
+                raise Broken(f"{name} has declined, and counts as {told[f'{name}@us.example'].answer}")
+
+    def end(self) -> None:
+        """Everything is shown, and each side says the same."""
+        for name in self._copies():
+            if self._is_private(name):
+                self.calendars[name].edit(name, sensitivity="public", description="Agenda")
+        self.say("all is public")
+        self.settle()
+        if self._copies() and len(self.crm.records) > (2 if self.repeats and not self.series else 1):
+            awake = [r for r in self.crm.records.values() if r.fields.get("status") != "rejected"]
+            if self.lost:  # of a block of time nothing says for what it stood
+                awake = [r for r in awake if r.fields.get("subject") != "Busy"]
+            if len(awake) > (2 if self.repeats and not self.series else 1):
+                raise Broken("something stands beside the meeting")
+
+
+ACTIONS = [
+    Meeting.mark, Meeting.mark, Meeting.mark, Meeting.update, Meeting.note, Meeting.answer, Meeting.leave, Meeting.typed,
+    Meeting.lose, Meeting.rename, Meeting.settle, Meeting.settle, *[Meeting.pass_over] * 6,
+]  # fmt: skip
+
+
+def run_meeting(seed: int, steps: int) -> Meeting:
+    """One story. Raises Broken with its trail."""
+    meeting = Meeting(Random(seed))
+    try:
+        for _ in range(steps):
+            meeting.rng.choice(ACTIONS)(meeting)
+        meeting.settle()
+        meeting.end()
+    except Broken as broken:
+        held = (meeting.private, meeting.guests, f"series={meeting.series}", f"repeats={meeting.repeats}")
+        order = [p.employee.id for p in meeting.pairings]
+        broken.add_note(f"seed {seed}, {held}, {meeting.organiser}, {order}, {meeting.held}")
+        broken.add_note("\n  ".join(["", *meeting.trail]))
+        raise
+    return meeting
