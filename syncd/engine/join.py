@@ -208,7 +208,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if _has_declined(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
-    if not activity.uid and made_by_us(activity) and view.get("subject") == pairing.privacy.busy_subject:
+    if made_by_us(activity) and view.get("subject") == pairing.privacy.busy_subject:
         return None, ""  # a block of time, of which the store knows nothing (any more)
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)

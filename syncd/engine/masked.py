@@ -15,6 +15,7 @@ from syncd.engine.look import Look, changed, showed
 from syncd.engine.newcomers import mark_row, marks_of
 from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.writes import Wait
+from syncd.model.fields import kind_of, same
 from syncd.model.record import Record
 from syncd.store import Link, Row
 
@@ -55,5 +56,8 @@ def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None
 
 
 def typed_on(at: Look) -> bool:
-    """True where somebody in the CRM has added something to a block of time."""
-    return changed(at.sides.digester, at.sides.crm_base, at.sides.crm) or bool(at.sides.local.get("crm"))
+    """True where somebody in the CRM has added something to a block of time, in fields that cross or in others."""
+    if changed(at.sides.digester, at.sides.crm_base, at.sides.crm) or at.sides.local.get("crm"):
+        return True
+    fields = at.activity.fields if at.activity is not None else {}
+    return any(not same(n, v, kind_of(n).empty) for n, v in fields.items() if n not in at.sides.crm)

@@ -372,7 +372,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if any(k.occurrence == link.occurrence for k in tx.links_of_rows(ctx.pairing.id, [row.id])):
                 tx.drop_link(link)
                 continue
-            if row.key != found.uid and not row.scheduled and marks.claim is not None:
+            if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
             if not is_of_employee(link.pairing, ctx.pairing.employee.id):
                 tx.set_setting(came(ctx.pairing.id, row), "")

@@ -244,6 +244,8 @@ def _both_gone(at: Situation) -> Decision:
     """There is nothing left to keep in step. Of what others sent it is remembered that somebody wanted no activity
     of it, or that would come back with the next copy. What is kept is a row and a link, digests only, and never more
     of them than activities were deleted by hand; forgetting the employee removes them."""
+    if at.rest == "declined":
+        return Decision(_R.REST, at.rest)  # that stays said, if the meeting is there again
     return Decision(_R.REST, "item-gone") if at.role in RECEIVERS and at.deleted else Decision(_R.DROP)
 
 

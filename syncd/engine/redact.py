@@ -75,6 +75,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
+            tx.set_row(row.id, claim=None, uid_digest=None)  # for a block of time no meeting is known
             ctx.touch(tx, link, row)
 
 

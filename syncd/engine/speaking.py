@@ -18,19 +18,24 @@ from syncd.ports import Gone, PortError
 from syncd.store import Link, Row
 
 
-def as_they_answered(ctx: Context, fields: Fields, activity: Record, others: Sequence[Link]) -> Fields:
-    """The invitation with the answers of our other employees as the CRM has them: each one's own copy says it, and what
-    another's shows of it is old. Of those without one (any more) it is no answer that this copy shows none."""
-    shown, told = fields.get("attendees") or People(), activity.fields.get("participants") or People()
-    answering = {k.pairing for k in others if k.role in GUESTS}
+def as_they_answered(
+    ctx: Context, role: str, fields: Fields, activity: Record | None, others: Sequence[Link]
+) -> Fields:
+    """The meeting with the answers of our other employees. Who has taken the own copy out has declined, whatever this
+    copy shows. To a copy that stands in for the organiser's the CRM's word counts too: each one's own copy says it there,
+    and what another's shows of it is old; and that it shows none is no answer."""
+    shown = fields.get("attendees") or People()
+    told = (activity.fields.get("participants") if activity is not None else None) or People()
+    answering = {k.pairing for k in others if k.role in GUESTS} if role == "stand-in" else set()
     declined = {k.pairing for k in others if k.rest == "declined"}
     for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):
         here, there = pairing.employee.among(shown), pairing.employee.among(told)
-        if here and there and (pairing.id in answering or shown[here].answer == UNANSWERED):
+        old = role == "stand-in" and here and (pairing.id in answering or shown[here].answer == UNANSWERED)
+        if old and there:
             shown = with_answer(shown, here, told[there].answer)
         elif here and pairing.id in declined:
             shown = with_answer(shown, here, "declined")
-    return {**fields, "attendees": shown}
+    return {**fields, "attendees": shown} if shown else fields
 
 
 def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:

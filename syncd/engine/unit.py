@@ -261,7 +261,8 @@ def _part(
     scheduled, was_block = False, link.role == "block"
     masked = seen is not None and admission is not None and admission.read_only and not link.ours
     covered = masked and is_covered(ctx, link, row, others)
-    beside = known_beside(ctx, seen, link, row) if seen is not None and not masked and was_block else None
+    wakes_up = was_block or (link.rest == "private" and not showed(link) and not link.ours)
+    beside = known_beside(ctx, seen, link, row) if seen is not None and not masked and wakes_up else None
     if beside is not None and link.rest in ("private", "item-gone"):
         with ctx.store.transaction() as tx:
             tx.drop_link(link)
@@ -293,8 +294,8 @@ def _part(
     if ctx.heal and activity is not None and link.role == "block" and heal_block(ctx, activity):
         ctx.report.again.add(ctx.pairing.id)
         raise Wait
-    if fields is not None and activity is not None and link.role == "stand-in":
-        fields = as_they_answered(ctx, fields, activity, others)
+    if fields is not None and link.role in ("own", "stand-in") and not link.ours:
+        fields = as_they_answered(ctx, link.role, fields, activity, others)
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
@@ -329,7 +330,9 @@ def _part(
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:
+        taken_back = any(k.rest == "private" and k.id != link.id and not k.ours for k in others)
         more["deleted"] = row.crm_ref is not None and (link.rest != "private" or link.role in HOLDERS)
+        more["deleted"] = more["deleted"] and not (taken_back and link.role not in HOLDERS)
     if admission is None and _is_private_elsewhere(ctx, link, [k for k in others if k.pairing in mine]):
         more["item"] = Item.PRIVATE
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))

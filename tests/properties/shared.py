@@ -107,7 +107,6 @@ class Meeting:
         if self._copies():
             name, word = self.rng.choice(self._copies()), self.rng.choice(["private", "confidential", "public", "public"])
             self.say(f"{name}: {word}")
-            self.read.discard(name)
             self.calendars[name].edit(name, sensitivity=word)
 
     def update(self) -> None:
@@ -115,6 +114,8 @@ class Meeting:
         which = self.rng.choice(["location", "description", "time"])
         self.number += 1
         value: Any = f"Room {self.number}"
+        if which == "time" and not self.series and not set(self._copies()) <= self.read:
+            which = "location"  # single dates of a series are known by their starts
         if which == "time":
             start = START + timedelta(days=6, hours=self.rng.randrange(9))
             value = Span(start, start + timedelta(hours=1), "UTC")
@@ -145,12 +146,12 @@ class Meeting:
 
     def leave(self) -> None:
         """Somebody who is invited takes the own copy out."""
-        mine = [n for n in self._copies() if f"{n}@us.example" != self.organiser]
+        mine = [n for n in sorted(self.read) if f"{n}@us.example" != self.organiser and n in self._copies()]
         if len(mine) > 1 or (mine and "ann" in self._copies() and self.organiser == "ann@us.example"):
             name = self.rng.choice(mine)
             self.say(f"{name} deletes the copy")
             self.left = True
-            if name in self.read and not any(self._is_private(n) for n in self._copies()):
+            if not any(self._is_private(n) for n in self._copies()):
                 self.leaving.add(name)
             self.calendars[name].remove(name)
 
@@ -174,7 +175,11 @@ class Meeting:
             self.store = new_store()
 
     def rename(self) -> None:
-        """An account has another name."""
+        """An account has another name. What it had then is to be read first: of a calendar that was emptied since nothing
+        says that it is the same."""
+        self.read.clear()
+        if self.leaving:
+            return
         at = self.rng.randrange(len(self.pairings))
         self.number += 1
         old = self.pairings[at]
