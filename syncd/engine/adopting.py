@@ -247,7 +247,7 @@ def who_may_show_it(ctx: Context, activity: Record) -> list[str]:
 
 def _shows(ctx: Context, link: Link) -> bool:
     """True for a colleague's own copy of the meeting, which is there and not private."""
-    theirs = link.pairing not in {ctx.pairing.id, *ctx.siblings} and ctx.is_configured(link.pairing)
+    theirs = link.pairing not in {ctx.pairing.id, *ctx.siblings} and ctx.speaks(link.pairing)
     return theirs and not link.ours and link.role != "block" and link.rest not in ABSENT and link.item_ref is not None
 
 

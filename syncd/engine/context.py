@@ -9,7 +9,7 @@ from typing import Any
 
 from syncd.engine.digest import Digester
 from syncd.engine.gate import Gate
-from syncd.engine.pairing import Moment, Pairing
+from syncd.engine.pairing import Moment, Pairing, is_of_employee
 from syncd.engine.plan import HOLDERS, Decision
 from syncd.ports import Transient
 from syncd.store import Link, Row, Store, Transaction
@@ -116,6 +116,10 @@ class Context:
     def is_configured(self, pairing: str) -> bool:
         """False for a pairing that nobody reads (any more): what it was told last speaks for nobody."""
         return not self.everyone or any(p.id == pairing for p in (*self.everyone, self.pairing))
+
+    def speaks(self, pairing: str) -> bool:
+        """True for a pairing whose employee is configured: it is read, or will be under its account's other name."""
+        return self.is_configured(pairing) or any(is_of_employee(pairing, p.employee.id) for p in self.everyone)
 
     @cached_property
     def former(self) -> frozenset[str]:

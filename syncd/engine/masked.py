@@ -30,7 +30,7 @@ def is_covered(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bo
         and k.role != "block"
         and k.rest not in ABSENT
         and k.item_ref is not None
-        and ctx.is_configured(k.pairing)
+        and ctx.speaks(k.pairing)
         and not (k.ours and row.maker == link.id)  # such a copy shows what this item brought
         for k in of_one_date(others, link)
     )
@@ -48,7 +48,7 @@ def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None
             found = found or tx.rows_by_claim(ctx.pairing.crm_name, [marks.claim]).get(marks.claim)
             if found is None:
                 mark_row(tx, row, marks)
-            elif found.id != row.id and any(k.rest not in ABSENT for k in tx.links_of_row(found.id)):
+            elif found.id != row.id and found.crm_ref is not None and tx.links_of_row(found.id):
                 return found
     except IntegrityError:
         raise Wait from None

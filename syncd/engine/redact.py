@@ -32,7 +32,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
         others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
-    others = [k for k in others if ctx.is_configured(k.pairing)]
+    others = [k for k in others if ctx.speaks(k.pairing)]
     copies = [k for k in others if k.ours and row.maker == link.id]  # they show what this item brought
     speaking = [k for k in others if k not in copies]
     if not speaking and link.role not in HOLDERS:

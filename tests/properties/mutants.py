@@ -590,7 +590,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a block of time that is seen stands beside the same meeting": (
         "engine/masked.py",
-        "            elif found.id != row.id and any(k.rest not in ABSENT for k in tx.links_of_row(found.id)):",
+        "            elif found.id != row.id and found.crm_ref is not None and tx.links_of_row(found.id):",
         "            elif False:",
     ),
     "what somebody typed on a block goes with it": (

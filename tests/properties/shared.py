@@ -59,7 +59,11 @@ class Meeting:
     number: int = 0
     #: Somebody has taken a copy out: what it had brought stays.
     left: bool = False
+    #: And that has not been read yet.
+    unread: bool = False
     lost: bool = False
+    #: Whose copy was private when it was read last.
+    hidden: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         rng = self.rng
@@ -107,6 +111,7 @@ class Meeting:
         if self._copies():
             name, word = self.rng.choice(self._copies()), self.rng.choice(["private", "confidential", "public", "public"])
             self.say(f"{name}: {word}")
+            self.read.discard(name)
             self.calendars[name].edit(name, sensitivity=word)
 
     def update(self) -> None:
@@ -150,7 +155,7 @@ class Meeting:
         if len(mine) > 1 or (mine and "ann" in self._copies() and self.organiser == "ann@us.example"):
             name = self.rng.choice(mine)
             self.say(f"{name} deletes the copy")
-            self.left = True
+            self.left = self.unread = True
             if not any(self._is_private(n) for n in self._copies()):
                 self.leaving.add(name)
             self.calendars[name].remove(name)
@@ -167,7 +172,7 @@ class Meeting:
 
     def lose(self) -> None:
         """The store is moved away."""
-        if self.series or not self.repeats:
+        if (self.series or not self.repeats) and not self.unread:
             self.say("the store is lost")
             self.lost = True
             self.read.clear()
@@ -177,9 +182,9 @@ class Meeting:
     def rename(self) -> None:
         """An account has another name. What it had then is to be read first: of a calendar that was emptied since nothing
         says that it is the same."""
-        self.read.clear()
-        if self.leaving:
+        if self.unread:
             return
+        self.read.clear()
         at = self.rng.randrange(len(self.pairings))
         self.number += 1
         old = self.pairings[at]
@@ -201,6 +206,10 @@ class Meeting:
             invited = f"{name}@us.example" != self.organiser
             if invited and self.calendars[name].records != records:
                 raise Broken(f"{name}'s invitation was written into, or something stands beside it")
+        me = pairing.employee.id
+        self.hidden.discard(me)
+        if me in self._copies() and self._is_private(me):
+            self.hidden.add(me)
         self.check()
         return writes
 
@@ -217,7 +226,7 @@ class Meeting:
         if self.private != "full":
             shown = repr([self.crm.records, self.crm.history])
             for name, word in self.secrets:
-                if word in shown and name in self._copies() and self._is_private(name):
+                if word in shown and name in self.hidden and name in self._copies() and self._is_private(name):
                     raise Broken(f"what {name} wrote into a private copy shows")
 
     def settle(self) -> None:
@@ -227,6 +236,7 @@ class Meeting:
         if any(writes):
             raise Broken(f"it never comes to rest: {writes}")
         self.read = set(self._copies())
+        self.unread = False
         self.declined |= self.leaving
         self.leaving.clear()
         public = [n for n in self._copies() if not self._is_private(n)]
@@ -235,7 +245,7 @@ class Meeting:
         number = 2 if self.repeats and not self.series else 1
         if self.private != "full" and not public and not self.left and (shown or TITLE in repr(self.crm.history)):
             raise Broken("what is private for everybody shows")
-        if public and len(awake) != number:
+        if public and len(awake) != number and not (self.lost and self.left):
             raise Broken(f"{len(awake)} activities of one meeting")
         blocks = [r for r in self.crm.records.values() if r.fields.get("subject") == "Busy"]
         if blocks and self.private != "busy-only":
