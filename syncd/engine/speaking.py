@@ -10,6 +10,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.look import showed
+from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import GUESTS
 from syncd.model.fields import Fields, with_answer
 from syncd.model.people import UNANSWERED, People
@@ -22,18 +23,17 @@ def as_they_answered(
     ctx: Context, role: str, fields: Fields, activity: Record | None, others: Sequence[Link]
 ) -> Fields:
     """The meeting with the answers of our other employees. Who has taken the own copy out has declined, whatever this
-    copy shows. To a copy that stands in for the organiser's the CRM's word counts too: each one's own copy says it there,
-    and what another's shows of it is old; and that it shows none is no answer."""
+    copy shows. Where it stands in for the organiser's, the CRM's word counts too: each one's own copy says it there, and
+    what another's shows of it is old; and that it shows none is no answer."""
     shown = fields.get("attendees") or People()
     told = (activity.fields.get("participants") if activity is not None else None) or People()
-    answering = {k.pairing for k in others if k.role in GUESTS} if role == "stand-in" else set()
-    declined = {k.pairing for k in others if k.rest == "declined"}
     for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):
         here, there = pairing.employee.among(shown), pairing.employee.among(told)
-        old = role == "stand-in" and here and (pairing.id in answering or shown[here].answer == UNANSWERED)
-        if old and there:
+        theirs = [k for k in others if k.pairing == pairing.id or is_of_employee(k.pairing, pairing.employee.id)]
+        answers = any(k.role in GUESTS for k in theirs)
+        if role == "stand-in" and here and there and (answers or shown[here].answer == UNANSWERED):
             shown = with_answer(shown, here, told[there].answer)
-        elif here and pairing.id in declined:
+        elif here and any(k.rest == "declined" for k in theirs):
             shown = with_answer(shown, here, "declined")
     return {**fields, "attendees": shown} if shown else fields
 

@@ -264,8 +264,7 @@ def _part(
     wakes_up = was_block or (link.rest == "private" and not showed(link) and not link.ours)
     beside = known_beside(ctx, seen, link, row) if seen is not None and not masked and wakes_up else None
     if beside is not None and link.rest in ("private", "item-gone"):
-        with ctx.store.transaction() as tx:
-            tx.drop_link(link)
+        _let_go(ctx, link)
         raise Wait  # what was a block of time is the other's now
     if seen is not None:
         role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
@@ -288,8 +287,7 @@ def _part(
                     raise Wait
     if seen is not None and _is_a_strangers(ctx, link, row, seen, others):
         if activity is None or not takes_part(ctx, activity):
-            with ctx.store.transaction() as tx:
-                tx.drop_link(link)
+            _let_go(ctx, link)
             raise Wait
     if ctx.heal and activity is not None and link.role == "block" and heal_block(ctx, activity):
         ctx.report.again.add(ctx.pairing.id)
@@ -369,6 +367,15 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _let_go(ctx: Context, link: Link) -> None:
+    """The item is looked at as one that nobody knows."""
+    with ctx.store.transaction() as tx:
+        tx.drop_link(link)
+        if link.item_ref is not None:
+            tx.announce(ctx.pairing.id, "item", [link.item_ref])
+    ctx.report.again.add(ctx.pairing.id)
 
 
 def _offer(ctx: Context, activity: Record) -> None:

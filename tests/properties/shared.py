@@ -109,7 +109,8 @@ class Meeting:
     def mark(self) -> None:
         """Somebody says of the own copy how private it is."""
         if self._copies():
-            name, word = self.rng.choice(self._copies()), self.rng.choice(["private", "confidential", "public", "public"])
+            name = self.rng.choice(self._copies())
+            word = self.rng.choice(["private", "confidential", "public", "public"])
             self.say(f"{name}: {word}")
             self.read.discard(name)
             self.calendars[name].edit(name, sensitivity=word)
@@ -166,13 +167,13 @@ class Meeting:
         if refs:
             self.number += 1
             which = self.rng.choice(["categories", "account", "priority"])
-            value: Any = {"categories": frozenset({f"C{self.number}"}), "account": "acme", "priority": self.number % 9}[which]
+            values = {"categories": frozenset({f"C{self.number}"}), "account": "acme", "priority": self.number % 9}
             self.say(f"crm edits {which}")
-            self.crm.edit(self.rng.choice(refs), **{which: value})
+            self.crm.edit(self.rng.choice(refs), **{which: values[which]})
 
     def lose(self) -> None:
         """The store is moved away."""
-        if (self.series or not self.repeats) and not self.unread:
+        if (self.series or not self.repeats) and not self.unread and not self.lost:
             self.say("the store is lost")
             self.lost = True
             self.read.clear()
@@ -180,8 +181,8 @@ class Meeting:
             self.store = new_store()
 
     def rename(self) -> None:
-        """An account has another name. What it had then is to be read first: of a calendar that was emptied since nothing
-        says that it is the same."""
+        """An account has another name. What was taken out of it is read before: of a calendar that is empty nothing says
+        that it is the same."""
         if self.unread:
             return
         self.read.clear()
@@ -250,7 +251,7 @@ class Meeting:
         blocks = [r for r in self.crm.records.values() if r.fields.get("subject") == "Busy"]
         if blocks and self.private != "busy-only":
             raise Broken("a block of time under another rule")
-        for record in awake if public else ():
+        for record in awake if public and self.private != "full" else ():
             self._check_people(record.fields.get("participants") or People())
 
     def _check_people(self, told: People) -> None:
@@ -265,7 +266,7 @@ class Meeting:
                 self.calendars[name].edit(name, sensitivity="public", description="Agenda")
         self.say("all is public")
         self.settle()
-        if self._copies() and len(self.crm.records) > (2 if self.repeats and not self.series else 1):
+        if self._copies() and not (self.lost and self.left):
             awake = [r for r in self.crm.records.values() if r.fields.get("status") != "rejected"]
             if self.lost:  # of a block of time nothing says for what it stood
                 awake = [r for r in awake if r.fields.get("subject") != "Busy"]
@@ -274,8 +275,8 @@ class Meeting:
 
 
 ACTIONS = [
-    Meeting.mark, Meeting.mark, Meeting.mark, Meeting.update, Meeting.note, Meeting.answer, Meeting.leave, Meeting.typed,
-    Meeting.lose, Meeting.rename, Meeting.settle, Meeting.settle, *[Meeting.pass_over] * 6,
+    Meeting.mark, Meeting.mark, Meeting.mark, Meeting.update, Meeting.note, Meeting.answer, Meeting.leave,
+    Meeting.typed, Meeting.lose, Meeting.rename, Meeting.settle, Meeting.settle, *[Meeting.pass_over] * 6,
 ]  # fmt: skip
 
 

@@ -1,5 +1,5 @@
-"""The engine's property tests for as long as one likes: ``python -m tests.properties.soak``. Even seeds are worlds of
-faults and crashes, odd ones worlds of habits."""
+"""The engine's property tests for as long as one likes: ``python -m tests.properties.soak``. Of five seeds two are worlds
+of faults and crashes, two worlds of habits, one stories of a meeting that several hold."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ import sys
 import time
 
 from tests.properties.habits import run_habits
+from tests.properties.shared import run_meeting
 from tests.properties.world import run_world
 
 STEPS = 50
+#: Steps of one story of a meeting.
+STORY = 12
 
 
 def replay(seed: int) -> None:
     """One world. Raises Broken. Wants PYTHONHASHSEED=0, as `main` sets it."""
-    (run_habits if seed % 2 else run_world)(seed, STEPS)
+    if seed % 5 == 4:
+        for part in range(STEPS // STORY):
+            run_meeting(seed * 10 + part, STORY)
+    else:
+        (run_habits if seed % 2 else run_world)(seed, STEPS)
 
 
 def one(seed: int) -> tuple[int, str]:
