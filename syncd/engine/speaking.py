@@ -23,8 +23,8 @@ def as_they_answered(
     ctx: Context, role: str, fields: Fields, activity: Record | None, others: Sequence[Link]
 ) -> Fields:
     """The meeting with the answers of our other employees. Who has taken the own copy out has declined, whatever this
-    copy shows. Where it stands in for the organiser's, the CRM's word counts too: each one's own copy says it there, and
-    what another's shows of it is old; and that it shows none is no answer."""
+    copy shows. Where it stands in for the organiser's, the CRM's word counts too: each one's own copy says it there,
+    what another's shows of it is old, and that it shows none is no answer."""
     shown = fields.get("attendees") or People()
     told = (activity.fields.get("participants") if activity is not None else None) or People()
     for pairing in (p for p in ctx.everyone if p.employee.id != ctx.pairing.employee.id):

@@ -783,7 +783,7 @@ MUTANTS |= {
     ),
     "a colleague's copy of an invitation answers for others": (
         "engine/unit.py",
-        'if fields is not None and activity is not None and link.role == "stand-in":',
+        'if fields is not None and link.role in ("own", "stand-in") and not link.ours:',
         "if False:",
     ),
     "an old copy that is back is an edit": (
@@ -813,7 +813,7 @@ MUTANTS |= {
     ),
     "who is not read any more speaks for what became private": (
         "engine/redact.py",
-        "others = [k for k in others if ctx.is_configured(k.pairing)]",
+        "others = [k for k in others if ctx.speaks(k.pairing)]",
         "pass",
     ),
     "a rehearsal shows the titles of what is private": (

@@ -104,7 +104,7 @@ class Meeting:
         return [n for n in NAMES if n in self.calendars[n].records]
 
     def _is_private(self, name: str) -> bool:
-        return self.calendars[name].records[name].fields["sensitivity"] != "public"
+        return bool(self.calendars[name].records[name].fields["sensitivity"] != "public")
 
     def mark(self) -> None:
         """Somebody says of the own copy how private it is."""
@@ -181,8 +181,8 @@ class Meeting:
             self.store = new_store()
 
     def rename(self) -> None:
-        """An account has another name. What was taken out of it is read before: of a calendar that is empty nothing says
-        that it is the same."""
+        """An account has another name. What was taken out of it is read before: of a calendar that is empty nothing
+        says that it is the same."""
         if self.unread:
             return
         self.read.clear()

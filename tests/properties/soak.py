@@ -1,5 +1,5 @@
-"""The engine's property tests for as long as one likes: ``python -m tests.properties.soak``. Of five seeds two are worlds
-of faults and crashes, two worlds of habits, one stories of a meeting that several hold."""
+"""The engine's property tests for as long as one likes: ``python -m tests.properties.soak``. Of five seeds two are
+worlds of faults and crashes, two worlds of habits, one stories of a meeting that several hold."""
 
 from __future__ import annotations
 
