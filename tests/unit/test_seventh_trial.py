@@ -55,6 +55,7 @@ def subjects(world: World) -> list[object]:
 # -- a colleague's private copy says nothing of a meeting that others speak for --------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
 @pytest.mark.parametrize("who", ["ann", "bob"])
@@ -78,6 +79,7 @@ def test_a_private_copy_does_not_rename_the_meeting_that_others_show(
     assert [i["summary"] for n in order for i in world.items(n)] == ["Review"] * 2
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
 @pytest.mark.parametrize("who", ["ann", "bob"])
@@ -120,6 +122,7 @@ def test_a_meeting_that_is_private_for_everybody_shows_nothing_and_comes_back_on
 # -- a meeting that was private when it was first seen is one meeting when it is public ------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
 @pytest.mark.parametrize("whose", [("ann", "bob"), ("bob", "ann"), ("ann",), ("bob",)])
@@ -186,6 +189,7 @@ def test_what_somebody_typed_on_a_block_that_gives_way_stays_to_be_read(order: t
 # -- a block that a colleague cleared out of the CRM, and then the entry is public -----------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("ended", ["deleted", "rejected"])
 @pytest.mark.parametrize("between", [True, False])
 @pytest.mark.parametrize("falls", ["entry", "rule"])
@@ -343,6 +347,7 @@ def test_two_calendars_that_get_other_names_hold_what_they_held(bob: bool, how: 
 # -- an answer is no edit ----------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("policy", ["wait", "quiet", "tell"])
 @pytest.mark.parametrize("server", Telling)
 @pytest.mark.parametrize("when", ["before the pass", "while it waits"])
@@ -372,6 +377,7 @@ def test_a_guests_answer_does_not_undo_a_deletion(when: str, server: Telling, po
 # -- under `tell` no guest hears of a date that is over ---------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("server", Telling)
 @pytest.mark.parametrize("series", [True, False])
 @pytest.mark.parametrize("change", ["left out", "moved", "place"])
@@ -427,6 +433,7 @@ def test_no_guest_hears_of_a_date_that_is_over(
 NEW = {"the name": ("ann", {"ann": "office"}), "her id": ("ann.miller", {"ann": "work"})}
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("how", NEW)
 @pytest.mark.parametrize("series", ["none", "one", "single"])
 @pytest.mark.parametrize("word", ["stays", "public", "moved", "deleted", "touched"])
@@ -535,6 +542,7 @@ def test_mail_that_was_moved_to_an_excluded_folder_before_its_box_had_another_na
 # -- what somebody typed in the CRM over the entry's own words ------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
 @pytest.mark.parametrize("field", ["location", "subject", "time"])
 @pytest.mark.parametrize("why", ["just now", "waits", "to-crm"])
@@ -582,6 +590,7 @@ def lose(world: World) -> None:
     world.store = new_store()
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("organiser", ["ann@us.example", CUSTOMER])
 @pytest.mark.parametrize("who", ["ann", "bob"])
@@ -610,6 +619,7 @@ def test_a_lost_store_takes_nothing_back_that_a_colleague_shows(
     assert "Review" not in repr([world.activities, world.crm.history])
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("guests", [False, True])
 @pytest.mark.parametrize("part", [("ann", "bob"), ("ann",)])
@@ -644,6 +654,7 @@ def mark_e1(world: World, word: str) -> None:
     world.calendars["ann"].edit("e1", sensitivity=word)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("rests", ["left out", "ahead", "unreadable", "unready"])
 @pytest.mark.parametrize("part", [("ann", "bob"), ("ann",), ()])
@@ -728,6 +739,7 @@ def test_what_one_has_declined_is_not_undone_when_another_copy_speaks(order: tup
         settled(world)
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", [("ann", "home", "bob"), ("bob", "home", "ann"), ("home", "ann", "bob")])
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
 @pytest.mark.parametrize("between", ["nothing", "a pass between", "private first"])
@@ -847,6 +859,7 @@ def test_what_becomes_private_when_nothing_goes_to_the_crm_any_more_is_taken_bac
 # -- a store that knows nothing (any more) of a colleague's copy ------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("policy", ["withhold", "busy-only"])
 @pytest.mark.parametrize("store", ["lost", "older"])
@@ -887,6 +900,7 @@ def test_a_copy_that_the_store_does_not_know_brings_nothing_back(
 # -- an account with another name and another address at once ---------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("what", ["deleted", "rejected", "edited", "taken out", "private", "deleted there"])
 @pytest.mark.parametrize("by", ["crm", "calendar"])
 @pytest.mark.parametrize("name", ["ann/office", "ann/work"])
@@ -1037,6 +1051,7 @@ def test_a_successors_calendar_holds_what_the_leaver_answers_for_once(deleted: b
 # -- a series that moves, and is moved --------------------------------------------------------------------------------
 
 
+@pytest.mark.grid
 @pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
 @pytest.mark.parametrize(("between", "edited"), [(True, False), (False, True), (False, False)])
 @pytest.mark.parametrize("series", [True, False])
