@@ -65,6 +65,10 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if rule is Rule.DROP or both_gone:
         if not _takes_the_place(ctx, tx, link):
             _hand_on(ctx, tx, part, link)
+            if (
+                rule is Rule.DROP and at.situation.item is Item.PRIVATE
+            ):  # its activity was taken back, nobody deleted it
+                tx.set_row(link.activity, crm_ref=None)
             tx.drop_link(link)
         ctx.explain(tx, link, decision)
         return

@@ -18,9 +18,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
     found = _elements(sides, name)
     downs = {each.key: _down(sides, made, name, each) for each in found}
     if name == "recurrence" and May.WAITS in downs.values():  # its dates mean something only together
-        told = any(
-            sides.may.tells(name, e.key) for e in found if e.crm_changed
-        )  # of one that is ahead they hear anyway
+        told = any(sides.may.tells(name, e.key) for e in found if e.crm_changed)  # of what is ahead they hear
         downs = {k: May.NO if told and d is May.NO else May.YES if told else May.WAITS for k, d in downs.items()}
     new_item: dict[str, Value] = dict.fromkeys(kind.elements(item), item)
     new_crm: dict[str, Value] = dict.fromkeys(kind.elements(crm), crm)

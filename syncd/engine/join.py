@@ -21,7 +21,7 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly
+from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
 from syncd.engine.look import crm_view, in_scope, item_view, within
 from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
 from syncd.engine.newcomers import (
@@ -179,7 +179,10 @@ def _has_declined(ctx: Context, activity: Record) -> bool:
 
 
 def _is_unread(ctx: Context, tx: Transaction, pairing: str) -> bool:
-    """True for a calendar that was never read to its end, or of which something is still to be looked at."""
+    """True for a calendar that was never read to its end, or of which something is still to be looked at; one that has
+    not answered for a day is not waited for."""
+    if tx.setting(unread(pairing)) is not None:
+        return False
     place = tx.feed(item_feed(pairing))
     if place is None or place["listing"] == "all" or tx.unlinked_items(pairing, ctx.moment.today):
         ctx.report.again.add(ctx.pairing.id)
