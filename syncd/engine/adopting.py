@@ -89,8 +89,9 @@ def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record
         return True
     if activity.owner not in ctx.pairing.employee.addresses:  # it was handed over since
         return bool(record.uid) and activity.uid == record.uid and takes_part(ctx, activity)
-    made = new_row(ctx, record, occurrence, marks_of(ctx, record, occurrence))["key"]
-    return bool(record.uid and activity.uid == record.uid) or activity.key == made
+    blank = replace(record, uid="")  # so it was called while it was a block of time
+    made = {new_row(ctx, r, occurrence, marks_of(ctx, r, occurrence))["key"] for r in (record, blank)}
+    return bool(record.uid and activity.uid == record.uid) or activity.key in made
 
 
 def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool:

@@ -62,6 +62,8 @@ class Meeting:
     #: And that has not been read yet.
     unread: bool = False
     lost: bool = False
+    #: Some copy has been private.
+    masked: bool = False
     #: Whose copy was private when it was read last.
     hidden: set[str] = field(default_factory=set)
 
@@ -91,6 +93,7 @@ class Meeting:
             fields["recurrence"] = Recurrence("FREQ=WEEKLY;COUNT=2")
         for name in self.held:
             word = "private" if rng.random() < 0.25 else "public"
+            self.masked |= word != "public"
             mine = {**fields, "sensitivity": word, "attendees": People(invited)}
             self.calendars[name].put(name, "event", mine, uid=UID, owner=self.organiser)
 
@@ -113,6 +116,7 @@ class Meeting:
             word = self.rng.choice(["private", "confidential", "public", "public"])
             self.say(f"{name}: {word}")
             self.read.discard(name)
+            self.masked |= word != "public"
             self.calendars[name].edit(name, sensitivity=word)
 
     def update(self) -> None:
@@ -173,7 +177,10 @@ class Meeting:
 
     def lose(self) -> None:
         """The store is moved away."""
-        if (self.series or not self.repeats) and not self.unread and not self.lost:
+        single = self.repeats and not self.series
+        if self.private == "busy-only" and self.masked:
+            return  # of what was a block of time nothing says whose meeting it has become
+        if not single and not self.unread and not self.lost:
             self.say("the store is lost")
             self.lost = True
             self.read.clear()
