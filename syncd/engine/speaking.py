@@ -39,7 +39,7 @@ def as_they_answered(
 
 
 def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
-    """True for an activity that was made of an attendee's copy, as that was read first, be it a block of time by now."""
+    """True for an activity that was made of an attendee's copy, as that was read first, be it a block by now."""
     return any(k.id == row.maker and k.role in (*GUESTS, "block") for k in others)
 
 
