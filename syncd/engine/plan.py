@@ -301,7 +301,7 @@ def _kept_as_past(at: Situation) -> bool:
 def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
     if at.rejected and (guest or (at.ours and not at.responsible)):
         return Decision(_R.REST, "item-gone")  # cleared away, not declined
-    if guest or not at.responsible:
+    if guest or (not at.responsible and at.role != "block"):  # a block of time stands for this entry alone
         return Decision(_R.DECLINE, "declined")
     if (at.past and deletions.past == "keep") or deletions.item_gone == "keep":
         return Decision(_R.REST, "item-gone")
