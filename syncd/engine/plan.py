@@ -188,7 +188,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.TAKE_BACK, "taken-back")  # privacy waits for no window
     if rule is _R.CANCEL:
         return _item_deleted(at, deletions, guest)
-    if rule is _R.CREATE_ITEM and (guest or not at.responsible):
+    if rule is _R.CREATE_ITEM and (guest or not (at.responsible or at.role == "block")):
         return Decision(_R.DECLINE, "declined")
     if rule is _R.CREATE_ITEM and at.elsewhere and not at.twice:
         return Decision(_R.REST, "item-gone")
@@ -301,7 +301,8 @@ def _kept_as_past(at: Situation) -> bool:
 def _item_deleted(at: Situation, deletions: Deletions, guest: bool) -> Decision:
     if at.rejected and (guest or (at.ours and not at.responsible)):
         return Decision(_R.REST, "item-gone")  # cleared away, not declined
-    if guest or (not at.responsible and at.role != "block"):  # a block of time stands for this entry alone
+    block = at.role == "block"  # it stands for this entry alone
+    if guest or not (at.responsible or block):
         return Decision(_R.DECLINE, "declined")
     if (at.past and deletions.past == "keep") or deletions.item_gone == "keep":
         return Decision(_R.REST, "item-gone")

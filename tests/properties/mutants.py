@@ -374,8 +374,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a stand-in's deletion cancels the meeting": (
         "engine/plan.py",
-        "    if guest or not at.responsible:\n        return Decision(_R.DECLINE",
-        '    if at.role == "attendee" or not at.responsible:\n        return Decision(_R.DECLINE',
+        "    if guest or not (at.responsible or block):\n        return Decision(_R.DECLINE",
+        '    if at.role == "attendee" or not (at.responsible or block):\n        return Decision(_R.DECLINE',
     ),
     "what might not cross when it was typed never does": (
         "engine/sides.py",
