@@ -96,10 +96,12 @@ def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record
 
 def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool:
     """Whether an activity that carries the item's UID is that item: the employee's own, or a meeting whose
-    organiser has it, or takes part in it."""
+    organiser has it, or takes part in it, or in which the employee does."""
     if record.kind == "message" or activity.owner in ctx.pairing.employee.addresses:
         return True
     people = activity.fields.get("participants") or People()
+    if ctx.pairing.employee.among(people):
+        return True
     return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
 
 

@@ -650,6 +650,19 @@ def test_what_was_handed_over_before_the_store_was_lost_is_taken_back_when_it_be
     assert len(world.items("ann")) == 1
 
 
+def test_an_invitation_that_reads_otherwise_is_known_by_its_uid_when_the_store_is_lost() -> None:
+    world = World("ann", "bob")
+    for name in ("ann", "bob"):
+        world.event(name, name, uid="shared", owner=CUSTOMER, summary="Review", attendees=people("ann", "bob"))
+    settled(world)
+    lose(world)
+    world.calendars["bob"].edit("bob", summary="Mine: review")
+    world.calendars["ann"].remove("ann")
+    settled(world, 6)
+    assert [i["summary"] for i in world.items("bob")] == ["Mine: review"]
+    assert len(world.activities) == 1
+
+
 def mark_e1(world: World, word: str) -> None:
     world.calendars["ann"].edit("e1", sensitivity=word)
 
