@@ -12,7 +12,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.leaving import as_block, asks_colleagues
 from syncd.engine.look import crm_view, equal_meeting
-from syncd.engine.newcomers import add_link, as_activity, copied_of, mark_row, marks_of, new_row, row_of
+from syncd.engine.newcomers import add_link, as_activity, copied_of, made_by_us, mark_row, marks_of, new_row, row_of
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
@@ -88,7 +88,7 @@ def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record
     if record.kind == "message":
         return True
     if activity.owner not in ctx.pairing.employee.addresses:  # it was handed over since
-        return bool(record.uid) and activity.uid == record.uid and takes_part(ctx, activity)
+        return bool(record.uid) and activity.uid == record.uid and _is_shared(ctx, activity)
     blank = replace(record, uid="")  # so it was called while it was a block of time
     made = {new_row(ctx, r, occurrence, marks_of(ctx, r, occurrence))["key"] for r in (record, blank)}
     return bool(record.uid and activity.uid == record.uid) or activity.key in made
@@ -96,11 +96,11 @@ def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record
 
 def _under_one_organiser(ctx: Context, record: Record, activity: Record) -> bool:
     """Whether an activity that carries the item's UID is that item: the employee's own, or a meeting whose
-    organiser has it, or takes part in it, or in which the employee does."""
+    organiser has it, or takes part in it, or an invitation to something in which the employee takes part."""
     if record.kind == "message" or activity.owner in ctx.pairing.employee.addresses:
         return True
     people = activity.fields.get("participants") or People()
-    if ctx.pairing.employee.among(people):
+    if record.owner and record.owner not in ctx.pairing.employee.addresses and ctx.pairing.employee.among(people):
         return True
     return bool(record.owner) and (record.owner == activity.owner or record.owner in people)
 
@@ -137,7 +137,7 @@ def forgotten(ctx: Context, several: Sequence[Record]) -> list[list[Record]]:
         [
             c
             for c in found
-            if (c.uid == r.uid and takes_part(ctx, c) if r.uid else c.owner in me and equal_meeting(ctx, r.fields, c))
+            if (c.uid == r.uid and _is_shared(ctx, c) if r.uid else c.owner in me and equal_meeting(ctx, r.fields, c))
         ]
         for r, found in zip(several, answers, strict=True)
     ]
@@ -226,6 +226,13 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
     if private:
         raise Wait
     return [link]
+
+
+def _is_shared(ctx: Context, activity: Record) -> bool:
+    """True for the employee's own activity, and for one that was made of somebody's entry and is the employee's too: it
+    was handed over, or is a meeting of several."""
+    mine = activity.owner in ctx.pairing.employee.addresses
+    return mine or (made_by_us(activity) and takes_part(ctx, activity))
 
 
 def _has_a_block(ctx: Context, found: Admission) -> bool:

@@ -663,6 +663,19 @@ def test_an_invitation_that_reads_otherwise_is_known_by_its_uid_when_the_store_i
     assert len(world.activities) == 1
 
 
+def test_a_private_entry_takes_nothing_back_of_what_was_not_made_of_it() -> None:
+    """The same UID, in something that somebody made in the CRM, and in which the employee takes part."""
+    world = World("ann")
+    base = {"subject": "Their visit", "time": span(MON + timedelta(days=1)), "status": "open", "private": False}
+    world.crm.put("a1", "appointment", {**base, "participants": people("ann")}, owner="carla@us.example", uid="u")
+    world.event("ann", uid="u", summary="Dentist", sensitivity="private")
+    settled(world)
+    assert [a["subject"] for a in world.activities] == ["Their visit"]
+    mark_e1(world, "public")
+    settled(world)
+    assert sorted(str(a["subject"]) for a in world.activities) == ["Dentist", "Their visit"]
+
+
 def mark_e1(world: World, word: str) -> None:
     world.calendars["ann"].edit("e1", sensitivity=word)
 
