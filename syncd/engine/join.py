@@ -120,8 +120,8 @@ def _made_before(ctx: Context, record: Record, occurrence: str, marks: Marks) ->
     key = str(new_row(ctx, record, occurrence, marks)["key"])
     with ctx.store.reading() as tx:
         row = tx.rows_by_key([key]).get(key)
-    if row is None or row.crm_ref is None:
-        return None, frozenset()
+    if row is None or row.crm_ref is None:  # the latter is to be made again
+        return row, frozenset()
     found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
     return row, could_have_brought(ctx, found) if isinstance(found, Record) else frozenset()
 
