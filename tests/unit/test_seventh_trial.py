@@ -1111,3 +1111,20 @@ def test_a_series_that_goes_to_another_calendar_and_another_time_takes_its_activ
     if not between:
         assert set(world.crm.records) == before
     assert ("Bring the plan" in repr([world.activities, world.crm.history])) is edited
+
+
+@pytest.mark.parametrize("order", [("ann", "home"), ("home", "ann")])
+def test_what_stands_in_both_calendars_goes_with_the_last_copy_that_becomes_private(order: tuple[str, str]) -> None:
+    world = two_calendars()
+    world.pairings.sort(key=lambda p: order.index(p.id))
+    world.event("ann", summary="Zebra", uid="u")
+    settled(world)
+    world.event("home", "second", summary="Zebra", uid="u")
+    settled(world)
+    assert len(world.activities) == 1
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    assert subjects(world) == ["Zebra"]
+    world.calendars["home"].edit("second", sensitivity="private")
+    settled(world)
+    assert world.activities == []
