@@ -249,16 +249,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                tx.set_setting(came",
         "if False:\n                tx.set_setting(came",
     ),
-    "what was not allowed is not asked again": (
-        "engine/close.py",
-        '    if decision.rest == "not-allowed":',
-        "    if False:",
-    ),
-    "our copy is made again where the employee's own had been": (
-        "engine/plan.py",
-        "(at.ours and (at.doubled or at.replaced))",
-        "(at.ours and at.doubled)",
-    ),
     "an organiser without an address is the employee": (
         "engine/roles.py",
         "    if not record.owner or record.owner in employee.addresses",
