@@ -249,6 +249,16 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                tx.set_setting(came",
         "if False:\n                tx.set_setting(came",
     ),
+    "an answer that nobody has given replaces one": (
+        "engine/elements.py",
+        "        if each.here == each.there or (fresh and _is_no_answer(item, crm, key)):",
+        "        if each.here == each.there:",
+    ),
+    "a copy of ours that moves and becomes private is not known": (
+        "engine/moving.py",
+        "        mine += [(copied, [k]) for k in tx.links_of_row(copied.id) if k.ours] if copied is not None else []",
+        "        mine += []",
+    ),
     "an organiser without an address is the employee": (
         "engine/roles.py",
         "    if not record.owner or record.owner in employee.addresses",
