@@ -48,6 +48,8 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> tupl
 def block_before(ctx: Context, record: Record, occurrence: str, view: Fields) -> Link | None:
     """The link of a block of time that this entry had already, under another address: the entry it was made of is gone
     from where it was, and whatever stands behind them, two blocks of one time say the same."""
+    if not ctx.former and not ctx.missing:
+        return None
     owner = ctx.pairing.employee.addresses[0]
     (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
     alike = [c.ref for c in found if equal_meeting(ctx, view, c)]

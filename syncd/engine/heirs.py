@@ -1,6 +1,6 @@
 """What a pairing held that is not read any more: its account has another name, or its employee another id.
 
-An item that stands where it stood takes its links with it when it is read (`moving.taken_over`). One that is not there
+An item that stands where it stood takes its links with it when it is read (`taken_over`). One that is not there
 any more is read by nobody: where this pairing reads the same collection, its links come over too, and it is gone.
 """
 
@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.moving import is_still
+from syncd.engine.moving import came
+from syncd.engine.newcomers import marks_of
+from syncd.engine.pairing import is_of_employee
+from syncd.model.record import Record
 from syncd.ports import Gone, Rejected
 from syncd.privacy import Admission
 from syncd.store import Link, Transaction
@@ -28,14 +31,13 @@ def take_over_what_went(ctx: Context) -> None:
         return
     with ctx.store.reading() as tx:
         place = tx.feed(item_feed(ctx.pairing.id))
-        listed = set(tx.pending_refs(ctx.pairing.id, "item"))
-        held = {name: tx.linked_refs(name) for name in sorted(ctx.former)}
+        there = tx.linked_and_announced(sorted(ctx.former), ctx.pairing.id)
     if place is None or place["listing"]:
         return
-    for name, refs in held.items():
-        there = sorted(refs & listed)
-        if there and _reads_the_same(ctx, name, there[:PROBES]):
-            gone = sorted(refs - listed)
+    for name, found in there.items():
+        if _reads_the_same(ctx, name, found[:PROBES]):
+            with ctx.store.reading() as tx:
+                gone = sorted(tx.linked_refs(name) - set(tx.pending_refs(ctx.pairing.id, "item")))
             for start in range(0, len(gone), BATCH):
                 _take_over(ctx, name, gone[start : start + BATCH])
 
@@ -65,3 +67,38 @@ def _take_over(ctx: Context, name: str, refs: Sequence[str]) -> None:
 def _has_one(ctx: Context, tx: Transaction, link: Link) -> bool:
     links = tx.links_of_rows(ctx.pairing.id, [link.activity])
     return any(k.occurrence == link.occurrence for k in links)
+
+
+def is_still(ctx: Context, tx: Transaction, link: Link, found: Admission) -> bool:
+    """True for an item that is what the link had under this ref. What was a block of time when it was read is known by
+    its ref alone."""
+    row = tx.row(link.activity)
+    if row is None or not found.uid:
+        return False
+    marks = marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), link.occurrence)
+    unknown = row.uid_digest is None and row.claim is None and not link.ours
+    return unknown or row.key == found.uid or marks.uid == row.uid_digest or marks.claim == row.claim
+
+
+def taken_over(ctx: Context, found: Admission) -> list[Link]:
+    """The links of an item under a pairing that is not read any more: its account has another name, or is another
+    employee's. They go on here, with what both sides have agreed on."""
+    if not ctx.former or not found.uid:
+        return []
+    shown = Record(found.ref, "", found.kind, {}, found.uid)
+    taken: list[Link] = []
+    with ctx.store.transaction() as tx:
+        for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
+            row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
+            if row is None or not is_still(ctx, tx, link, found):
+                continue  # another thing has this address now
+            if any(k.occurrence == link.occurrence for k in tx.links_of_rows(ctx.pairing.id, [row.id])):
+                tx.drop_link(link)
+                continue
+            if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
+                tx.set_row(row.id, claim=marks.claim)
+            if not is_of_employee(link.pairing, ctx.pairing.employee.id):
+                tx.set_setting(came(ctx.pairing.id, row), "")
+            ctx.moved.add(link.id)
+            taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))
+    return taken

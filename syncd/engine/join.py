@@ -178,6 +178,13 @@ def _has_declined(ctx: Context, activity: Record) -> bool:
     return activity.owner not in ctx.pairing.employee.addresses and bool(me) and people[me].answer == "declined"
 
 
+def _was_a_block(ctx: Context, activity: Record, view: Fields) -> bool:
+    """True for what looks like a block of time that was made of somebody's private entry."""
+    rules = ctx.pairing.privacy
+    blocks = "busy-only" in (rules.private, rules.confidential)
+    return blocks and made_by_us(activity) and view.get("subject") == rules.busy_subject
+
+
 def _is_unread(ctx: Context, tx: Transaction, pairing: str) -> bool:
     """True for a calendar that was never read to its end, or of which something is still to be looked at; one that has
     not answered for a day is not waited for."""
@@ -211,8 +218,6 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
     if _has_declined(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
-    if made_by_us(activity) and view.get("subject") == pairing.privacy.busy_subject:
-        return None, ""  # a block of time, of which the store knows nothing (any more)
     if not within(ctx, view):
         day = wakes(view, ctx.moment.bounds(lens), ctx.moment.now, pairing.employee.zone)
         return None, day_text(day) if day else ""
@@ -225,6 +230,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # their own invitation is their copy
         if row is not None and any(k.role == "block" for k in tx.links_of_row(row.id)):
             return None, ""  # it stands for an entry of somebody's
+        if _was_a_block(ctx, activity, view) and (row is None or all(k.ours for k in tx.links_of_row(row.id))):
+            return None, ""  # so it may, and the store knows nothing (any more) of what it stands for
         if tx.setting(as_block(pairing.id, activity.ref)) is not None:
             return None, ""  # the employee has it, as a private one
         if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):

@@ -15,7 +15,7 @@ from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
 from syncd.engine.look import LESS, RETRACT, item_view, showed
 from syncd.engine.marks import note_mark
-from syncd.engine.newcomers import Marks, add_link, mark_row, marks_of, message_mark
+from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, of_one_date
@@ -201,11 +201,12 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     elsewhere = [k for k in links if k.pairing != ctx.pairing.id]
     with ctx.store.reading() as tx:
         left = [k for k in elsewhere if k.pairing in ctx.siblings and (k.rest in _GONE or has_left(tx, k))]
-    before = {k.pairing for k in elsewhere if k.pairing in ctx.former and is_of_employee(k.pairing, _me(ctx))}
+    me = ctx.pairing.employee.id
+    before = {k.pairing for k in elsewhere if k.pairing in ctx.former and is_of_employee(k.pairing, me)}
     left += [k for k in elsewhere if k.pairing in before and record.kind != "message"]
-    left += [k for k in elsewhere if k.pairing not in {*ctx.siblings, *before} and k.rest in _GONE]
-    invited = bool(record.fields.get("attendees") or record.guests)
     mine = {*ctx.siblings, *before}
+    left += [k for k in elsewhere if k.pairing not in mine and k.rest in _GONE]
+    invited = bool(record.fields.get("attendees") or record.guests)
     left = [k for k in left if k.pairing in mine or not (k.ours or (row.scheduled and invited))]
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
@@ -252,10 +253,6 @@ def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, li
         return copy
     base = ctx.digester(copy.id).base(item_view(ctx, record.fields, "copy"))
     return tx.set_link(copy.id, item_base=base, crm_base=base, brought=frozenset({LESS, RETRACT}))
-
-
-def _me(ctx: Context) -> str:
-    return ctx.pairing.employee.id
 
 
 def _its_own(ctx: Context, record: Record, row: Row, links: Sequence[Link]) -> Link | None:
@@ -344,41 +341,6 @@ def _is_not_there(ctx: Context, link: Link) -> bool:
         return True  # under its account's other name it would have been read here
     with ctx.store.reading() as tx:
         return link.pairing in ctx.siblings and (link.rest in _GONE or has_left(tx, link))
-
-
-def is_still(ctx: Context, tx: Transaction, link: Link, found: Admission) -> bool:
-    """True for an item that is what the link had under this ref. What was a block of time when it was read is known by
-    its ref alone."""
-    row = tx.row(link.activity)
-    if row is None or not found.uid:
-        return False
-    marks = marks_of(ctx, Record(found.ref, "", found.kind, {}, found.uid), link.occurrence)
-    unknown = row.uid_digest is None and row.claim is None and not link.ours
-    return unknown or row.key == found.uid or marks.uid == row.uid_digest or marks.claim == row.claim
-
-
-def taken_over(ctx: Context, found: Admission) -> list[Link]:
-    """The links of an item under a pairing that is not read any more: its account has another name, or is another
-    employee's. They go on here, with what both sides have agreed on."""
-    if not ctx.former or not found.uid:
-        return []
-    shown = Record(found.ref, "", found.kind, {}, found.uid)
-    taken: list[Link] = []
-    with ctx.store.transaction() as tx:
-        for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
-            row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
-            if row is None or not is_still(ctx, tx, link, found):
-                continue  # another thing has this address now
-            if any(k.occurrence == link.occurrence for k in tx.links_of_rows(ctx.pairing.id, [row.id])):
-                tx.drop_link(link)
-                continue
-            if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
-                tx.set_row(row.id, claim=marks.claim)
-            if not is_of_employee(link.pairing, ctx.pairing.employee.id):
-                tx.set_setting(came(ctx.pairing.id, row), "")
-            ctx.moved.add(link.id)
-            taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))
-    return taken
 
 
 def moved_here(ctx: Context, found: Admission) -> list[Link]:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cached_property
 
 from syncd.mapping.lens import Lens
-from syncd.mapping.schema import Privacy
+from syncd.mapping.schema import Privacy, marks_private
 from syncd.model.fields import Fields
 from syncd.model.people import People
 from syncd.ports import Crm, Replica
@@ -83,8 +83,9 @@ class Pairing:
     @cached_property
     def privacy(self) -> Privacy:
         """What may cross of private things. All of it may only where the activity is marked: else nothing does."""
-        said = self.lens.mapping.privacy
-        marked = {w: "private" in self.names and self.lens.marks_private(w) for w in ("private", "confidential")}
+        mapping = self.lens.mapping
+        said = mapping.privacy
+        marked = {w: "private" in self.names and marks_private(mapping, w) for w in ("private", "confidential")}
         rules = {"private": said.private, "confidential": said.confidential or said.private}
         return said.model_copy(
             update={word: "withhold" if rule == "full" and not marked[word] else rule for word, rule in rules.items()}

@@ -15,12 +15,13 @@ from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
+from syncd.engine.heirs import taken_over
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, series_here, taken_over
+from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, series_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -328,9 +329,8 @@ def _part(
         "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:
-        taken_back = any(k.rest == "private" and k.id != link.id and not k.ours for k in others)
-        more["deleted"] = row.crm_ref is not None and (link.rest != "private" or link.role in HOLDERS)
-        more["deleted"] = more["deleted"] and not (taken_back and link.role not in HOLDERS)
+        private = any(k.rest == "private" and (k.id == link.id or not k.ours) for k in others)
+        more["deleted"] = row.crm_ref is not None and (link.role in HOLDERS or not private)
     if admission is None and _is_private_elsewhere(ctx, link, [k for k in others if k.pairing in mine]):
         more["item"] = Item.PRIVATE
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))

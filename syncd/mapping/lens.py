@@ -94,13 +94,6 @@ class Lens:
             name, full.from_, direction, full.merge, full.overflow, full.values, full.back, words, self.kinds[name]
         )
 
-    def marks_private(self, word: str) -> bool:
-        """True when an item of this sensitivity makes an activity that says itself that it is private, so that only its
-        owner sees it."""
-        rule = self.rules.get("private")
-        carried = rule is not None and rule.item == "sensitivity" and rule.direction in ("both", "to-crm")
-        return carried and rule is not None and rule.forward(word) is True
-
     def named(self, item: str) -> str:
         """The activity field that an item field feeds."""
         return self._by_item[item].activity

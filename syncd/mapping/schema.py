@@ -326,17 +326,22 @@ def warnings_of(mapping: MappingFile) -> list[Fault]:
     return found
 
 
+def marks_private(mapping: MappingFile, word: str) -> bool:
+    """True when an item of this sensitivity makes an activity that says itself that it is private, so that only its
+    owner sees it."""
+    rule = mapping.fields.get("private")
+    if rule is None or isinstance(rule, str) or rule.from_ != "sensitivity":
+        return False
+    goes_up = "to-groupware" not in (rule.direction, mapping.direction)
+    return goes_up and (rule.values or {}).get(word) == "true"
+
+
 def _unmarked(mapping: MappingFile) -> Iterator[tuple[str, str]]:
     """Kinds of private items of which all would cross, and that the CRM would show to everybody."""
-    rule = mapping.fields.get("private", "")
-    source, values = (rule, None) if isinstance(rule, str) else (rule.from_, rule.values)
-    direction = mapping.direction if isinstance(rule, str) or rule.direction is None else rule.direction
-    goes_up = source == "sensitivity" and "to-groupware" not in (direction, mapping.direction)
     for word in ("private", "confidential"):
         said = getattr(mapping.privacy, word)
-        key = "private" if said is None else word
-        if (said or mapping.privacy.private) == "full" and not (goes_up and (values or {}).get(word) == "true"):
-            yield key, word
+        if (said or mapping.privacy.private) == "full" and not marks_private(mapping, word):
+            yield ("private" if said is None else word), word
 
 
 def _never_met(mapping: MappingFile) -> Iterator[Fault]:

@@ -362,6 +362,16 @@ class Transaction:
         where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None))
         return {ref for (ref,) in self.connection.execute(select(t.link.c.item_ref).where(where).distinct())}
 
+    def linked_and_announced(self, pairings: Collection[str], here: str) -> dict[str, list[str]]:
+        """Of these pairings those with links of items that are announced in the pairing `here`: which, in order."""
+        announced = select(t.pending.c.ref).where(t.pending.c.pairing == here, t.pending.c.side == "item")
+        where = and_(t.link.c.pairing.in_(pairings), t.link.c.item_ref.in_(announced))
+        found: dict[str, list[str]] = {}
+        columns = (t.link.c.pairing, t.link.c.item_ref)
+        for pairing, ref in self.connection.execute(select(*columns).where(where).distinct().order_by(*columns)):
+            found.setdefault(pairing, []).append(ref)
+        return found
+
     def linked_pairings(self) -> list[str]:
         """The pairings that have links."""
         return [name for (name,) in self.connection.execute(select(t.link.c.pairing).distinct())]

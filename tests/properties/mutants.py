@@ -205,13 +205,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         " and not at.elsewhere)",
     ),
     "a former account's blocks of time are not known again": (
-        "engine/moving.py",
+        "engine/heirs.py",
         "    unknown = row.uid_digest is None and row.claim is None and not link.ours",
         "    unknown = False",
     ),
     "what was gone before an account had another name is forgotten": (
         "engine/heirs.py",
-        "        if there and _reads_the_same(ctx, name, there[:PROBES]):",
+        "        if _reads_the_same(ctx, name, found[:PROBES]):",
         "        if False:",
     ),
     "a lost store takes back what a colleague still shows": (
@@ -245,7 +245,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        pass",
     ),
     "an item that came with a successor is copied back to who had it": (
-        "engine/moving.py",
+        "engine/heirs.py",
         "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                tx.set_setting(came",
         "if False:\n                tx.set_setting(came",
     ),
@@ -807,7 +807,7 @@ MUTANTS |= {
         "return self.decision.rule in GUARDED and not privacy",
     ),
     "an account under another name is a stranger's": (
-        "engine/moving.py",
+        "engine/heirs.py",
         "    if not ctx.former or not found.uid:",
         "    if True:",
     ),

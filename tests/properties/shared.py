@@ -205,10 +205,10 @@ class Meeting:
         self.say(f"pass {pairing.id}")
         self._pass(pairing)
 
-    def _pass(self, pairing: Pairing, *, full: bool = False) -> int:
+    def _pass(self, pairing: Pairing) -> int:
         self.now += timedelta(seconds=40)
         before = {n: dict(c.records) for n, c in self.calendars.items()}
-        context = Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings, full=full)
+        context = Context(pairing, self.store, Moment(self.now), b"k" * 32, self.pairings)
         writes = run_pass(context).writes
         for name, records in before.items():
             invited = f"{name}@us.example" != self.organiser

@@ -1128,3 +1128,37 @@ def test_what_stands_in_both_calendars_goes_with_the_last_copy_that_becomes_priv
     world.calendars["home"].edit("second", sensitivity="private")
     settled(world)
     assert world.activities == []
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_meeting_that_is_called_busy_is_one_like_any_other(
+    order: tuple[str, str], policy: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    world.event("ann", summary="Busy")
+    settled(world)
+    world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    assert [i["summary"] for i in world.items("bob")] == ["Busy"]
+
+
+def test_what_was_read_at_its_new_place_first_keeps_what_both_had_agreed_on(tmp_path: Path) -> None:
+    """An entry that moved, left out by then, while its old calendar was not read for more than a day."""
+    world = with_mapping(two_calendars(), tmp_path, exclude=[{"category": ["Skip"]}])
+    world.event("ann", summary="Talk", location="Here", uid="u", time=span(MON + timedelta(days=20)))
+    settled(world)
+    held = world.calendars["ann"].records["e1"]
+    world.calendars["ann"].remove("e1")
+    skipped = {**held.fields, "categories": frozenset({"Skip"})}
+    world.calendars["home"].put("moved", "event", skipped, uid="u")
+    home = [p for p in world.pairings if p.id == "home"]
+    for days in (0, 3, 3):
+        world.now += timedelta(days=days)
+        run_pass(Context(home[0], world.store, Moment(world.now), b"k" * 32, world.pairings))
+    world.crm.edit(only(world), location="")
+    settled(world)
+    world.calendars["home"].edit("moved", categories=frozenset())
+    settled(world)
+    assert [(i["summary"], i["location"] or "") for i in world.items("home")] == [("Talk", "")]
+    assert world.items("ann") == []
