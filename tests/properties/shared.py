@@ -248,6 +248,8 @@ class Meeting:
         self.declined |= self.leaving
         self.leaving.clear()
         public = [n for n in self._copies() if not self._is_private(n)]
+        if self.lost and not public:
+            self.declined.clear()  # who said so stood in what was taken back, and in the store that is lost
         shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
         awake = [r for r in shown if r.fields.get("status") != "rejected"]
         number = 2 if self.repeats and not self.series else 1
