@@ -183,8 +183,6 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
     if (not part.item_written and not part.crm_written) or decision.rule in (Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         if not (part.item_written and link.rest == "taken-back"):
             values["rest"] = decision.rest
-    if decision.rest == "not-allowed":  # the next full comparison asks again
-        values["item_version"] = ""
     if decision.rest == "private" or (at.situation.item is Item.PRIVATE and at.situation.role in HOLDERS):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
     return values

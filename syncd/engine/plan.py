@@ -122,8 +122,6 @@ class Situation:
     twice: bool = False
     #: And there it is the employee's own, or a colleague's to whom it was moved: a copy of it here is one too many.
     doubled: bool = False
-    #: The employee has it, or had it, under another ref as an item that syncd has not made.
-    replaced: bool = False
     #: The clock went back: what rests because it was over may not be.
     anew: bool = False
     #: The activity is private, and not this employee's to see.
@@ -169,7 +167,7 @@ def _permitted(at: Situation, made: Decision) -> Decision:
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.CREATE_CRM and not at.may.makes_activity:
         return Decision(_R.REST, "activity-gone")
-    if made.rule is _R.CREATE_ITEM and ((at.ours and (at.doubled or at.replaced)) or not at.may.makes_item):
+    if made.rule is _R.CREATE_ITEM and ((at.ours and at.doubled) or not at.may.makes_item):
         return Decision(_R.REST, at.rest or "item-gone")
     return made
 

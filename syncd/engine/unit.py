@@ -326,7 +326,6 @@ def _part(
         "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
         "doubled": bool(by_hand) or moved_on or any(not k.ours and k.pairing in mine for k in awake),
-        "replaced": any(k.pairing in mine and not k.ours and k.id != link.id for k in others),
     }
     if link.role in RECEIVERS:
         private = any(k.rest == "private" and (k.id == link.id or not k.ours) for k in others)
