@@ -125,15 +125,28 @@ class Given:
     occurrences: frozenset[str] = frozenset()
     #: As a key of an occurrence; "" where it never moved.
     start: str = ""
+    #: Of a whole series: the occurrences that were private before it was, as they were called when it began at
+    #: `kept_start`. Their own mark says the same as the series' now, so nobody can read it there.
+    kept: frozenset[str] = frozenset()
+    kept_start: str = ""
 
     def names(self, span: Value, private: Collection[str]) -> frozenset[str]:
-        """Those of the `private` occurrences that are the CRM's, as they are called when the series has this time.
-        Whoever moves it moves their names, but for programs that do not: then none has the moved name."""
-        if not self.start or not isinstance(span, Span):
-            return self.occurrences
-        before = like(parse_moment(self.start), span.start)
-        moved = frozenset(shifted_key(key, before, span.start) for key in self.occurrences)
-        return moved if len(moved & set(private)) >= len(self.occurrences & set(private)) else self.occurrences
+        """Those of the `private` occurrences that are the CRM's, as they are called when the series has this time."""
+        return _called(self.occurrences, self.start, span, private)
+
+    def kept_names(self, span: Value, changed: Collection[str]) -> frozenset[str]:
+        """Those of the `changed` occurrences that were private before the series was."""
+        return _called(self.kept, self.kept_start, span, changed) & frozenset(changed)
+
+
+def _called(keys: frozenset[str], start: str, span: Value, there: Collection[str]) -> frozenset[str]:
+    """What the occurrences are called when the series has this time. Whoever moves it moves their names, but for
+    programs that do not: then none of those that are `there` has the moved name."""
+    if not start or not isinstance(span, Span):
+        return keys
+    before = like(parse_moment(start), span.start)
+    moved = frozenset(shifted_key(key, before, span.start) for key in keys)
+    return moved if len(moved & set(there)) >= len(keys & set(there)) else keys
 
 
 NOTHING_GIVEN = Given()
@@ -149,6 +162,9 @@ def admit(record: Record, policy: Policy, given: Given = NOTHING_GIVEN) -> Admis
 
 def _judged(record: Record, policy: Policy, given: Given) -> tuple[Verdict, Record | None, frozenset[str]]:
     recurrence: Recurrence = record.fields.get("recurrence") or Recurrence()
+    if given.whole and given.kept:
+        recurrence = _as_marked(record, recurrence, given)
+        record = replace(record, fields={**record.fields, "recurrence": recurrence})
     said = [k for k, changed in recurrence.overrides.items() if "sensitivity" in changed]
     names = given.names(record.fields.get("time"), said) if given.occurrences else given.occurrences
     if given.whole:  # an occurrence that says it by itself was made so here
@@ -160,6 +176,16 @@ def _judged(record: Record, policy: Policy, given: Given) -> tuple[Verdict, Reco
     if rule == "busy-only":
         return "busy", _block(record, recurrence, policy), frozenset()
     return "full", *_with_judged_overrides(record, recurrence, policy, names, usual=record.fields.get("sensitivity"))
+
+
+def _as_marked(record: Record, recurrence: Recurrence, given: Given) -> Recurrence:
+    """The recurrence of a series that the CRM has made private, with the marks that its occurrences had before."""
+    word = {"sensitivity": record.fields.get("sensitivity")}
+    marked = {
+        key: MappingProxyType({**word, **recurrence.overrides[key]})
+        for key in given.kept_names(record.fields.get("time"), recurrence.overrides)
+    }
+    return replace(recurrence, overrides=MappingProxyType({**recurrence.overrides, **marked}))
 
 
 _WORDS = (None, "", "public", "private", "confidential", EXCLUDED)

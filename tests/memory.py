@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from syncd.model.fields import Fields, Limit, kind_of
+from syncd.model.fields import Fields, Limit, kind_of, same
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence, shifted
@@ -191,7 +191,8 @@ class MemoryReplica:
             elif ref in self.unready:
                 found[ref] = Transient("the server is not ready (503)")
             else:
-                found[ref] = self.records.get(ref) or Gone("not there")
+                held = self.records.get(ref)
+                found[ref] = self._as_read(held) if held is not None else Gone("not there")
         self.gate("after", "fetch")
         return found
 
@@ -256,7 +257,19 @@ class MemoryReplica:
         self._call("find")
         found = next((r for r in self.records.values() if r.key == key), None)
         self.gate("after", "find")
-        return found
+        return self._as_read(found) if found is not None else None
+
+    def _as_read(self, record: Record) -> Record:
+        """Of its dates, what differs from the series: that is what a connector can tell of them."""
+        series = record.fields.get("recurrence")
+        if not series or not any(n in record.fields for f in series.overrides.values() for n in f if n != "time"):
+            return record
+        overrides = {
+            key: {n: v for n, v in fields.items() if n == "time" or not same(n, v, record.fields.get(n))}
+            for key, fields in series.overrides.items()
+        }
+        overrides = {key: fields for key, fields in overrides.items() if fields}
+        return replace(record, fields={**record.fields, "recurrence": replace(series, overrides=overrides)})
 
 
 @dataclass
@@ -268,6 +281,10 @@ class MemoryCrm(MemoryReplica):
     history: dict[str, list[tuple[str, str, str]]] = field(default_factory=dict)
     #: Every line that ever stood there; a redaction takes the history along.
     remembered: list[str] = field(default_factory=list)
+
+    def _as_read(self, record: Record) -> Record:
+        """A CRM knows what was said of a date, also where the series says the same."""
+        return record
 
     def _change(self, ref: str) -> Change:
         record = self.records.get(ref)

@@ -13,7 +13,7 @@ from typing import Any
 
 from connectors.caldav.edit import edit
 from connectors.caldav.lines import Component, Line
-from connectors.caldav.read import COMPONENTS, fields_of, head_of, own_words, span_of
+from connectors.caldav.read import COMPONENTS, fields_of, head_of, original_start, own_words, span_of, usual_span
 from connectors.caldav.series import edit_series, hidden, moved
 from syncd.model.fields import Fields, same
 from syncd.model.recurrence import Recurrence, shifted
@@ -56,7 +56,7 @@ def apply(
     shown = seen.get("recurrence") or Recurrence()
     unseen = hidden(root, head, others, shown) if head.name == "VEVENT" else set()
     touched = [head] if changes.keys() - {"recurrence"} else []
-    touched += _edit_with_followers(root, head, [c for c in others if id(c) not in unseen], plain)
+    touched += _edit_with_followers(root, head, [c for c in others if id(c) not in unseen], plain, shown)
     if "time" in changes:
         before = span_of(root, head).start if head.line("DTSTART") is not None else None
         touched += moved(root, head, others, changes["time"])
@@ -69,16 +69,19 @@ def apply(
 
 
 def _edit_with_followers(
-    root: Component, head: Component, others: list[Component], changes: Mapping[str, Any]
+    root: Component, head: Component, others: list[Component], changes: Mapping[str, Any], shown: Recurrence
 ) -> list[Component]:
     """Edits the series, and each of its occurrences where it had the series' value; returns those. An
-    occurrence that says nothing of its privacy follows by saying nothing."""
+    occurrence that says nothing of its privacy follows by saying nothing; one that was `shown` with a word of its
+    own keeps it, also where the series says the same for a while."""
     old = fields_of(root, head) if others and changes else {}
+    span = usual_span(root, head) if others and "sensitivity" in changes else None
     following = []
     for component in others if changes else []:
         there = fields_of(root, component, head)
         follows = {n: v for n, v in changes.items() if n in old and same(n, there[n], old[n])}
-        if not own_words(component):
+        key = original_start(root, component, span) if span is not None else ""
+        if not own_words(component) or "sensitivity" in shown.overrides.get(key, {}):
             follows.pop("sensitivity", None)
         if follows:
             following.append((component, follows))

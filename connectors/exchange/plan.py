@@ -102,8 +102,8 @@ def believed(plan: Plan, master: Any, there: Mapping[str, Any], deleted: Collect
     """Original start -> the occurrence that differs, as it is and as the plan has it; what stands there already
     counts before the plan. `at`: original start -> (start, end) of the occurrence that does not differ."""
     found = {key: deepcopy(element) for key, element in there.items()}
-    for element in found.values():
-        apply(element, followed(plan, master, element))
+    for key, element in found.items():
+        apply(element, followed(plan, master, element, key))
     for key, edits in plan.differing.items():
         if key not in found and key not in deleted and edits:
             found[key] = occurrence(master, *at(key))
@@ -123,13 +123,14 @@ def held_before(item: Any, edits: Iterable[Edit]) -> list[Edit]:
     return found
 
 
-def followed(plan: Plan, master: Any, element: Any) -> list[Edit]:
-    """The edits that make an occurrence follow its series in what it has from it."""
+def followed(plan: Plan, master: Any, element: Any, key: str) -> list[Edit]:
+    """The edits that make an occurrence follow its series in what it has from it, and not by a word of its own."""
     made: list[Edit] = []
+    own = {uri for uri, _ in plan.differing.get(key, ()) if isinstance(uri, str)}
     for uri, was in plan.before:
         tag = tag_of(uri, was)
         now, holds = master.find(tag), element.find(tag)
-        if not same_value(holds, was) or same_value(now, was):
+        if uri in own or not same_value(holds, was) or same_value(now, was):
             continue
         if uri == "calendar:IsCancelled":  # is written by another name
             made += cancelled(yes(master, "IsCancelled"), element)

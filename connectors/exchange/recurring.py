@@ -28,7 +28,7 @@ from connectors.exchange.occurrences import (
 from connectors.exchange.plan import Plan, apply, held_before, plan_of
 from connectors.exchange.series import Starts, write_rule
 from connectors.exchange.writing import Writer, carry_out, discharge
-from connectors.exchange.xml import PLAN, RULE, Edit, item_id
+from connectors.exchange.xml import PLAN, RULE, Edit, T, item_id
 from syncd.model.fields import Fields, same
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule, Recurrence, shifted
@@ -166,7 +166,11 @@ class SeriesWrites:
             if made and key not in out:
                 own[key] = made
                 self._edits(made, record.native)  # whatever cannot be written is refused now
-        plan = Plan(series.name, before=held_before(record.native, edits) if series.exceptions else ())
+        plan = Plan(
+            series.name,
+            differing=self._own_words(record, series, seen) if "sensitivity" in changes else {},
+            before=held_before(record.native, edits) if series.exceptions else (),
+        )
         if plan:
             edits = [*edits, edit.stamp(PLAN, plan.text())]
         version = self._write(record, edits, tell=tell)
@@ -184,6 +188,21 @@ class SeriesWrites:
         if plan and (out or own):
             discharge(self.items, record.ref)
         return Written(record.ref, None if plan or writer.written else version)
+
+    def _own_words(self, record: Record, series: Series, seen: Recurrence) -> dict[str, list[Edit]]:
+        """What occurrences say of their privacy themselves, also where the series says the same for a while: those
+        that were `seen` with a word of their own, or not as they are."""
+        _, there = self._read(record, series)
+        shown = {series.starts.named(key): fields for key, fields in seen.overrides.items()}
+        left_out = {series.starts.named(key) for key in seen.exdates}
+        own: dict[str, list[Edit]] = {}
+        for key, element in there.items():
+            fields, words = series.at(key, element), shown.get(key, {})
+            as_it_is = all(same(n, fields.get(n), v) for n, v in words.items() if n != "attendees")
+            said = element.find(T + "Sensitivity")
+            if said is not None and (key in left_out or not as_it_is or "sensitivity" in words):
+                own[key] = [("item:Sensitivity", deepcopy(said))]
+        return own
 
     # -- requests ------------------------------------------------------------------------------------------------------
 

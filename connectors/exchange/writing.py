@@ -102,7 +102,7 @@ def carry_out(writer: Writer, plan: Plan, there: Mapping[str, Any], *, fresh: bo
         edits = list(plan.differing.get(key, ()))
         if key in there:
             edits = [
-                *followed(plan, series.item, there[key]),
+                *followed(plan, series.item, there[key], key),
                 *(_still(writer, plan, key, there[key]) if fresh else ()),
             ]
         if edits:

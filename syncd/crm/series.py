@@ -93,7 +93,8 @@ def _value(name: str, value: Any) -> Any:
 def followed(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """The recurrence of a series that is changed from `old` to `new` (both the series' own fields; a `time`
     is a Span or None) by somebody who says nothing of its recurrence: an occurrence whose field equals the
-    series' old value follows; and when the start moves, all that is counted from it moves along."""
+    series' old value follows; and when the start moves, all that is counted from it moves along. What says of itself
+    that it is private stays so: that the series was as well, for a while, makes it nobody else's."""
     recurrence = recurrence_from(text)
     changed = {name for name, value in new.items() if name in old and not _same(name, old[name], value)}
     if _zone(old) != _zone(new):
@@ -103,6 +104,8 @@ def followed(text: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     for key, fields in recurrence.overrides.items():
         series = {**old, "time": _natural(before, key)}
         stay = {n: v for n, v in fields.items() if n not in changed or not _same(n, series.get(n), v)}
+        if fields.get("private"):
+            stay["private"] = True
         if stay or not fields:
             overrides[key] = MappingProxyType(stay)
     made = replace(recurrence, overrides=MappingProxyType(overrides))

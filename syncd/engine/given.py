@@ -17,28 +17,37 @@ from syncd.store import Link
 #: Among what a link has written: where the series began, and the original starts of its occurrences that the CRM
 #: has made private.
 GIVEN = "given"
+#: And where a series that the CRM has made private began, and its occurrences that were private before.
+KEPT = "kept-private"
 
 
 def given_of(links: Iterable[Link]) -> Given:
     """Of an item with these links."""
     made = NOTHING_GIVEN
     for link in links:
-        made = _and(made, link.occurrence, link.private_copy, link.unconfirmed.get(GIVEN, ()))
+        said = link.unconfirmed
+        made = _and(made, link.occurrence, link.private_copy, said.get(GIVEN, ()), said.get(KEPT, ()))
     return made
 
 
 def given_by(link: Link | None, moves: Mapping[str, Any]) -> Given:
     """Of an item after a write that moves the link's base so."""
     private = bool(moves.get("private_copy", link is not None and link.private_copy))
-    said = moves.get(GIVEN, link.unconfirmed.get(GIVEN, ()) if link is not None else ())
-    return _and(NOTHING_GIVEN, link.occurrence if link is not None else "", private, said)
+    known = link.unconfirmed if link is not None else {}
+    said, kept = (moves.get(name, known.get(name, ())) for name in (GIVEN, KEPT))
+    return _and(NOTHING_GIVEN, link.occurrence if link is not None else "", private, said, kept)
 
 
-def _and(made: Given, occurrence: str, private: bool, said: Iterable[str]) -> Given:
+def _and(made: Given, occurrence: str, private: bool, said: Iterable[str], kept: Iterable[str]) -> Given:
     start, *keys = said or ("",)
+    kept_start, *before = kept or ("",)
     own = [occurrence] if private and occurrence else []
     return Given(
-        made.whole or (private and not occurrence), made.occurrences | frozenset([*keys, *own]), start or made.start
+        made.whole or (private and not occurrence),
+        made.occurrences | frozenset([*keys, *own]),
+        start or made.start,
+        made.kept | frozenset(before),
+        kept_start or made.kept_start,
     )
 
 
@@ -56,6 +65,12 @@ def still_given(link: Link, shown: Mapping[str, Value]) -> list[str]:
     time = shown.get("time")
     private = _private(shown.get("recurrence"))
     return _remembered(private & given_of([link]).names(time, private), time)
+
+
+def kept_private(private: bool, before: Mapping[str, Value], masked: Iterable[str], time: Value) -> list[str]:
+    """How a link remembers which occurrences were private `before` a write that makes the whole series so; [] of
+    none, and of a write that makes it public. `masked`: those of which less was seen."""
+    return _remembered(_private(before.get("recurrence")) | frozenset(masked), time) if private else []
 
 
 def _private(recurrence: Value) -> frozenset[str]:

@@ -13,7 +13,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.feed import PEOPLE
 from syncd.engine.filing import digests
-from syncd.engine.given import GIVEN
+from syncd.engine.given import GIVEN, KEPT
 from syncd.engine.look import within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
@@ -179,7 +179,11 @@ def add_link(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence
         role=role,
         ours=ours,
         private_copy=any(k.private_copy for k in mine),
-        unconfirmed=next(({GIVEN: k.unconfirmed[GIVEN]} for k in mine if GIVEN in k.unconfirmed), {}),
+        unconfirmed={
+            name: next(k.unconfirmed[name] for k in mine if name in k.unconfirmed)
+            for name in (GIVEN, KEPT)
+            if any(name in k.unconfirmed for k in mine)
+        },
     )
     note_mark(ctx, tx, made)
     return made

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
-from syncd.engine.given import GIVEN, made_private
+from syncd.engine.given import GIVEN, KEPT, kept_private, made_private
 from syncd.engine.look import Look, item_view
 from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
@@ -52,6 +52,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
         GIVEN: made_private(link, {}, down.get("recurrence"), down.get("time")),
+        KEPT: kept_private(bool(record.fields.get("private")), down, (), down.get("time")),
         "unconfirmed": ["item", sorted(down)],
         "local": ["crm", sorted(view.keys() - down.keys())],
     }
@@ -102,7 +103,9 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             meant = [n for n in names if n in merge.with_item[0]]  # words beside a new block are a person's
             more: Moves = {"check": check, "unconfirmed": ["item", meant]}
             if "private" in merge.to_item:
-                more["private_copy"] = bool(merge.to_item["private"])
+                more["private_copy"] = private = bool(merge.to_item["private"])
+                masked = look.sides.may.masked
+                more[KEPT] = kept_private(private, look.sides.item, masked, look.sides.item.get("time"))
             if "recurrence" in merge.to_item:
                 time = merge.to_item.get("time", look.sides.item.get("time"))
                 more[GIVEN] = made_private(look.link, look.sides.item, merge.to_item["recurrence"], time)

@@ -13,7 +13,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester, apply_moves
-from syncd.engine.given import GIVEN, given_by
+from syncd.engine.given import GIVEN, KEPT, given_by
 from syncd.engine.look import crm_view, item_view
 from syncd.engine.sides import Merge
 from syncd.engine.text import image, one_line
@@ -62,7 +62,7 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)
-    for name in (WAS, GIVEN):
+    for name in (WAS, GIVEN, KEPT):
         if name in moves:
             values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), name: moves[name]}
     return values

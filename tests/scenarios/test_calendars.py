@@ -192,6 +192,36 @@ def test_p4_one_public_occurrence_of_a_private_series(make_desk: MakeDesk, serie
     assert [a["subject"] for a in desk.activities()] == ["Concert for customers"]
 
 
+@pytest.mark.everywhere
+@pytest.mark.parametrize("private", ["withhold", "busy-only", "full"])
+def test_p4_an_own_private_date_of_a_series_that_the_crm_makes_private_for_a_while(
+    make_desk: MakeDesk, private: str
+) -> None:
+    desk = make_desk("ann", "bob", one=f"private: withhold => private: {private}")
+    second = MONDAY + timedelta(days=1)
+    path = desk.put(
+        "ann", "s", "SUMMARY:Weekly talk", "UID:s", *SERIES, "END:VEVENT", "BEGIN:VEVENT", "UID:s",
+        f"RECURRENCE-ID:{second:%Y%m%dT%H%M%SZ}", "SUMMARY:Xylophone lesson", "CLASS:PRIVATE",
+        f"DTSTART:{second:%Y%m%dT%H%M%SZ}", f"DTEND:{second + timedelta(hours=2):%Y%m%dT%H%M%SZ}",
+    )  # fmt: skip
+    desk.sync()
+    guid = desk.only()["guid"]
+    seen = []
+    for words in (("--private",), ("--notes", "Agenda"), ("--public",)):
+        desk.edit(guid, *words)
+        seen += [desk.activities(as_="bob")]
+        desk.sync()
+        seen += [desk.activities(as_="bob")]
+    desk.quiet()
+    assert "ylophone" not in repr([seen, desk.activities(as_="bob")])
+    assert private == "full" or b"ylophone" not in desk.everything_written()
+    text = desk.get("ann", path)
+    assert "Agenda" in text
+    assert [("Xylophone" in part, "CLASS:PRIVATE" in part) for part in text.split("BEGIN:VEVENT")[1:]] == [
+        (False, False), (True, True)
+    ]  # fmt: skip
+
+
 # -- the corpus -----------------------------------------------------------------------------------------
 
 

@@ -257,6 +257,15 @@ def test_case_l7_an_explicit_public_follows_too_and_silence_follows_by_saying_no
     assert all("sensitivity" not in o for o in read(again).fields["recurrence"].overrides.values())
 
 
+def test_an_occurrence_with_a_word_of_its_own_keeps_it_when_its_series_says_the_same_for_a_while() -> None:
+    own = thing((*WEEKLY, "CLASS:PUBLIC"), (*AT_TWO, "CLASS:PRIVATE"))
+    shown = read(own).fields
+    now = after(own, {"sensitivity": "private"}, shown)
+    again = after(now, {"sensitivity": "public"}, {**shown, "sensitivity": "private"})
+    (occurrence,) = read(again).fields["recurrence"].overrides.values()
+    assert (read(again).fields["sensitivity"], occurrence["sensitivity"]) == ("public", "private")
+
+
 def test_case_l7_on_reading_absence_stays_absence() -> None:
     text = thing((*WEEKLY, "LOCATION:Room 1", "CATEGORIES:A"), AT_TWO)
     over = read(text).fields["recurrence"].overrides["20261208T090000Z"]

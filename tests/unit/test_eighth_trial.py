@@ -1,0 +1,76 @@
+"""What fresh minds found in an eighth trial, and what is of its kind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
+from tests.unit.test_cases import only, with_mapping
+from tests.unit.test_engine import MON, World, span
+
+WEEK = timedelta(days=7)
+KEYS = [moment_key(MON + n * WEEK) for n in range(4)]
+
+
+def settled(world: World, passes: int = 3) -> None:
+    for _ in range(passes):
+        world.sync()
+
+
+# -- a date that is private within a series that the CRM makes private for a while -------------------------------------
+
+
+def a_series(**override: Any) -> Recurrence:
+    return Recurrence("FREQ=WEEKLY;COUNT=4", overrides=MappingProxyType({KEYS[2]: MappingProxyType(override)}))
+
+
+@pytest.mark.parametrize("moved", ["", "in the CRM", "in the calendar", "at once"])
+@pytest.mark.parametrize("private", ["withhold", "busy-only", "full"])
+def test_an_own_private_date_stays_one_when_the_crm_makes_its_series_private_for_a_while(
+    private: str, moved: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": private})
+    world.event("ann", summary="Weekly", recurrence=a_series(summary="Oncologist", sensitivity="private"))
+    settled(world)
+    ref = only(world)
+
+    def dates() -> list[Any]:
+        """What colleagues see of the date, whatever is said of the series."""
+        held = world.crm.records[ref].fields["recurrence"]
+        return ["Oncologist" for f in held.overrides.values() if f.get("subject") == "Oncologist" and not f.get("private")]
+
+    later = span(MON + timedelta(hours=3))
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, private=True, **({"time": later} if moved == "at once" else {}))
+    settled(world)
+    assert world.items("ann")[0]["sensitivity"] == "private"
+    assert dates() == []
+    if moved in ("in the CRM", "in the calendar"):
+        world.now += timedelta(minutes=1)
+        where, at = (world.crm, ref) if moved == "in the CRM" else (world.calendars["ann"], "e1")
+        where.edit(at, time=later)
+        settled(world)
+        assert dates() == []
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, private=False)
+    assert dates() == []
+    settled(world)
+    assert dates() == []
+    (item,) = world.items("ann")
+    assert item["sensitivity"] == "public"
+    assert [(f["summary"], f["sensitivity"]) for f in item["recurrence"].overrides.values()] == [
+        ("Oncologist", "private")
+    ]
+    world.quiet()
+    world.now += timedelta(minutes=1)
+    (key,) = item["recurrence"].overrides
+    open_ = Recurrence("FREQ=WEEKLY;COUNT=4", overrides=MappingProxyType({key: MappingProxyType({"summary": "Open"})}))
+    world.calendars["ann"].edit("e1", recurrence=open_)
+    settled(world)
+    assert [f.get("subject") for f in world.activities[0]["recurrence"].overrides.values()] == ["Open"]
