@@ -16,6 +16,11 @@ from syncd.model.span import Moment, Span, like, moment_key
 from syncd.ports import Unsupported
 
 _TEXTS = {"summary": "SUMMARY", "description": "DESCRIPTION", "location": "LOCATION"}
+#: What says the same in another form, and would say what was before: a map shows one way to the old place.
+OTHER_FORMS = {
+    "DESCRIPTION": ("X-ALT-DESC", "STYLED-DESCRIPTION"),
+    "LOCATION": ("GEO", "X-APPLE-STRUCTURED-LOCATION", "X-MICROSOFT-LOCATIONS"),
+}
 _NUMBERS = {"priority": "PRIORITY", "percent": "PERCENT-COMPLETE"}
 _ACCESS_WORDS = {"public": "PUBLIC", "confidential": "CONFIDENTIAL"}
 
@@ -58,13 +63,15 @@ def _classify(root: Component, component: Component, value: str, *, whole: bool)
 
 def _text(component: Component, name: str, value: str | None) -> None:
     if not value:
-        component.remove(name)
+        for form in (name, *OTHER_FORMS.get(name, ())):
+            component.remove(form)
         return
     line = component.put(name, escape(value))
     if not line.raw and "ALTREP" in line.params:  # the other form no longer says the same
         del line.params["ALTREP"]
-    if name == "DESCRIPTION" and not line.raw:
-        component.remove("X-ALT-DESC")
+    if not line.raw:
+        for other in OTHER_FORMS.get(name, ()):
+            component.remove(other)
 
 
 def _number(component: Component, name: str, value: int) -> None:

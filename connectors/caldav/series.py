@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime
 
-from connectors.caldav.edit import edit, set_time, wall
+from connectors.caldav.edit import OTHER_FORMS, edit, set_time, wall
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import (
     ACCESS,
@@ -33,7 +33,8 @@ _UNTIL = re.compile(r"(?i)\bUNTIL=([0-9]{8}(?:T[0-9]{6}Z?)?)")
 _OWN = frozenset({"UID", "DTSTAMP", "CREATED", "LAST-MODIFIED", "SEQUENCE", "RECURRENCE-ID", "DTSTART", "DTEND",
                   "DURATION", "RRULE", "RDATE", "EXDATE", "EXRULE", "X-LOTUS-UPDATE-SEQ"})  # fmt: skip
 #: Field -> the lines in which it stands.
-_LINES = {"summary": ("SUMMARY",), "description": ("DESCRIPTION", "X-ALT-DESC"), "location": ("LOCATION",),
+_LINES = {"summary": ("SUMMARY",), "description": ("DESCRIPTION", *OTHER_FORMS["DESCRIPTION"]),
+          "location": ("LOCATION", *OTHER_FORMS["LOCATION"]),
           "priority": ("PRIORITY",), "status": ("STATUS",), "sensitivity": ("CLASS", ACCESS),
           "show-as": ("TRANSP",), "categories": ("CATEGORIES",)}  # fmt: skip
 

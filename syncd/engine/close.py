@@ -179,6 +179,8 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         unconfirmed[f"local-{side}"] = sorted({*unconfirmed.get(f"local-{side}", []), name})
     if GIVEN in unconfirmed and not part.item_written and at.item_fields is not None:
         unconfirmed[GIVEN] = still_given(link, at.sides.item)
+    if link.private_copy and not part.item_written and at.is_shown and at.sides.item.get("private") is False:
+        values["private_copy"] = False  # a person has opened it: what is made private from now on is a person's
     values["unconfirmed"] = {k: v for k, v in unconfirmed.items() if v}
     if (not part.item_written and not part.crm_written) or decision.rule in (Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         if not (part.item_written and link.rest == "taken-back"):

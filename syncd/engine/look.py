@@ -37,6 +37,12 @@ class Look:
     #: The item's fields as admitted (of one occurrence, when the series is expanded).
     item_fields: Fields | None
 
+    @property
+    def is_shown(self) -> bool:
+        """True when the item is seen as it is, not as a block of time."""
+        may = self.sides.may
+        return self.item_fields is not None and may.role != "block" and self.link.occurrence not in may.masked
+
 
 #: Stands among the fields that a link brought while its item, our copy, shows more of the activity than became private
 #: than there is: it is written wherever it lies.

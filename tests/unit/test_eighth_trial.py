@@ -13,6 +13,7 @@ from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_engine import MON, World, span
+from tests.unit.test_series import WEEKLY, after, read, thing
 
 WEEK = timedelta(days=7)
 KEYS = [moment_key(MON + n * WEEK) for n in range(4)]
@@ -74,3 +75,59 @@ def test_an_own_private_date_stays_one_when_the_crm_makes_its_series_private_for
     world.calendars["ann"].edit("e1", recurrence=open_)
     settled(world)
     assert [f.get("subject") for f in world.activities[0]["recurrence"].overrides.values()] == ["Open"]
+
+
+# -- what the CRM has made private and a person has opened since is that person's ---------------------------------------
+
+
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+def test_what_a_person_makes_private_again_is_withheld_also_if_the_crm_had_done_so_before(
+    rule: str, series: bool, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": rule})
+    world.event("ann", summary="Visit", **({"recurrence": Recurrence("FREQ=WEEKLY;COUNT=4")} if series else {}))
+    settled(world)
+    ref = only(world)
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, private=True)
+    settled(world)
+    world.now += timedelta(minutes=1)
+    world.calendars["ann"].edit("e1", sensitivity="public")
+    settled(world)
+    assert [a["private"] for a in world.activities] == [False]
+    world.now += timedelta(minutes=1)
+    world.calendars["ann"].edit("e1", sensitivity="private", summary="Oncologist")
+    settled(world)
+    assert "Oncologist" not in repr([world.activities, world.crm.history])
+    assert "Visit" not in repr([world.activities, world.crm.history])
+    world.quiet()
+
+
+# -- what says the same in another form goes with what it says -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("new", ["Hall 2", ""])
+@pytest.mark.parametrize(
+    ("field", "line", "others"),
+    [
+        (
+            "location",
+            "LOCATION:Hall 1",
+            ("GEO:52.5;13.4", "X-APPLE-STRUCTURED-LOCATION;VALUE=URI;X-TITLE=Hall 1:geo:52.5,13.4",
+             'X-MICROSOFT-LOCATIONS:[{"DisplayName":"Hall 1"}]'),
+        ),
+        ("description", "DESCRIPTION:Hall 1", ("X-ALT-DESC;FMTTYPE=text/html:<p>Hall 1</p>",
+                                               "STYLED-DESCRIPTION;FMTTYPE=text/html:<p>Hall 1</p>")),
+    ],
+)  # fmt: skip
+def test_another_form_of_what_is_changed_does_not_go_on_saying_what_was(
+    field: str, line: str, others: tuple[str, ...], new: str
+) -> None:
+    text = thing((*WEEKLY, line, *others))
+    seen = read(text).fields
+    now = after(text, {field: new}, seen)
+    assert "Hall 1" not in now and "52.5" not in now
+    assert read(now).fields[field] == new
+    same = after(text, {"summary": "Renamed", field: seen[field]}, seen)
+    assert all(other.split(":")[0] in same for other in others)
