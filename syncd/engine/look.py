@@ -209,6 +209,13 @@ def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool =
     return link.role == "own" and not link.ours and not answered and not employee.among(people)
 
 
+def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:
+    """True for an entry of the employee's own whose activity has got another employee responsible in the CRM."""
+    if activity is None or link.role != "own" or link.ours:
+        return False
+    return bool(activity.owner) and activity.owner not in ctx.pairing.employee.addresses
+
+
 def _past(ctx: Context, view: Fields) -> bool:
     return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
 

@@ -13,7 +13,7 @@ from difflib import SequenceMatcher
 
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look
+from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look, was_handed_over
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, RECEIVERS
 from syncd.engine.roles import ABSENT
@@ -37,13 +37,17 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     speaking = [k for k in others if k not in copies]
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)
-    becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours
+    handed = was_handed_over(ctx, link, activity)
+    becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours and not handed
     intent, kept, still = None, None, False
     check: dict[str, object] = {}
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
+    if handed:  # when it is, and whether at all, is for the one who is responsible now
+        theirs |= _TIMES | {"status"}
     if activity is not None and (row.maker == link.id or link.brought):
-        over = frozenset[str]() if speaking or becomes_block or "private" not in ctx.pairing.names else _typed_over(at)
-        kept = _kept(at, theirs, over, made_here=row.maker == link.id and not speaking, block=becomes_block)
+        alone = not speaking and not handed
+        over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()
+        kept = _kept(at, theirs, over, made_here=row.maker == link.id and alone, block=becomes_block)
         if "recurrence" in kept:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
@@ -71,6 +75,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
             show_colleagues(tx, link, row, check)
+        if handed:
+            tx.set_row(row.id, maker=None)
         forget_agreement(tx, link, block=becomes_block, private=still)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
 from syncd.engine.given import GIVEN, KEPT, kept_private, made_private
-from syncd.engine.look import Look, item_view
+from syncd.engine.look import Look, item_view, was_handed_over
 from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
 from syncd.engine.writes import WAS, Moves, attempt, confirm, created, drop, finish, journal, moves_of
@@ -109,6 +109,8 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             if "recurrence" in merge.to_item:
                 time = merge.to_item.get("time", look.sides.item.get("time"))
                 more[GIVEN] = made_private(look.link, look.sides.item, merge.to_item["recurrence"], time)
+            if was_handed_over(ctx, look.link, look.activity):
+                more["given-up"] = [n for n in names if not kind_of(n).keyed and n not in look.link.texts]
             moves = moves_of(merge, merge.with_item, **more)
             intents.append(
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)

@@ -59,6 +59,8 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
         values["texts"] = {**link.texts, **moves["texts"]}
     if moves.get("brought"):
         values["brought"] = link.brought | frozenset(moves["brought"])
+    if moves.get("given-up"):  # what somebody else's words have replaced in an entry is no longer what it brought
+        values["brought"] = values.get("brought", link.brought) - frozenset(moves["given-up"])
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)

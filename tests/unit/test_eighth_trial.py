@@ -13,6 +13,8 @@ from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_engine import MON, World, span
+from tests.unit.test_seventh_trial import ORDERS, mark_e1, people
+from tests.unit.test_sixth_trial import hand_over
 from tests.unit.test_series import WEEKLY, after, read, thing
 
 WEEK = timedelta(days=7)
@@ -131,3 +133,59 @@ def test_another_form_of_what_is_changed_does_not_go_on_saying_what_was(
     assert read(now).fields[field] == new
     same = after(text, {"summary": "Renamed", field: seen[field]}, seen)
     assert all(other.split(":")[0] in same for other in others)
+
+
+# -- handed over in the CRM, and the former owner marks what is left in her calendar private ----------------------------
+
+
+@pytest.mark.grid
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+@pytest.mark.parametrize("typed", ["crm", "calendar", "nothing"])
+@pytest.mark.parametrize("holder", ["bob", "carla"])
+@pytest.mark.parametrize("part", [(), ("ann",), ("ann", "bob")])
+@pytest.mark.parametrize("again", ["public", "deleted", ""])
+def test_what_was_handed_over_is_its_new_owners_also_when_the_former_owner_makes_hers_private(
+    again: str, part: tuple[str, ...], holder: str, typed: str, rule: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    """Her own words go; the appointment, its hours and what others typed stay. Carla works in the CRM alone."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": rule})
+    world.event("ann", summary="Zebra")
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, holder)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+    settled(world)
+    world.now += timedelta(minutes=1)
+    if typed == "crm" or (typed == "calendar" and holder == "carla"):
+        world.crm.edit(ref, subject="Contract", notes="bring it", location="Hall")
+    elif typed == "calendar":
+        (copy,) = world.calendars["bob"].records
+        world.calendars["bob"].edit(copy, summary="Contract", description="bring it", location="Hall")
+    settled(world)
+    when = world.activities[0]["time"]
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world, 5)
+    (activity,) = world.activities
+    assert "Zebra" not in repr([activity, world.crm.history, world.items("bob")])
+    assert (activity["time"], activity["status"], bool(activity.get("private"))) == (when, "open", False)
+    if typed != "nothing":
+        assert (activity["subject"], activity["notes"], activity["location"]) == ("Contract", "bring it", "Hall")
+    bobs = [(i["summary"], i["location"]) for i in world.items("bob")]
+    if holder == "bob":
+        assert bobs == [("Contract", "Hall") if typed != "nothing" else ("", "")]
+    assert len(world.items("ann")) == 1
+    world.quiet()
+    if not again:
+        return
+    world.now += timedelta(minutes=1)
+    if again == "public":
+        mark_e1(world, "public")
+    else:
+        world.calendars["ann"].remove("e1")
+    settled(world, 5)
+    assert [(a["status"], a["time"]) for a in world.activities] == [("open", when)]
+    assert len(world.items("bob")) == len(bobs)
+    world.quiet()
