@@ -23,8 +23,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-#: What is said of a change of the CRM's in a meeting with guests.
-WAITS = "waits: the guests must be told; change it in the calendar"
 ConfigOption = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="The configuration file (else syncd.yaml here, ~/.config/syncd, /etc/syncd)."),

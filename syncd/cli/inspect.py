@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import WAITS, ConfigOption, JsonOption, app, configuration, fail, house, print_json
+from syncd.cli.app import ConfigOption, JsonOption, app, configuration, fail, house, print_json
 
 
 @app.command()
@@ -19,6 +19,7 @@ def status(
     json: JsonOption = False,
 ) -> None:
     """Show when each pairing last agreed, what is parked, held, in conflict or waits for guests, and what to do."""
+    from syncd.service.explain import waiting
     from syncd.store.journal import conflicts, parked, runs
 
     with house(config, only) as opened, opened.store.reading() as tx:
@@ -48,7 +49,7 @@ def status(
                     ],
                     "conflicts": len(conflicts(tx, pairing.id)),
                     "waiting": [
-                        {"activity": row.crm_ref, "item": link.item_ref, "fields": link.waits.split(",")}
+                        {"activity": row.crm_ref, "item": link.item_ref, **waiting(link.waits)}
                         for link in tx.waiting(pairing.id)
                         if (row := tx.row(link.activity)) is not None
                     ],
@@ -74,7 +75,7 @@ def _status_lines(one: dict[str, Any]) -> None:
         what = "it is tried again in each pass" if entry["again"] else "mend it at its source and it goes on by itself"
         typer.echo(f"    {what}")
     for entry in one["waiting"]:
-        typer.echo(f"  {', '.join(entry['fields'])} of {entry['activity'] or entry['item']}: {WAITS}")
+        typer.echo(f"  {', '.join(entry['fields'])} of {entry['activity'] or entry['item']}: {entry['why']}")
     if one["held"]:
         typer.echo(f"  {one['held']} deletion(s) held: if they are meant, run: syncd approve {one['pairing']}")
     if one["conflicts"]:

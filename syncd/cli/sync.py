@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import WAITS, ConfigOption, JsonOption, app, configuration, fail, house, print_json
+from syncd.cli.app import ConfigOption, JsonOption, app, configuration, fail, house, print_json
 
 Only = Annotated[list[str] | None, typer.Argument(help="Employees or pairings (employee/account); all if left out.")]
 
@@ -136,6 +136,7 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
     from dataclasses import replace
 
     from syncd.logs import silent
+    from syncd.service.explain import waiting
     from syncd.service.rehearsal import planned, rehearsed
     from syncd.service.runner import exit_status, once_more, run_one
 
@@ -156,7 +157,7 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
             with copy.reading() as tx:
                 found = [(k, tx.row(k.activity)) for k in tx.waiting(pairing.id)]
             waits[pairing.id] = [
-                {"activity": row.crm_ref, "item": k.item_ref, "fields": k.waits.split(",")} for k, row in found if row
+                {"activity": row.crm_ref, "item": k.item_ref, **waiting(k.waits)} for k, row in found if row
             ]
         copy.close()
     if json:
@@ -174,7 +175,7 @@ def plan(config: ConfigOption = None, only: Only = None, json: JsonOption = Fals
                 where = "CRM" if write.side == "crm" else "groupware"
                 typer.echo(f"  {write.op:7} in the {where:9} {write.title}{what}")
             for each in waits[result.pairing]:
-                typer.echo(f"  {', '.join(each['fields'])} of {each['activity'] or each['item']}: {WAITS}")
+                typer.echo(f"  {', '.join(each['fields'])} of {each['activity'] or each['item']}: {each['why']}")
     raise typer.Exit(exit_status(results))
 
 

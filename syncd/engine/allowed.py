@@ -91,7 +91,7 @@ class Allowed:
             return May.NO
         if self.role == "copy" and name == "participants":
             return May.NO
-        if self.masked and self._touches_masked(name, element):
+        if self._touches_masked(name, element) or self.moves_masked(name, element):
             return May.NO
         if self.guests:
             return self._with_guests(acted_on=self._acted_on(name, element), tell=self.tells(name, element))
@@ -102,15 +102,15 @@ class Allowed:
         return self.writable and self.role not in (*GUESTS, "block") and self.occurrence not in self.masked
 
     def _touches_masked(self, name: str, element: str) -> bool:
-        """The time of the series moves each of its occurrences, its rule may end them; an element of a
-        recurrence is about one."""
-        item = self.lens.rules[name].item
-        if item == "time":
-            return True
-        if item != "recurrence":
-            return False
-        what, _, rest = element.partition(" ")
-        return what in ("", "rule", "rdate") or rest.partition(" ")[0] in self.masked
+        """An element of a recurrence is about one occurrence."""
+        return self.lens.rules[name].item == "recurrence" and element.partition(" ")[2].partition(" ")[0] in self.masked
+
+    def moves_masked(self, name: str, element: str = "") -> bool:
+        """True for what would move, or end, a date that is private, and not over: the time of the series moves each
+        of its occurrences, its rule may end them. One that is over holds nothing up: nobody is waiting for it."""
+        item, what = self.lens.rules[name].item, element.partition(" ")[0]
+        moves = item == "time" or (item == "recurrence" and what in ("", "rule", "rdate"))
+        return moves and any(not self.passed(key) for key in self.masked)
 
     def _acted_on(self, name: str, element: str) -> bool:
         item = self.lens.rules[name].item

@@ -61,7 +61,7 @@ def feed_items(ctx: Context) -> None:
 
 
 def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: int) -> None:
-    pairing, seen = ctx.pairing, 0
+    pairing, seen, known = ctx.pairing, 0, 0
     for page in ctx.items.changes(cursor):
         if not listing and not page.changes and page.cursor == cursor:
             continue  # nothing happened: nothing is written
@@ -82,12 +82,14 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
             done = listing
             if listing in ("all", "compare"):
                 seen += sum(not c.gone for c in page.changes) + len(page.there)
+                known += sum(not c.gone and c.ref in links for c in page.changes) + len(page.there)
                 tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
                     missing = tx.unseen(pairing.id, generation)
                     ctx.missing.update(missing)
                     tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
-                    done = "emptied" if missing and not seen else ""
+                    another = not known and len(missing) >= ALL  # nothing that was there: it may be another calendar
+                    done = "emptied" if missing and (not seen or another) else ""
             elif listing == "emptied" and any(not c.gone for c in page.changes):
                 done = ""
             values = {"cursor": page.cursor, "generation": generation, "listing": done}

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.moving import came
 from syncd.engine.newcomers import marks_of
 from syncd.engine.pairing import is_of_employee
+from syncd.engine.roles import came
 from syncd.model.record import Record
 from syncd.ports import Gone, Rejected
 from syncd.privacy import Admission
@@ -98,7 +98,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
             if not is_of_employee(link.pairing, ctx.pairing.employee.id):
-                tx.set_setting(came(ctx.pairing.id, row), "")
+                tx.set_setting(came(ctx.pairing.id, row.id), "")
             ctx.moved.add(link.id)
             taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))
     return taken

@@ -14,6 +14,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.owners import for_colleague
 from syncd.engine.plan import Activity, Item, Situation
+from syncd.engine.roles import came
 from syncd.engine.sides import Sides
 from syncd.engine.text import image
 from syncd.engine.window import inside, over
@@ -213,7 +214,10 @@ def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:
     """True for an entry of the employee's own whose activity has got another employee responsible in the CRM."""
     if activity is None or link.role != "own" or link.ours:
         return False
-    return bool(activity.owner) and activity.owner not in ctx.pairing.employee.addresses
+    if not activity.owner or activity.owner in ctx.pairing.employee.addresses:
+        return False
+    with ctx.store.reading() as tx:  # or it came from the one who is responsible, or from a predecessor
+        return tx.setting(came(ctx.pairing.id, link.activity)) is None
 
 
 def _past(ctx: Context, view: Fields) -> bool:

@@ -18,7 +18,7 @@ from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
-from syncd.engine.roles import ABSENT, of_one_date
+from syncd.engine.roles import ABSENT, came, of_one_date
 from syncd.engine.sides import NO_DIFFERENCE
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -81,7 +81,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
             with ctx.store.transaction() as tx:
-                tx.set_setting(came(ctx.pairing.id, row), "")
+                tx.set_setting(came(ctx.pairing.id, row.id), "")
             return row
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
@@ -119,17 +119,11 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 MOVED_HERE = "moved here from another calendar"
 
 
-def came(pairing: str, row: Row) -> str:
-    """The setting of an item that a colleague's calendar has given to this one: whoever answers for its activity has it
-    no more."""
-    return f"came\n{pairing}\n{row.id}"
-
-
 def came_from_another(tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
     """True for an activity whose item was moved to the calendar of somebody who has it now. One that was handed over
     in the CRM stands in the calendar of whoever had it before, and was never moved."""
     held = [k for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
-    if any(tx.setting(came(k.pairing, row)) is not None for k in held):
+    if any(tx.setting(came(k.pairing, row.id)) is not None for k in held):
         return True
     ids = {k.id for k in held if not k.ours}  # as earlier releases have noted it
     return bool(ids) and any(d["rule"] == MOVED_HERE and d["link"] in ids for d in decisions(tx, row.id))

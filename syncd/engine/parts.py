@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from syncd.engine.look import Look
 from syncd.engine.plan import GUARDED, Decision, Item, Rule
 from syncd.engine.sides import Merge
+from syncd.model.fields import same
+from syncd.model.recurrence import Recurrence
 from syncd.store import Link, Pending, Row
+
+#: Stands among what waits where the reason is that a date of the series is private.
+PRIVATE_DATE = "private-date"
 
 
 @dataclass
@@ -61,8 +66,26 @@ class Part:
 
     @property
     def waits(self) -> tuple[str, ...]:
-        """What waits until somebody makes the change in the calendar, where guests are told."""
-        return ("deletion",) if self.decision.rule is Rule.WAIT else tuple(sorted(self.merge.waits))
+        """What waits until somebody makes the change in the calendar, where guests are told, or where a date of the
+        series is private: then that is said too."""
+        if self.decision.rule is Rule.WAIT:
+            return ("deletion",)
+        held = self._held_by_a_private_date()
+        return (*sorted(self.merge.waits | held), *((PRIVATE_DATE,) if held else ()))
+
+    def _held_by_a_private_date(self) -> set[str]:
+        """Of when the series is, and how it repeats: what stands in the CRM alone, as a date of it is private."""
+        sides = self.look.sides
+        alone = {*sides.local.get("crm", ()), *(name for side, name in self.merge.stays if side == "crm")}
+        names = {name.partition(" ")[0] for name in alone} & sides.may.lens.rules.keys()
+
+        def is_apart(name: str) -> bool:
+            item, crm = sides.item.get(name), sides.crm.get(name)
+            if isinstance(item, Recurrence) and isinstance(crm, Recurrence):
+                return item.rule != crm.rule
+            return not same(name, item, crm)
+
+        return {name for name in names if sides.may.moves_masked(name) and is_apart(name)}
 
     @property
     def counted(self) -> bool:

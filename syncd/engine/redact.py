@@ -48,6 +48,9 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         alone = not speaking and not handed
         over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()
         kept = _kept(at, theirs, over, made_here=row.maker == link.id and alone, block=becomes_block)
+        if alone and "private" in ctx.pairing.names and _is_shell(activity.fields, kept, block=becomes_block):
+            over |= {"participants"}
+            kept["private"] = True
         if "recurrence" in kept:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
@@ -348,6 +351,12 @@ def _of_the_entry(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str
         or n in link.texts
         or (not same(n, v, kind_of(n).empty) and digester.holds(link.item_base, n, v))
     }
+
+
+def _is_shell(fields: Fields, kept: Fields, *, block: bool) -> bool:
+    """True for what is left of a meeting without its time and its words: it is nothing for the calendars of those whom
+    the CRM had added to it."""
+    return not block and "time" in fields and "time" not in kept and bool(kept.get("participants"))
 
 
 def _was_brought(digester: Digester, name: str, key: str, base: Mapping[str, object]) -> bool:

@@ -8,6 +8,7 @@ from syncd.engine.context import Context
 from syncd.engine.look import crm_view, in_scope, within
 from syncd.engine.mailroom import Mailroom, for_mail
 from syncd.engine.pairing import Moment, Pairing
+from syncd.engine.parts import PRIVATE_DATE
 from syncd.mapping.mail import Mail, passed_over
 from syncd.model.record import Record
 from syncd.ports import PortError, Rejected
@@ -82,11 +83,19 @@ def explain(house: House, name: str) -> dict[str, Any] | None:
     }
 
 
+def waiting(waits: str) -> dict[str, Any]:
+    """Of a link's `waits`: {"fields": names, "why": in words}."""
+    names = waits.split(",")
+    fields = [name for name in names if name != PRIVATE_DATE]
+    reason = "one of its dates is private" if PRIVATE_DATE in names else "the guests must be told"
+    return {"fields": fields, "why": f"waits: {reason}; change it in the calendar"}
+
+
 def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], activity: Record | None) -> str:
     mine = next((k for k in links if k.pairing == pairing.id), None)
     if mine is not None and mine.waits:
-        fields = mine.waits.replace(",", ", ")
-        return f"{_ROLES.get(mine.role, mine.role)}; {fields} waits: the guests must be told; change it in the calendar"
+        said = waiting(mine.waits)
+        return f"{_ROLES.get(mine.role, mine.role)}; {', '.join(said['fields'])} {said['why']}"
     if mine is not None:
         return _RESTS[mine.rest] if mine.rest in _RESTS else _ROLES.get(mine.role, mine.role)
     if activity is None:

@@ -85,6 +85,7 @@ def with_mail(**more: object) -> Lens:
 
 def test_case_p4_below_a_blocked_domain_too() -> None:
     assert is_of(normal_address("a@post.ÄRZTE.example"), normal_domain(UNICODE))
+    assert not is_of("a@myacme.example", "acme.example")
     with pytest.raises(ValidationError):
         Mail.model_validate({"block": ["ärzte"]})
 

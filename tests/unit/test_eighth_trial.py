@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -9,13 +10,16 @@ from typing import Any
 
 import pytest
 
+from connectors.caldav.read import read
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
+from syncd.service.explain import waiting
+from tests.memory import calendar
 from tests.unit.test_cases import only, with_mapping
-from tests.unit.test_engine import MON, World, span
-from tests.unit.test_seventh_trial import ORDERS, mark_e1, people
-from tests.unit.test_sixth_trial import hand_over
-from tests.unit.test_series import WEEKLY, after, read, thing
+from tests.unit.test_engine import MON, NOW, World, span
+from tests.unit.test_series import WEEKLY, after, thing
+from tests.unit.test_seventh_trial import ORDERS, mark_e1
+from tests.unit.test_sixth_trial import hand_over, people
 
 WEEK = timedelta(days=7)
 KEYS = [moment_key(MON + n * WEEK) for n in range(4)]
@@ -27,6 +31,13 @@ def settled(world: World, passes: int = 3) -> None:
 
 
 # -- a date that is private within a series that the CRM makes private for a while -------------------------------------
+
+
+def recurrence_of(world: World) -> Recurrence:
+    """The only activity's."""
+    (made,) = (a["recurrence"] for a in world.activities)
+    assert isinstance(made, Recurrence)
+    return made
 
 
 def a_series(**override: Any) -> Recurrence:
@@ -46,7 +57,9 @@ def test_an_own_private_date_stays_one_when_the_crm_makes_its_series_private_for
     def dates() -> list[Any]:
         """What colleagues see of the date, whatever is said of the series."""
         held = world.crm.records[ref].fields["recurrence"]
-        return ["Oncologist" for f in held.overrides.values() if f.get("subject") == "Oncologist" and not f.get("private")]
+        return [
+            "Oncologist" for f in held.overrides.values() if f.get("subject") == "Oncologist" and not f.get("private")
+        ]
 
     later = span(MON + timedelta(hours=3))
     world.now += timedelta(minutes=1)
@@ -65,7 +78,7 @@ def test_an_own_private_date_stays_one_when_the_crm_makes_its_series_private_for
     assert dates() == []
     settled(world)
     assert dates() == []
-    (item,) = world.items("ann")
+    item: Any = world.items("ann")[0]
     assert item["sensitivity"] == "public"
     assert [(f["summary"], f["sensitivity"]) for f in item["recurrence"].overrides.values()] == [
         ("Oncologist", "private")
@@ -76,10 +89,10 @@ def test_an_own_private_date_stays_one_when_the_crm_makes_its_series_private_for
     open_ = Recurrence("FREQ=WEEKLY;COUNT=4", overrides=MappingProxyType({key: MappingProxyType({"summary": "Open"})}))
     world.calendars["ann"].edit("e1", recurrence=open_)
     settled(world)
-    assert [f.get("subject") for f in world.activities[0]["recurrence"].overrides.values()] == ["Open"]
+    assert [f.get("subject") for f in recurrence_of(world).overrides.values()] == ["Open"]
 
 
-# -- what the CRM has made private and a person has opened since is that person's ---------------------------------------
+# -- what the CRM has made private and a person has opened since is that person's ---
 
 
 @pytest.mark.parametrize("series", [False, True])
@@ -88,7 +101,7 @@ def test_what_a_person_makes_private_again_is_withheld_also_if_the_crm_had_done_
     rule: str, series: bool, tmp_path: Path
 ) -> None:
     world = with_mapping(World("ann"), tmp_path, privacy={"private": rule})
-    world.event("ann", summary="Visit", **({"recurrence": Recurrence("FREQ=WEEKLY;COUNT=4")} if series else {}))
+    world.event("ann", summary="Visit", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4" if series else ""))
     settled(world)
     ref = only(world)
     world.now += timedelta(minutes=1)
@@ -106,7 +119,7 @@ def test_what_a_person_makes_private_again_is_withheld_also_if_the_crm_had_done_
     world.quiet()
 
 
-# -- what says the same in another form goes with what it says -----------------------------------------------------------
+# -- what says the same in another form goes with what it says ---
 
 
 @pytest.mark.parametrize("new", ["Hall 2", ""])
@@ -135,7 +148,7 @@ def test_another_form_of_what_is_changed_does_not_go_on_saying_what_was(
     assert all(other.split(":")[0] in same for other in others)
 
 
-# -- handed over in the CRM, and the former owner marks what is left in her calendar private ----------------------------
+# -- handed over in the CRM, and the former owner marks what is left in her calendar private ---
 
 
 @pytest.mark.grid
@@ -189,3 +202,98 @@ def test_what_was_handed_over_is_its_new_owners_also_when_the_former_owner_makes
     assert [(a["status"], a["time"]) for a in world.activities] == [("open", when)]
     assert len(world.items("bob")) == len(bobs)
     world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("notes", ["", "CRM agenda"])
+@pytest.mark.parametrize("series", [False, True])
+def test_what_is_left_of_a_private_meeting_stands_in_no_colleagues_calendar(
+    series: bool, notes: str, order: tuple[str, str]
+) -> None:
+    """To whom the CRM had added people: they have nothing of an hour without a title, on another day."""
+    world = World(*order)
+    world.event("ann", summary="Zebra", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4" if series else ""))
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, participants=people("ann", "bob"), notes=notes)
+    settled(world)
+    assert [i["summary"] for i in world.items("bob")] == ["Zebra"]
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world, 5)
+    assert world.items("bob") == []
+    assert "Zebra" not in repr([world.activities, world.crm.history])
+    assert [i["summary"] for i in world.items("ann")] == ["Zebra"]
+    world.quiet()
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "public")
+    settled(world, 5)
+    assert [i["summary"] for i in world.items("bob")] == ["Zebra"]
+    assert [(a["subject"], bool(a["private"]), a["notes"]) for a in world.activities] == [("Zebra", False, notes)]
+
+
+# -- a private date holds its series up while it is to come, and that is said -----------------------------------------
+
+
+@pytest.mark.parametrize("how", ["time", "rule"])
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+def test_a_private_date_holds_its_series_up_until_it_is_over(rule: str, how: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": rule})
+    series = Recurrence("FREQ=WEEKLY;COUNT=4", overrides={KEYS[1]: {"summary": "Dentist", "sensitivity": "private"}})
+    world.event("ann", summary="Weekly", recurrence=series)
+    settled(world)
+    ref = only(world)
+    later, shorter = span(MON + timedelta(hours=3)), "FREQ=WEEKLY;COUNT=3"
+    held = world.crm.records[ref].fields["recurrence"]
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, **({"time": later} if how == "time" else {"recurrence": replace(held, rule=shorter)}))
+    settled(world)
+    assert [r.waiting for r in world.sync(full=True)] == [1]
+    with world.store.reading() as tx:
+        (link,) = tx.waiting("ann")
+    said = waiting(link.waits)
+    assert said["fields"] == ["time" if how == "time" else "recurrence"]
+    assert said["why"] == "waits: one of its dates is private; change it in the calendar"
+    item: Any = world.items("ann")[0]
+    assert (item["time"], item["recurrence"].rule) == (span(MON), series.rule)
+    world.now = NOW + timedelta(days=16)  # the private date was on the fourteenth day
+    assert MON + WEEK < world.now < MON + 2 * WEEK
+    world.sync(full=True)
+    settled(world)
+    (item,) = world.items("ann")
+    assert (item["time"], item["recurrence"].rule) == ((later, series.rule) if how == "time" else (span(MON), shorter))
+    (private,) = item["recurrence"].overrides.values()
+    assert (private["summary"], private["sensitivity"]) == ("Dentist", "private")
+    assert [r.waiting for r in world.sync(full=True)] == [0]
+    assert "Dentist" not in repr([world.activities, world.crm.history])
+
+
+# -- an account that is pointed at another calendar ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("there", [0, 1, 5, 30])
+@pytest.mark.parametrize("held", [3, 8])
+def test_a_calendar_in_which_nothing_is_known_deletes_nothing_unasked(held: int, there: int) -> None:
+    """However few entries it holds: somebody may have named the wrong one."""
+    world = World("ann")
+    for n in range(held):
+        world.event("ann", f"e{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
+    settled(world)
+    other = calendar("ann", lambda: world.now)
+    for n in range(there):
+        when = span(MON + timedelta(days=1) + n * timedelta(hours=1))
+        fields = {"summary": f"Other {n}", "status": "confirmed", "time": when}
+        other.put(f"o{n}", "event", fields, uid=f"other-{n}")
+    before = world.calendars["ann"]
+    world.calendars["ann"] = other
+    world.pairings[0] = replace(world.pairings[0], replica=other)
+    other.expire()
+    settled(world)
+    assert [a["status"] for a in world.activities].count("open") == held + there
+    assert [r.held for r in world.sync()] == [held]
+    world.calendars["ann"] = before
+    world.pairings[0] = replace(world.pairings[0], replica=before)
+    before.number += 100
+    before.expire()
+    settled(world, 4)
+    assert [a["status"] for a in world.activities if str(a["subject"]).startswith("Mine")] == ["open"] * held
