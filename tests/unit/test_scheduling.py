@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 
-from connectors.caldav.scheduling import CYRUS, SABRE, SWITCHES, Evidence, Manner, Probed, manner_of
+from connectors.caldav.dav import Dav
+from connectors.caldav.owner import Owner
+from connectors.caldav.scheduling import CYRUS, SABRE, SWITCHES, Evidence, Manner, Probed, evidence_of, manner_of
 from connectors.caldav.transport import joined, listed, offered
 from syncd.ports import Telling
 
@@ -78,3 +83,13 @@ def test_case_s1_several_lines_are_one_list_and_what_is_no_list_is_not_joined() 
 )
 def test_case_s1_ways_to_sign_in_that_stand_in_several_lines_are_all_seen(lines: list[str], schemes: set[str]) -> None:
     assert offered(joined([("WWW-Authenticate", line) for line in lines])["www-authenticate"]) == schemes
+
+
+@pytest.mark.parametrize(("header", "known"), [("1, 2, calendar-access", True), ("1, 2", False), ("", False)])
+def test_whoever_answers_without_calendars_is_not_the_calendar_server(header: str, known: bool) -> None:
+    """A gateway before it, or a sign-in page: what it does with a write is unknown, so it tells."""
+    answer = SimpleNamespace(headers={"dav": header})
+    dav = cast(Dav, SimpleNamespace(request=lambda *_: answer))
+    evidence = evidence_of(dav, "/ann/", cast(Owner, SimpleNamespace(boxes=False)))
+    assert (evidence is not None) is known
+    assert manner_of(evidence) == (NOBODY if known else TELLS)
