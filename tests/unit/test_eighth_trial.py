@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.caldav.read import read
+from syncd.model.fields import Limit
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from syncd.service.explain import waiting
@@ -297,3 +298,32 @@ def test_a_calendar_in_which_nothing_is_known_deletes_nothing_unasked(held: int,
     before.expire()
     settled(world, 4)
     assert [a["status"] for a in world.activities if str(a["subject"]).startswith("Mine")] == ["open"] * held
+
+
+# -- a place that the calendar cuts is whole in the CRM ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("word", ["Hall 9, second floor, on the left", "Hall\u00a09, second floor"])
+def test_what_a_calendar_is_known_to_cut_is_no_edit_of_its_owners(word: str, silent: bool) -> None:
+    """The base of a write is what the calendar will show of it: else the next edit of anything takes that for news."""
+    world = World("ann")
+    calendar_ = world.calendars["ann"]
+    calendar_.caps = replace(calendar_.caps, limits={"location": Limit(length=10)})
+    world.event("ann", summary="Talk")
+    settled(world)
+    ref = only(world)
+    calendar_.silent = silent
+    for n, place in enumerate((f"{word} and further", "Elsewhere, on the first floor", "Room 1")):
+        world.crm.edit(ref, location=f"{word} {n}")
+        world.sync()
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, location=place)
+        world.now += timedelta(minutes=1)
+        calendar_.edit("e1", summary=f"Talk {n}")  # later, so it would win
+        world.sync()
+        assert [i["location"] for i in world.items("ann")] == [place[:10]]
+    assert "location" not in repr(world.crm.history)  # nobody's place has lost against another
+    world.sync(full=True)
+    settled(world)
+    assert [(a["subject"], a["location"]) for a in world.activities] == [("Talk 2", "Room 1")]
