@@ -43,7 +43,7 @@ def feed_items(ctx: Context) -> None:
         place = tx.feed(name)
     digest = pairing.reading
     listing = "all" if place is None or place["mapping"] != digest or ctx.anew else place["listing"]
-    if listing in ("", "emptied") and ctx.full:
+    if listing in ("", "emptied", "another") and ctx.full:
         listing = "compare"
     generation = place["generation"] if place else 0
     cursor = place["cursor"] if place else ""
@@ -89,8 +89,8 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                     ctx.missing.update(missing)
                     tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
                     another = not known and len(missing) >= ALL  # nothing that was there: it may be another calendar
-                    done = "emptied" if missing and (not seen or another) else ""
-            elif listing == "emptied" and any(not c.gone for c in page.changes):
+                    done = ("emptied" if not seen else "another" if another else "") if missing else ""
+            elif listing in ("emptied", "another") and any(not c.gone for c in page.changes):
                 done = ""
             values = {"cursor": page.cursor, "generation": generation, "listing": done}
             tx.set_feed(name, **values, mapping=pairing.reading)
@@ -107,6 +107,24 @@ def _echo(change: Change, links: Sequence[Link]) -> bool:
         return all(known_gone)  # what nobody has linked may go without a word
     same = bool(change.version) and all(link.item_version == change.version for link in links)
     return bool(links) and same and not any(known_gone)
+
+
+def is_another(ctx: Context) -> bool:
+    """True while nothing was seen of what the calendar held before: it may be another one."""
+    with ctx.store.reading() as tx:
+        place = tx.feed(item_feed(ctx.pairing.id))
+    return place is not None and place["listing"] in ("emptied", "another")
+
+
+def know_again(ctx: Context) -> None:
+    """What was there before has been found under other refs, or a person has said that it is meant to be gone."""
+    name = item_feed(ctx.pairing.id)
+    with ctx.store.reading() as tx:
+        place = tx.feed(name)
+        if place is None or place["listing"] != "another" or tx.pending_refs(ctx.pairing.id, "item"):
+            return  # or what is missing is still being looked for
+    with ctx.store.transaction() as tx:
+        tx.set_feeds([{**place, "listing": ""}])
 
 
 def feed_crm(ctx: Context) -> None:

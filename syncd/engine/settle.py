@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import IN_A_ROW, Context
-from syncd.engine.feed import item_feed
+from syncd.engine.feed import is_another, item_feed, know_again
 from syncd.engine.fresh import settle_fresh
 from syncd.engine.given import given_of
 from syncd.engine.guard import allows, holding
@@ -64,6 +64,7 @@ def _settle(ctx: Context) -> None:
     with ctx.store.reading() as tx:
         waiting = tx.setting(holding(ctx.pairing.id)) is not None
     if not found:
+        know_again(ctx)
         if waiting:
             with ctx.store.transaction() as tx:
                 tx.drop_setting(holding(ctx.pairing.id))
@@ -71,9 +72,8 @@ def _settle(ctx: Context) -> None:
     deferred, number = [unit for unit, _ in found], sum(count for _, count in found)
     with ctx.store.reading() as tx:
         links = tx.count_links(ctx.pairing.id)
-        place = tx.feed(item_feed(ctx.pairing.id))
-    emptied = bool(place) and place["listing"] == "emptied"  # type: ignore[index]
-    if allows(number, links, ctx.approved, emptied=emptied, waiting=waiting):
+    if allows(number, links, ctx.approved, emptied=is_another(ctx), waiting=waiting):
+        know_again(ctx)
         if waiting:
             with ctx.store.transaction() as tx:
                 tx.drop_setting(holding(ctx.pairing.id))

@@ -18,7 +18,7 @@ from syncd.engine.feed import PEOPLE
 from syncd.engine.heirs import taken_over
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
-from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
+from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed, was_handed_over
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, series_here
@@ -35,7 +35,7 @@ from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.mapping.conditions import needs_people
-from syncd.model.fields import Fields, kind_of, with_answer
+from syncd.model.fields import Fields, kind_of, same, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
@@ -296,7 +296,11 @@ def _part(
     if fields is not None and link.role in ("own", "stand-in") and not link.ours:
         fields = as_they_answered(ctx, link.role, fields, activity, others)
     known = known_people(ctx, fields) if fields is not None else {}
-    if activity is not None and link.role == "own" and not link.ours and not link.item_base:
+    handed = link.rest == "private" and not link.item_base and was_handed_over(ctx, link, activity)
+    if handed and activity is not None:  # what it says now is the new owner's word
+        said = crm_view(ctx, activity)
+        decided |= {n: "crm" for n, value in said.items() if not same(n, value, kind_of(n).empty)}
+    elif activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
         if scheduled:  # guests have been told what the calendar says
             decided |= {n: "groupware" for n, rule in ctx.pairing.lens.rules.items() if rule.item in ACTED_ON}

@@ -327,3 +327,74 @@ def test_what_a_calendar_is_known_to_cut_is_no_edit_of_its_owners(word: str, sil
     world.sync(full=True)
     settled(world)
     assert [(a["subject"], a["location"]) for a in world.activities] == [("Talk 2", "Room 1")]
+
+
+@pytest.mark.parametrize("new_uids", [False, True])
+@pytest.mark.parametrize("first", ["deleted", "edited", "nothing"])
+def test_a_calendar_whose_entries_have_all_got_new_addresses_is_no_other(first: str, new_uids: bool) -> None:
+    world = World("ann")
+    for n in range(5):
+        world.event("ann", f"e{n}", uid=f"u{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
+    settled(world)
+    ann = world.calendars["ann"]
+    for n in range(5):
+        fields = dict(ann.records[f"e{n}"].fields)
+        ann.remove(f"e{n}")
+        ann.put(f"new{n}", "event", fields, uid=f"v{n}" if new_uids else f"u{n}")
+    ann.expire()
+    settled(world)
+    if first == "edited":
+        ann.edit("new1", location="Hall")
+    elif first == "deleted":
+        ann.remove("new1")
+    settled(world)
+    ann.remove("new2")
+    settled(world)
+    world.sync(full=True)
+    assert [r.held for r in world.sync()] == [0]
+    gone = {"Mine 2"} | ({"Mine 1"} if first == "deleted" else set())
+    assert {a["subject"] for a in world.activities if a["status"] == "rejected"} == gone
+    assert len(world.activities) == 5
+
+
+@pytest.mark.grid
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+@pytest.mark.parametrize("part", [(), ("ann", "bob")])
+@pytest.mark.parametrize("does", ["moves", "renames", "deletes", "nothing"])
+def test_what_the_new_owner_has_done_meanwhile_stands_when_the_former_one_shows_hers_again(
+    does: str, part: tuple[str, ...], rule: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": rule})
+    world.event("ann", summary="Zebra", location="Zoo")
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, "bob")
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+    settled(world)
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world, 5)
+    (copy,) = world.calendars["bob"].records
+    later = span(MON + timedelta(hours=6))
+    world.now += timedelta(minutes=1)
+    if does == "moves":
+        world.calendars["bob"].edit(copy, time=later)
+    elif does == "renames":
+        world.calendars["bob"].edit(copy, summary="Contract", location="Hall")
+    elif does == "deletes":
+        world.calendars["bob"].remove(copy)
+    settled(world, 5)
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "public")
+    settled(world, 5)
+    (activity,) = world.activities
+    assert activity["status"] == ("rejected" if does == "deletes" else "open")
+    assert len(world.items("bob")) == (0 if does == "deletes" else 1)
+    assert activity["time"] == (later if does == "moves" else span(MON))
+    words = ("Contract", "Hall") if does == "renames" else ("Zebra", "Zoo")
+    assert (activity["subject"], activity["location"]) == words
+    (hers,) = world.items("ann")
+    assert (hers["summary"], hers["location"]) == words
+    world.quiet()
