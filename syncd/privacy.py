@@ -9,7 +9,7 @@ sensitivity that nobody knows is private before anything else sees it (RFC 5545 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
@@ -17,7 +17,7 @@ from syncd.model.fields import Fields, Value
 from syncd.model.names import one_forms
 from syncd.model.record import UNREAD, Record
 from syncd.model.recurrence import Recurrence, shifted_key
-from syncd.model.span import Span, like, parse_moment
+from syncd.model.span import Moment, Span, like, parse_moment
 
 Verdict = Literal["full", "busy", "partial", "withheld"]
 
@@ -103,6 +103,8 @@ class Admission:
     record: Record | None = None
     #: Original starts of the occurrences that are not shown, or only as less than they are.
     masked: frozenset[str] = frozenset()
+    #: When those of them end that are not at their usual time.
+    ends: Mapping[str, Moment] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def read_only(self) -> bool:
@@ -157,7 +159,9 @@ def admit(record: Record, policy: Policy, given: Given = NOTHING_GIVEN) -> Admis
     record = _in_known_words(record)
     verdict, seen, masked = _judged(record, policy, given)
     shown = replace(seen, native=None) if seen is not None else None
-    return Admission(verdict, record.ref, record.version, record.kind, record.uid, shown, masked)
+    overrides = (record.fields.get("recurrence") or Recurrence()).overrides
+    ends = {key: overrides[key]["time"].end for key in masked if "time" in overrides.get(key, ())}
+    return Admission(verdict, record.ref, record.version, record.kind, record.uid, shown, masked, ends)
 
 
 def _judged(record: Record, policy: Policy, given: Given) -> tuple[Verdict, Record | None, frozenset[str]]:

@@ -192,16 +192,17 @@ def allowed(
     responsible: bool,
     over: bool = False,
     passed: Callable[[str], bool] = lambda _key: False,
+    own_dates: frozenset[str] = frozenset(),
 ) -> Allowed:
     """What a link with this role may write, given what is seen of its item; `view` is the item in the
-    activity's terms."""
+    activity's terms; `own_dates` are nobody else's, although they are seen."""
     people = view.get("participants")
     return Allowed(
         lens,
         role,
         writable=writable,
-        whole=admission is None or admission.whole,
-        masked=admission.masked if admission is not None else frozenset(),
+        whole=admission is None or (admission.whole and not own_dates),
+        masked=own_dates | (admission.masked if admission is not None else frozenset()),
         occurrence=occurrence,
         guests=guests,
         telling=telling,

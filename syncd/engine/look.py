@@ -12,7 +12,8 @@ from typing import Any
 from syncd.engine.allowed import Allowed, allowed, has_guests
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.owners import for_colleague
+from syncd.engine.given import given_of
+from syncd.engine.owners import for_colleague, private_dates
 from syncd.engine.plan import Activity, Item, Situation
 from syncd.engine.roles import came
 from syncd.engine.sides import Sides
@@ -22,7 +23,8 @@ from syncd.mapping.conditions import taken
 from syncd.model.fields import Fields, kind_of, normal_text, same
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.model.span import Span, as_instant, parse_moment
+from syncd.model.recurrence import Recurrence
+from syncd.model.span import Moment, Span, as_instant, parse_moment
 from syncd.privacy import Admission
 from syncd.store import Link
 
@@ -121,7 +123,8 @@ def look(
     completed = activity is not None and _completed(ctx, activity)
     past = _past(ctx, item or crm) or completed
     ended = completed or (past and (not crm or _past(ctx, crm)))
-    may = _may(ctx, link, admission, item, responsible=responsible, ended=ended)
+    answers = responsible and (activity is not None or link.role != "copy")  # of one that is gone nobody knows who did
+    may = _may(ctx, link, admission, item, responsible=responsible, answers=answers, ended=ended)
     sides = Sides(
         item=item,
         crm=crm,
@@ -147,8 +150,9 @@ def look(
             sides, item_base={**sides.item_base, **agreed}, crm_base={**sides.crm_base, **agreed}, shown_again=True
         )
     sides = _accept_shaping(ctx, sides, link, record, activity)
+    hers = bool(item.get("private")) and not link.private_copy and was_handed_over(ctx, link, activity)
     situation = Situation(
-        item=Item.PRIVATE if hidden else _item_state(ctx, link, sides, admission, fields, crm, known),
+        item=Item.PRIVATE if hidden or hers else _item_state(ctx, link, sides, admission, fields, crm, known),
         activity=_activity_state(ctx, sides, link, activity),
         role=link.role,
         rest=link.rest,
@@ -168,11 +172,19 @@ def look(
 
 
 def _may(
-    ctx: Context, link: Link, admission: Admission | None, view: Fields, *, responsible: bool, ended: bool
+    ctx: Context,
+    link: Link,
+    admission: Admission | None,
+    view: Fields,
+    *,
+    responsible: bool,
+    answers: bool,
+    ended: bool,
 ) -> Allowed:
     """What this link may write. The server is asked what it tells only where there is something to be told."""
     record = admission.record if admission is not None else None
     masked = admission is not None and admission.read_only
+    own_dates = _own_private_dates(link, view) if record is not None and not answers else frozenset[str]()
     guests = record is not None and has_guests(record, ctx.pairing.employee)
     return allowed(
         ctx.pairing.lens,
@@ -180,21 +192,35 @@ def _may(
         "block" if masked else link.role,
         writable=ctx.items.capabilities.writable,
         admission=admission,
+        own_dates=own_dates,
         occurrence=link.occurrence,
         guests=guests and link.role in ("own", "copy"),
         telling=ctx.items.telling,
         view=view,
         responsible=responsible,
         over=ended,
-        passed=_passes(ctx, view),
+        passed=_passes(ctx, view, admission.ends if admission is not None else {}),
     )
 
 
-def _passes(ctx: Context, view: Fields) -> Callable[[str], bool]:
-    """Says of the original start of a date whether that is over, as far as the series says when it ends."""
+def _own_private_dates(link: Link, view: Fields) -> frozenset[str]:
+    """The dates that somebody who does not answer for the series has made private in the own calendar: also where all
+    of private things crosses, they are nobody else's."""
+    series = view.get("recurrence")
+    if not isinstance(series, Recurrence):
+        return frozenset()
+    private = private_dates(series)
+    return private - given_of([link]).names(view.get("time"), private)
+
+
+def _passes(ctx: Context, view: Fields, ends: Mapping[str, Moment]) -> Callable[[str], bool]:
+    """Says of the original start of a date whether that is over, as far as the series says when it ends; `ends`: of
+    dates that are less than shown, and not at their usual time."""
     span, zone = view.get("time"), ctx.pairing.employee.zone
 
     def passed(key: str) -> bool:
+        if key in ends:
+            return as_instant(ends[key], zone) <= ctx.moment.now
         return isinstance(span, Span) and as_instant(parse_moment(key), zone) + span.length <= ctx.moment.now
 
     return passed

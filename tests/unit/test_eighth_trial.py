@@ -154,7 +154,7 @@ def test_another_form_of_what_is_changed_does_not_go_on_saying_what_was(
 
 @pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+@pytest.mark.parametrize("rule", ["withhold", "busy-only", "full"])
 @pytest.mark.parametrize("typed", ["crm", "calendar", "nothing"])
 @pytest.mark.parametrize("holder", ["bob", "carla"])
 @pytest.mark.parametrize("part", [(), ("ann",), ("ann", "bob")])
@@ -359,7 +359,7 @@ def test_a_calendar_whose_entries_have_all_got_new_addresses_is_no_other(first: 
 
 @pytest.mark.grid
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+@pytest.mark.parametrize("rule", ["withhold", "busy-only", "full"])
 @pytest.mark.parametrize("part", [(), ("ann", "bob")])
 @pytest.mark.parametrize("does", ["moves", "renames", "deletes", "nothing"])
 def test_what_the_new_owner_has_done_meanwhile_stands_when_the_former_one_shows_hers_again(
@@ -398,3 +398,84 @@ def test_what_the_new_owner_has_done_meanwhile_stands_when_the_former_one_shows_
     (hers,) = world.items("ann")
     assert (hers["summary"], hers["location"]) == words
     world.quiet()
+
+
+# -- all of private things crosses, but not to colleagues ---
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("made", ["crm", "ann"])
+@pytest.mark.parametrize("then", ["", "moved", "renamed", "deleted"])
+def test_one_date_of_a_copy_that_its_holder_has_made_private_is_nobody_elses(
+    then: str, made: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    """Under `full` too: the series is another employee's."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": "full"})
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4")
+    if made == "crm":
+        world.appointment(subject="Team", recurrence=weekly, participants=people("ann", "bob"))
+        settled(world)
+    else:
+        world.event("ann", summary="Team", recurrence=weekly)
+        settled(world)
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+        settled(world)
+    ref = only(world)
+    (copy,) = world.calendars["bob"].records
+    world.now += timedelta(minutes=1)
+    world.calendars["bob"].edit(copy, recurrence=a_series(summary="Dentist", sensitivity="private"))
+    settled(world, 4)
+    assert "Dentist" not in repr([world.activities, world.crm.history, world.items("ann")])
+    world.now += timedelta(minutes=1)
+    if then == "moved":
+        world.crm.edit(ref, time=span(MON + timedelta(hours=3)))
+    elif then == "renamed":
+        world.crm.edit(ref, subject="Team, new")
+    elif then == "deleted":
+        world.crm.remove(ref)
+    settled(world, 4)
+    assert "Dentist" not in repr([world.activities, world.crm.history, world.items("ann")])
+    (kept,) = world.items("bob")
+    assert "Dentist" in repr(kept)
+    assert kept["summary"] == ("Team, new" if then == "renamed" else "Team")
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("part", [(), ("ann",), ("ann", "bob")])
+def test_a_series_that_is_handed_over_takes_no_private_date_of_its_former_owner_along(
+    part: tuple[str, ...], order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": "full"})
+    world.event("ann", summary="Weekly", recurrence=a_series(summary="Oncologist", sensitivity="private"))
+    settled(world)
+    ref = only(world)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+    hand_over(world, ref, "bob")
+    settled(world, 5)
+    assert "Oncologist" in repr(world.items("ann"))
+    world.calendars["ann"].edit("e1", location="Hall")
+    settled(world, 5)
+    assert "Oncologist" in repr(world.items("ann"))
+
+
+@pytest.mark.parametrize("rule", ["withhold", "busy-only", "full"])
+def test_a_private_date_that_was_put_off_holds_its_series_up_until_then(rule: str, tmp_path: Path) -> None:
+    world = with_mapping(World("ann"), tmp_path, privacy={"private": rule})
+    put_off = span(MON + 3 * WEEK + timedelta(days=1))
+    words = {"summary": "Dentist", "sensitivity": "private", "time": put_off}
+    series = Recurrence("FREQ=WEEKLY;COUNT=4", overrides={KEYS[1]: words})
+    world.event("ann", summary="Weekly", recurrence=series)
+    settled(world)
+    ref = only(world)
+    world.now = NOW + timedelta(days=16)
+    world.crm.edit(ref, time=span(MON + timedelta(hours=3)))
+    world.sync(full=True)
+    settled(world)
+    held = rule != "full"  # where all of it crosses, the date moves like any other
+    assert world.items("ann")[0]["time"] == span(MON if held else MON + timedelta(hours=3))
+    assert [r.waiting for r in world.sync(full=True)] == [1 if held else 0]
+    world.now = MON + 3 * WEEK + timedelta(days=1, hours=2)
+    world.sync(full=True)
+    settled(world)
+    assert world.items("ann")[0]["time"] == span(MON + timedelta(hours=3))
