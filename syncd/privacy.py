@@ -112,6 +112,11 @@ class Admission:
         return self.verdict in ("busy", "partial")
 
     @property
+    def says_private(self) -> bool:
+        """True for an item that is seen although it is private."""
+        return self.record is not None and self.record.fields.get("sensitivity") not in (None, "", "public")
+
+    @property
     def whole(self) -> bool:
         """True when all of the item is seen: only that may be deleted."""
         return self.verdict == "full" and not self.masked

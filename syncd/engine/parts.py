@@ -76,6 +76,8 @@ class Part:
     def _held_by_a_private_date(self) -> set[str]:
         """Of when the series is, and how it repeats: what stands in the CRM alone, as a date of it is private."""
         sides = self.look.sides
+        if self.look.activity is None:
+            return set()
         alone = {*sides.local.get("crm", ()), *(name for side, name in self.merge.stays if side == "crm")}
         names = {name.partition(" ")[0] for name in alone} & sides.may.lens.rules.keys()
 

@@ -70,7 +70,7 @@ def settle_unit(
         if links:  # what the CRM has made private of it is known by them
             ctx.report.again.add(ctx.pairing.id)
             raise Wait
-    if admission is not None and not links and not admission.whole:
+    if admission is not None and not links and (not admission.whole or admission.says_private):
         admission = as_given(ctx, admission)
     if admission is not None:
         if admission.verdict == "withheld" and not any(k.rest != "private" for k in links):

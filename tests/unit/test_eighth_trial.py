@@ -16,7 +16,7 @@ from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from syncd.service.explain import waiting
 from tests.memory import calendar
-from tests.unit.test_cases import only, with_mapping
+from tests.unit.test_cases import only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_series import WEEKLY, after, thing
 from tests.unit.test_seventh_trial import ORDERS, mark_e1
@@ -479,3 +479,32 @@ def test_a_private_date_that_was_put_off_holds_its_series_up_until_then(rule: st
     world.sync(full=True)
     settled(world)
     assert world.items("ann")[0]["time"] == span(MON + timedelta(hours=3))
+
+
+@pytest.mark.parametrize("first", ["ann", "home"])
+@pytest.mark.parametrize("to", ["ann", "home"])
+@pytest.mark.parametrize("rule", ["withhold", "busy-only", "full"])
+def test_an_own_private_date_stays_one_where_its_series_goes_meanwhile(
+    rule: str, to: str, first: str, tmp_path: Path
+) -> None:
+    """To another calendar of the employee's, or under another address: no pass opens it."""
+    world = with_mapping(two_calendars(), tmp_path, privacy={"private": rule})
+    world.pairings.sort(key=lambda p: p.id != first)
+    world.event("ann", uid="hers", summary="Weekly", recurrence=a_series(summary="Oncologist", sensitivity="private"))
+    settled(world)
+    ref = only(world)
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, private=True)
+    settled(world)
+    fields: dict[str, Any] = dict(world.calendars["ann"].records["e1"].fields)
+    world.calendars["ann"].remove("e1")
+    world.event(to, "e2", uid="hers", **fields)
+    for step in range(6):
+        if step == 3:
+            world.now += timedelta(minutes=1)
+            world.crm.edit(ref, private=False)
+        world.sync()
+        shown = [f for f in recurrence_of(world).overrides.values() if f.get("subject") == "Oncologist"]
+        assert all(f.get("private") for f in shown) and len(shown) == (rule == "full")
+    (item,) = world.items(to)
+    assert "Oncologist" in repr(item) and item["sensitivity"] == "public"
