@@ -37,7 +37,8 @@ class Report:
     parked: int = 0
     conflicts: int = 0
     held: int = 0
-    #: Meetings with guests of which something waits until somebody changes it in the calendar.
+    #: Meetings with guests, and series with a private date, of which something waits until somebody changes it in the
+    #: calendar.
     waiting: int = 0
     #: Pairings that have to make another pass before this one can go on with something.
     again: set[str] = field(default_factory=set)
@@ -105,6 +106,8 @@ class Context:
 
     #: The store's feeds were read by an earlier release: what it got wrong is mended where it can be seen.
     heal: bool = False
+    #: In the last whole listing stood nothing that the calendar held before.
+    another: bool = False
     #: Look at everything anew, whatever its version.
     anew: bool = False
     #: UID of our copy -> the activity that the CRM has announced (`newcomers.copied_of`); None before somebody asked.

@@ -47,6 +47,7 @@ def feed_items(ctx: Context) -> None:
         listing = "compare"
     generation = place["generation"] if place else 0
     cursor = place["cursor"] if place else ""
+    ctx.another = listing == "another"
     ctx.heal = place is not None and place["mapping"] == pairing.lens.digest  # without a way: from before there was one
     if listing in ("all", "compare"):
         generation, cursor = generation + 1, ""
@@ -92,6 +93,7 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                     done = ("emptied" if not seen else "another" if another else "") if missing else ""
             elif listing in ("emptied", "another") and any(not c.gone for c in page.changes):
                 done = ""
+            ctx.another = done == "another"
             values = {"cursor": page.cursor, "generation": generation, "listing": done}
             tx.set_feed(name, **values, mapping=pairing.reading)
 
@@ -117,10 +119,11 @@ def is_another(ctx: Context) -> bool:
 
 
 def know_again(ctx: Context) -> None:
-    """What was there before has been found under other refs, or a person has said that it is meant to be gone."""
-    name = item_feed(ctx.pairing.id)
+    """Nothing is to be deleted: what was there before has been found under other refs, or its end was approved."""
+    if not ctx.another:
+        return
     with ctx.store.reading() as tx:
-        place = tx.feed(name)
+        place = tx.feed(item_feed(ctx.pairing.id))
         if place is None or place["listing"] != "another" or tx.pending_refs(ctx.pairing.id, "item"):
             return  # or what is missing is still being looked for
     with ctx.store.transaction() as tx:

@@ -73,7 +73,6 @@ def _settle(ctx: Context) -> None:
     with ctx.store.reading() as tx:
         links = tx.count_links(ctx.pairing.id)
     if allows(number, links, ctx.approved, emptied=is_another(ctx), waiting=waiting):
-        know_again(ctx)
         if waiting:
             with ctx.store.transaction() as tx:
                 tx.drop_setting(holding(ctx.pairing.id))

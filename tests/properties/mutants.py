@@ -865,6 +865,36 @@ MUTANTS |= {
         '"rest": link.rest or "private"}',
         '"rest": link.rest}',
     ),
+    "the former owner's word replaces the new owner's": (
+        "engine/unit.py",
+        "    if handed and activity is not None:",
+        "    if handed and activity is None:",
+    ),
+    "a private date of a copy is everybody's where all of it crosses": (
+        "engine/look.py",
+        "if record is not None and not answers else frozenset[str]()",
+        "if record is None else frozenset[str]()",
+    ),
+    "what a former owner marks private becomes the new owner's mark": (
+        "engine/look.py",
+        "item=Item.PRIVATE if hidden or hers else",
+        "item=Item.PRIVATE if hidden else",
+    ),
+    "a private date that was put off is over at its old time": (
+        "engine/look.py",
+        "        if key in ends:",
+        "        if key in ():",
+    ),
+    "what is private where it goes is not asked for": (
+        "engine/unit.py",
+        "and (not admission.whole or admission.says_private):",
+        "and not admission.whole:",
+    ),
+    "a calendar whose entries have new addresses is another for ever": (
+        "engine/feed.py",
+        'if place is None or place["listing"] != "another" or',
+        'if place is None or place["listing"] == "another" or',
+    ),
 }
 
 #: Seconds after which a fault has shown itself by never coming to an end.
