@@ -150,9 +150,9 @@ def look(
             sides, item_base={**sides.item_base, **agreed}, crm_base={**sides.crm_base, **agreed}, shown_again=True
         )
     sides = _accept_shaping(ctx, sides, link, record, activity)
-    hers = bool(item.get("private")) and not link.private_copy and was_handed_over(ctx, link, activity)
+    own = bool(item.get("private")) and not link.private_copy and was_handed_over(ctx, link, activity)
     situation = Situation(
-        item=Item.PRIVATE if hidden or hers else _item_state(ctx, link, sides, admission, fields, crm, known),
+        item=Item.PRIVATE if hidden or own else _item_state(ctx, link, sides, admission, fields, crm, known),
         activity=_activity_state(ctx, sides, link, activity),
         role=link.role,
         rest=link.rest,

@@ -131,7 +131,8 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
                 not_there(tx, link, row)
             else:
                 show_colleagues(tx, link, row, intent.moves.get("check", {}))
-            forget_agreement(tx, link, block=bool(intent.moves.get("block")), private=bool(intent.moves.get("private")))
+            said = {name: bool(intent.moves.get(name)) for name in ("block", "private", "handed")}
+            forget_agreement(tx, link, **said)
         else:
             tx.close_intent(intent.id)
         _look_again(ctx, tx, link, row)

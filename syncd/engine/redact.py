@@ -48,18 +48,18 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         alone = not speaking and not handed
         over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()
         kept = _kept(at, theirs, over, made_here=row.maker == link.id and alone, block=becomes_block)
-        if alone and "private" in ctx.pairing.names and _is_shell(activity.fields, kept, block=becomes_block):
-            over |= {"participants"}
+        shell = alone and "private" in ctx.pairing.names and _is_shell(activity.fields, kept, block=becomes_block)
+        if shell:
             kept["private"] = True
         if "recurrence" in kept:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
-        still = bool(kept.get("private")) and ("private" in link.brought or bool(over))
+        still = bool(kept.get("private")) and ("private" in link.brought or bool(over) or shell)
         check = _check(at, kept)
         if check or HISTORY in link.brought or not speaking:
             with ctx.store.transaction() as tx:
-                moves = {"check": check, "block": becomes_block, "private": still}
+                moves = {"check": check, "block": becomes_block, "private": still, "handed": handed}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
                 for other in copies:  # with the activity they go too; what is left of one is the CRM's, and stays
                     marked = other.brought - {RETRACT, LESS} | {RETRACT if kept == {} else LESS}
@@ -78,9 +78,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
             show_colleagues(tx, link, row, check)
-        if handed:
-            tx.set_row(row.id, maker=None)
-        forget_agreement(tx, link, block=becomes_block, private=still)
+        forget_agreement(tx, link, block=becomes_block, private=still, handed=handed)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block:
@@ -221,9 +219,11 @@ def show_colleagues(tx: Transaction, link: Link, row: Row, taken: Iterable[str])
     tx.announce(there.pairing, "item", [there.item_ref or ""])
 
 
-def forget_agreement(tx: Transaction, link: Link, *, block: bool, private: bool) -> None:
+def forget_agreement(tx: Transaction, link: Link, *, block: bool, private: bool, handed: bool) -> None:
     """The link of a redacted activity remembers nothing of it but that what is left stays `private`; it wakes as if
-    adopted."""
+    adopted. One that was `handed` over in the CRM is no longer made of the item."""
+    if handed:
+        tx.set_row(link.activity, maker=None)
     values: dict[str, object] = {
         "item_base": {},
         "crm_base": {},

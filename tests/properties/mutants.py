@@ -877,7 +877,7 @@ MUTANTS |= {
     ),
     "what a former owner marks private becomes the new owner's mark": (
         "engine/look.py",
-        "item=Item.PRIVATE if hidden or hers else",
+        "item=Item.PRIVATE if hidden or own else",
         "item=Item.PRIVATE if hidden else",
     ),
     "a private date that was put off is over at its old time": (

@@ -14,6 +14,7 @@ from connectors.builtin import BuiltinCrm
 from syncd.crm.access import SYSTEM
 from syncd.crm.activities import Invalid
 from syncd.crm.database import Crm
+from syncd.crm.series import followed, recurrence_from, recurrence_text
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence, starts
@@ -200,3 +201,12 @@ def test_a_series_whose_time_may_not_stay_is_none(box: BuiltinCrm) -> None:
     found = read(box, record.ref).fields
     assert (found["notes"], found["recurrence"].empty) == ("Ours", True)
     assert moment_key(found["time"].start) == "20261001"
+
+
+def test_a_date_that_says_that_it_is_private_stays_so_when_its_series_is_public_again() -> None:
+    """Whoever opens the series does not open what was closed before it."""
+    made = {"subject": "Dentist", "private": True}
+    text = recurrence_text(Recurrence("FREQ=WEEKLY;COUNT=4", overrides={"20261207T100000Z": made}))
+    closed = followed(text, {"private": False}, {"private": True})
+    opened = followed(closed, {"private": True}, {"private": False})
+    assert recurrence_from(opened).overrides["20261207T100000Z"] == made

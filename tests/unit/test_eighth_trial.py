@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +19,7 @@ from syncd.service.explain import waiting
 from tests.memory import calendar
 from tests.unit.test_cases import only, two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
+from tests.unit.test_recovery import Crash
 from tests.unit.test_series import WEEKLY, after, thing
 from tests.unit.test_seventh_trial import ORDERS, mark_e1
 from tests.unit.test_sixth_trial import hand_over, people
@@ -341,7 +343,7 @@ def test_a_calendar_whose_entries_have_all_got_new_addresses_is_no_other(first: 
         fields = dict(ann.records[f"e{n}"].fields)
         ann.remove(f"e{n}")
         ann.put(f"new{n}", "event", fields, uid=f"v{n}" if new_uids else f"u{n}")
-    ann.expire()
+    world.sync(full=True)
     settled(world)
     if first == "edited":
         ann.edit("new1", location="Hall")
@@ -508,3 +510,39 @@ def test_an_own_private_date_stays_one_where_its_series_goes_meanwhile(
         assert all(f.get("private") for f in shown) and len(shown) == (rule == "full")
     (item,) = world.items(to)
     assert "Oncologist" in repr(item) and item["sensitivity"] == "public"
+
+
+@pytest.mark.parametrize("commit", range(1, 9))
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+def test_what_was_handed_over_stays_so_whenever_the_taking_back_is_cut_off(
+    rule: str, commit: int, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": rule})
+    world.event("ann", summary="Zebra")
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, "bob")
+    settled(world)
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, location="Hall")
+    settled(world)
+    mark_e1(world, "private")
+    made = 0
+
+    def watch(moment: str) -> None:
+        nonlocal made
+        made += moment.startswith("before")
+        if made == commit:
+            raise Crash
+
+    world.watch = watch
+    with suppress(Crash):
+        world.sync()
+    world.watch = lambda moment: None
+    settled(world, 5)
+    (activity,) = world.activities
+    assert (activity["subject"], activity["location"], activity["status"]) == ("", "Hall", "open")
+    assert [(i["summary"], i["location"]) for i in world.items("bob")] == [("", "Hall")]
+    assert "Zebra" not in repr([world.activities, world.crm.history])
+    assert [i["summary"] for i in world.items("ann")] == ["Zebra"]
+    world.quiet()
