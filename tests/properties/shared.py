@@ -62,6 +62,10 @@ class Meeting:
     #: And that has not been read yet.
     unread: bool = False
     lost: bool = False
+    #: Nobody has been read to the end since: there are no bases.
+    bare: bool = False
+    #: Copies that somebody has edited since everything was settled last.
+    edited: set[str] = field(default_factory=set)
     #: Some copy has been private.
     masked: bool = False
     #: Whose copy was private when it was read last.
@@ -106,6 +110,10 @@ class Meeting:
     def _copies(self) -> list[str]:
         return [n for n in NAMES if n in self.calendars[n].records]
 
+    def _edit(self, name: str, **values: Any) -> None:
+        self.edited.add(name)
+        self.calendars[name].edit(name, **values)
+
     def _is_private(self, name: str) -> bool:
         return bool(self.calendars[name].records[name].fields["sensitivity"] != "public")
 
@@ -117,7 +125,7 @@ class Meeting:
             self.say(f"{name}: {word}")
             self.read.discard(name)
             self.masked |= word != "public"
-            self.calendars[name].edit(name, sensitivity=word)
+            self._edit(name, sensitivity=word)
 
     def update(self) -> None:
         """The organiser changes the meeting, and all copies with it."""
@@ -132,7 +140,7 @@ class Meeting:
         self.say(f"the organiser changes {which}")
         for name in self._copies():
             if not self._is_private(name) or which == "time":
-                self.calendars[name].edit(name, **{which: value})
+                self._edit(name, **{which: value})
 
     def note(self) -> None:
         """Somebody writes into the own copy, which is private: nobody else is to read that."""
@@ -142,7 +150,7 @@ class Meeting:
             self.number += 1
             self.say(f"{name} writes {word} into the private copy")
             self.secrets.append((name, word))
-            self.calendars[name].edit(name, description=f"Agenda\n{word}")
+            self._edit(name, description=f"Agenda\n{word}")
 
     def answer(self) -> None:
         """Somebody answers; the organiser's copy shows it."""
@@ -152,7 +160,7 @@ class Meeting:
             self.say(f"{name}: {word}")
             for where in {name, "ann"} & set(self._copies()):
                 people = self.calendars[where].records[where].fields["attendees"]
-                self.calendars[where].edit(where, attendees=with_answer(people, f"{name}@us.example", word))
+                self._edit(where, attendees=with_answer(people, f"{name}@us.example", word))
 
     def leave(self) -> None:
         """Somebody who is invited takes the own copy out."""
@@ -182,7 +190,7 @@ class Meeting:
             return  # of what was a block of time nothing says whose meeting it has become
         if not single and not self.unread and not self.lost:
             self.say("the store is lost")
-            self.lost = True
+            self.lost = self.bare = True
             self.read.clear()
             self.leaving.clear()
             self.store = new_store()
@@ -239,9 +247,13 @@ class Meeting:
 
     def settle(self) -> None:
         """Everybody is read until there is nothing to do."""
+        quiet = 0
         for _ in range(8):
             writes = [self._pass(pairing) for pairing in self.pairings]
-        if any(writes):
+            quiet = 0 if any(writes) else quiet + 1
+            if quiet == 3:
+                break
+        if not quiet:
             raise Broken(f"it never comes to rest: {writes}")
         self.read = set(self._copies())
         self.unread = False
@@ -250,6 +262,10 @@ class Meeting:
         public = [n for n in self._copies() if not self._is_private(n)]
         if self.lost and not public:
             self.declined.clear()  # who said so stood in what was taken back, and in the store that is lost
+        if self.bare and self.edited:
+            self.declined.clear()  # without a base the newer word stands: the list of a copy that was edited since
+        self.bare = False
+        self.edited.clear()
         shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
         awake = [r for r in shown if r.fields.get("status") != "rejected"]
         number = 2 if self.repeats and not self.series else 1
