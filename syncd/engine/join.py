@@ -178,6 +178,12 @@ def _has_declined(ctx: Context, activity: Record) -> bool:
     return activity.owner not in ctx.pairing.employee.addresses and bool(me) and people[me].answer == "declined"
 
 
+def _is_leftover(ctx: Context, activity: Record) -> bool:
+    """True for an appointment without a time: all that is left of one that was taken back, to which somebody in the
+    CRM had added something. A calendar could only make an untitled day of it."""
+    return ctx.pairing.lens.mapping.item == "event" and activity.fields.get("time") is None
+
+
 def _was_a_block(ctx: Context, activity: Record, view: Fields) -> bool:
     """True for what looks like a block of time that was made of somebody's private entry."""
     rules = ctx.pairing.privacy
@@ -215,7 +221,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         return None, ""
     if lens.mapping.item == "message" and not _written_here(ctx, activity):
         return None, ""
-    if _has_declined(ctx, activity):
+    if _has_declined(ctx, activity) or _is_leftover(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
     if not within(ctx, view):

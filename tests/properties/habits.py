@@ -18,6 +18,7 @@ from typing import Any
 from syncd.engine.context import Context, Report
 from syncd.engine.pairing import Employee, Moment, Pairing
 from syncd.engine.passes import run_pass
+from syncd.engine.window import over
 from syncd.mapping import blocks
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import digest_of
@@ -846,10 +847,15 @@ class HabitWorld:
             self._once(who[0], [mark_of(r) for r in held if not self._takes_place_after_all(r, held)])
 
     def _takes_place_after_all(self, copy: Record, held: Sequence[Record]) -> bool:
-        """A single date that was made again for its activity, beside its series, in which it is called off."""
+        """A single date that was made again for its activity, beside its series, in which it is called off, or which
+        is gone."""
         if self.habits.series or "/T" in copy.ref:
             return False
-        series = (r.fields.get("recurrence") or Recurrence() for r in held if mark_of(r) == mark_of(copy))
+        of_it = [r for r in held if mark_of(r) == mark_of(copy)]
+        if not any("/T" in r.ref for r in of_it):
+            times = [r.fields["time"] for r in of_it]
+            return len({r.key for r in of_it}) == len(of_it) and times.count(copy.fields["time"]) == 1
+        series = (r.fields.get("recurrence") or Recurrence() for r in of_it)
         return any(s.exdates or any(o.get("status") == "cancelled" for o in s.overrides.values()) for s in series)
 
     def _once(self, where: str, marks: list[str]) -> None:
@@ -901,7 +907,8 @@ class HabitWorld:
         if set(item.guests) - {self._me(pairing.id)}:
             if self.habits.guests == "wait" and name in ACTED_ON:
                 down = False
-            if replica.server is Telling.TELLS and self.habits.guests != "tell":
+            tell = self.habits.guests == "tell" and not over(item.fields, self.now, UTC)
+            if replica.server is Telling.TELLS and not tell:
                 down = False
         return up, down
 
