@@ -221,7 +221,9 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         return None, ""
     if lens.mapping.item == "message" and not _written_here(ctx, activity):
         return None, ""
-    if _has_declined(ctx, activity) or _is_leftover(ctx, activity):
+    if _has_declined(ctx, activity):
+        return None, ""
+    if _is_leftover(ctx, activity):
         return None, ""
     view = crm_view(ctx, activity)
     if not within(ctx, view):
