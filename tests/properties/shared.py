@@ -25,7 +25,7 @@ from syncd.model.span import Span
 from syncd.ports import Telling
 from tests.memory import MemoryReplica, calendar, crm
 from tests.properties.world import START, Broken
-from tests.stores import new_store
+from tests.stores import close_all, new_store
 
 NAMES = ("ann", "bob", "cid")
 CUSTOMER = "kim@acme.example"
@@ -325,4 +325,6 @@ def run_meeting(seed: int, steps: int) -> Meeting:
         broken.add_note(f"seed {seed}, {held}, {meeting.organiser}, {order}, {meeting.held}")
         broken.add_note("\n  ".join(["", *meeting.trail]))
         raise
+    finally:
+        close_all()
     return meeting
