@@ -49,6 +49,22 @@ def edit(root: Component, component: Component, changes: Mapping[str, Any], *, w
                 component.put("CATEGORIES", ",".join(escape(w) for w in sorted(value)))
 
 
+def edit_as_series(root: Component, component: Component, changes: Mapping[str, Any]) -> None:
+    """Writes into an occurrence what its series says too. That it is public it says by saying nothing: with a word of
+    its own it would stay so when somebody makes the series private."""
+    if changes.get("sensitivity") == "public":
+        unsay_public(component, any_word=True)
+        changes = {n: v for n, v in changes.items() if n != "sensitivity"}
+    edit(root, component, changes)
+
+
+def unsay_public(component: Component, *, any_word: bool = False) -> None:
+    """Takes away what a component says of its privacy itself, if that is that it is public, or any word."""
+    if any_word or all(w == "public" for w in own_words(component)):
+        component.remove("CLASS")
+        component.remove(ACCESS)
+
+
 def _classify(root: Component, component: Component, value: str, *, whole: bool) -> None:
     """Every word about its privacy says the same: the strictest of them would count."""
     if not whole and any(w != value for w in own_words(root)):

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime
 
-from connectors.caldav.edit import OTHER_FORMS, edit, set_time, wall
+from connectors.caldav.edit import OTHER_FORMS, edit, edit_as_series, set_time, unsay_public, wall
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import (
     ACCESS,
@@ -290,7 +290,10 @@ def _edit_overrides(
         if not changes:
             continue
         component = there.get(key) or _new_override(root, master, key, span)
-        edit(root, component, changes)
+        if changes.get("sensitivity") == "public" == fields_of(root, master)["sensitivity"]:
+            edit_as_series(root, component, changes)
+        else:
+            edit(root, component, changes)
         touched.append(component)
     return touched
 
@@ -305,7 +308,7 @@ def _reset(root: Component, component: Component, master: Component, usual: Span
     series = {**fields_of(root, master), "time": usual}
     if component is master or not names:
         return []
-    edit(root, component, {n: series[n] for n in names})
+    edit_as_series(root, component, {n: series[n] for n in names})
     return [component]
 
 
@@ -332,10 +335,11 @@ def _left_out(root: Component, master: Component, key: str, span: Span) -> bool:
 
 
 def _new_override(root: Component, master: Component, key: str, span: Span) -> Component:
-    """The occurrence as the series has it, as an entry of its own."""
+    """The occurrence as the series has it, as an entry of its own; not with the word that it is public."""
     made = copy.deepcopy(master)
     for name in ("RRULE", "RDATE", "EXDATE", "EXRULE"):
         made.remove(name)
+    unsay_public(made)
     pattern = master.line("DTSTART")
     params = dict(pattern.params) if pattern is not None else {}
     made.put("RECURRENCE-ID", _like_start(key, span, pattern), params)

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
-from connectors.caldav.edit import edit
+from connectors.caldav.edit import edit, edit_as_series
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import COMPONENTS, fields_of, head_of, original_start, own_words, span_of, usual_span
 from connectors.caldav.series import edit_series, hidden, moved
@@ -87,7 +87,7 @@ def _edit_with_followers(
             following.append((component, follows))
     edit(root, head, changes, whole=True)
     for component, follows in following:
-        edit(root, component, follows)
+        edit_as_series(root, component, follows)
     return [component for component, _ in following]
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 
+from connectors.caldav.read import read
 from syncd.model.people import Participant, People
+from syncd.model.span import moment_key
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
+from tests.unit.test_series import WEEKLY, after, thing
 
 
 @pytest.mark.parametrize("owner", ["ann", "bob"])
@@ -24,3 +29,35 @@ def test_an_appointment_without_a_time_stands_in_no_calendar(owner: str) -> None
     settled(world)
     assert [i["summary"] for n in ("ann", "bob") for i in world.items(n)] == ["Visit", "Visit"]
     world.quiet()
+
+
+# -- nobody but a person opens a date ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("word", ["", "CLASS:PUBLIC", "X-CALENDARSERVER-ACCESS:PUBLIC"])
+@pytest.mark.parametrize("how", ["edited", "private for a while", "private with its series for a while"])
+def test_a_date_that_syncd_has_written_is_no_more_public_than_its_series(word: str, how: str) -> None:
+    text = thing((*WEEKLY, "SUMMARY:Weekly", *([word] if word else [])))
+    shown = read(text).fields
+    key = moment_key(shown["time"].start + timedelta(days=7))
+
+    def written_date(text: str, **fields: str) -> str:
+        seen = read(text).fields
+        there = MappingProxyType({key: MappingProxyType(fields)} if fields else {})
+        return after(text, {"recurrence": replace(seen["recurrence"], overrides=there)}, seen)
+
+    text = written_date(text, location="Room 7")
+    if how == "private for a while":
+        text = written_date(text, location="Room 7", sensitivity="private")
+        assert read(text).fields["recurrence"].overrides[key]["sensitivity"] == "private"
+        text = written_date(text, location="Room 7", sensitivity="public")
+    elif how == "private with its series for a while":
+        text = after(after(text, {"sensitivity": "private"}), {"sensitivity": "public"})
+    assert "sensitivity" not in read(text).fields["recurrence"].overrides[key]
+    master, others = text.split("END:VEVENT", 1)
+    assert "RECURRENCE-ID" not in master and not any(w in others for w in ("CLASS", "ACCESS"))
+    name = word.partition(":")[0] or "CLASS"
+    master = "".join(line + "\r\n" for line in master.split("\r\n") if line and not line.startswith(name))
+    private = read(f"{master}{name}:{'CONFIDENTIAL' if 'ACCESS' in name else 'PRIVATE'}\r\nEND:VEVENT{others}").fields
+    assert private["sensitivity"] != "public"
+    assert "sensitivity" not in private["recurrence"].overrides[key], "the date is as private as its series"
