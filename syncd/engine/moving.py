@@ -119,14 +119,16 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 MOVED_HERE = "moved here from another calendar"
 
 
-def came_from_another(tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
-    """True for an activity whose item was moved to the calendar of somebody who has it now. One that was handed over
-    in the CRM stands in the calendar of whoever had it before, and was never moved."""
+def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
+    """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now. One
+    that was handed over in the CRM stands in the calendar of whoever had it before, wherever in his own calendars he
+    has moved it."""
     held = [k for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
     if any(tx.setting(came(k.pairing, row.id)) is not None for k in held):
         return True
     ids = {k.id for k in held if not k.ours}  # as earlier releases have noted it
-    return bool(ids) and any(d["rule"] == MOVED_HERE and d["link"] in ids for d in decisions(tx, row.id))
+    moves = [d for d in decisions(tx, row.id) if d["rule"] == MOVED_HERE and d["link"] in ids] if ids else []
+    return any(ctx.employee_of(d["pairing"]) != ctx.employee_of(d["detail"].get("from", "")) for d in moves)
 
 
 def moving(row: Row) -> str:

@@ -11,9 +11,11 @@ import pytest
 from connectors.caldav.read import read
 from syncd.model.people import Participant, People
 from syncd.model.span import moment_key
+from tests.unit.test_cases import only, two_calendars
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
 from tests.unit.test_series import WEEKLY, after, thing
+from tests.unit.test_sixth_trial import hand_over
 
 
 @pytest.mark.parametrize("owner", ["ann", "bob"])
@@ -61,3 +63,55 @@ def test_a_date_that_syncd_has_written_is_no_more_public_than_its_series(word: s
     private = read(f"{master}{name}:{'CONFIDENTIAL' if 'ACCESS' in name else 'PRIVATE'}\r\nEND:VEVENT{others}").fields
     assert private["sensitivity"] != "public"
     assert "sensitivity" not in private["recurrence"].overrides[key], "the date is as private as its series"
+
+
+# -- an own calendar is no colleague's ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", ["ann", "bob"])
+@pytest.mark.parametrize("dragged", ["before", "after", "there and back", "under its former name"])
+@pytest.mark.parametrize("then", ["typed", "moved", "deleted"])
+def test_what_was_dragged_between_own_calendars_can_be_handed_over_all_the_same(
+    first: str, dragged: str, then: str
+) -> None:
+    world = two_calendars("bob")
+    world.pairings = [replace(p, id="ann/home") if p.id == "home" else p for p in world.pairings]
+    if first == "bob":
+        world.pairings.sort(key=lambda p: p.employee.id, reverse=True)
+
+    def drag(here: str, there: str) -> None:
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[here].records.values()
+        world.calendars[here].remove(held.ref)
+        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
+        settled(world)
+
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    ref = only(world)
+    if dragged != "after":
+        drag("ann", "home")
+    if dragged == "there and back":
+        drag("home", "ann")
+    if dragged == "under its former name":
+        world.pairings = [replace(p, id="ann/diary") if p.id == "ann/home" else p for p in world.pairings]
+        settled(world)
+    hand_over(world, ref, "bob")
+    settled(world)
+    if dragged == "after":
+        drag("ann", "home")
+    assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    world.now += timedelta(minutes=1)
+    (where,) = [n for n in ("ann", "home") if world.calendars[n].records]
+    (held,) = world.calendars[where].records
+    if then == "typed":
+        world.crm.edit(ref, location="Hall")
+    elif then == "moved":
+        world.calendars[where].edit(held, time=span(MON + timedelta(hours=3)))
+    else:
+        world.calendars[where].remove(held)
+    settled(world, 5)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert [i["location"] for i in world.items("bob") if then == "typed"] == (["Hall"] if then == "typed" else [])
+    assert len(world.items("bob")) == 1
+    world.quiet()
