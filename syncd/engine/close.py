@@ -69,6 +69,8 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
                 rule is Rule.DROP and at.situation.item is Item.PRIVATE
             ):  # its activity was taken back, nobody deleted it
                 tx.set_row(link.activity, crm_ref=None)
+                if version is not None:  # a block of time may stand for it
+                    tx.announce(link.pairing, "item", [link.item_ref or ""])
             tx.drop_link(link)
         ctx.explain(tx, link, decision)
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from connectors.caldav.read import read
 from syncd.model.people import Participant, People
 from syncd.model.span import moment_key
-from tests.unit.test_cases import only, two_calendars
+from tests.unit.test_cases import only, passed, two_calendars, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
 from tests.unit.test_series import WEEKLY, after, thing
@@ -114,4 +115,31 @@ def test_what_was_dragged_between_own_calendars_can_be_handed_over_all_the_same(
     assert [a["status"] for a in world.activities] == ["open"]
     assert [i["location"] for i in world.items("bob") if then == "typed"] == (["Hall"] if then == "typed" else [])
     assert len(world.items("bob")) == 1
+    world.quiet()
+
+
+# -- another rule for what is private ----------------------------------------------------------------------------------
+
+
+def test_what_was_taken_back_is_a_block_of_time_once_nobody_else_shows_it(tmp_path: Path) -> None:
+    """It was dragged, and made private, while the clock was wrong."""
+    world = with_mapping(two_calendars(), tmp_path, privacy={"private": "busy-only"})
+    world.event("home", "e1", uid="hers", summary="Surgery")
+    settled(world)
+    (held,) = world.calendars["home"].records.values()
+    world.calendars["home"].remove("e1")
+    world.calendars["ann"].put("e1", "event", held.fields, uid="hers")
+    passed(world, "ann")
+    right, world.now = world.now, world.now + timedelta(days=400)
+    passed(world, "ann")
+    world.now = right + timedelta(minutes=10)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    passed(world, "ann")
+    right, world.now = world.now, world.now + timedelta(days=100)
+    passed(world, "home")
+    world.now = right + timedelta(minutes=10)
+    world.sync(full=True)
+    world.sync()
+    assert [a["subject"] for a in world.activities] == ["Busy"]
+    assert "Surgery" not in repr([world.activities, world.crm.history])
     world.quiet()
