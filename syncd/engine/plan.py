@@ -68,7 +68,7 @@ _GRID = {
     _I.SAME:    (_R.NOTHING,   _R.TO_ITEM,        _R.DELETE_ITEM,    _R.TAKE_BACK),
     _I.CHANGED: (_R.TO_CRM,    _R.MERGE,          _R.CREATE_CRM,     _R.REST),
     _I.GONE:    (_R.CANCEL,    _R.CREATE_ITEM,    _R.DROP,           _R.REST),
-    _I.PRIVATE: (_R.REDACT,    _R.REDACT,         _R.DROP,           _R.REST),
+    _I.PRIVATE: (_R.REDACT,    _R.REDACT,         _R.DROP,           _R.REDACT),
     _I.OUT:     (_R.REST,      _R.REST,           _R.REST,           _R.REST),
 }  # fmt: skip
 TABLE = {(item, act): rule for item, line in _GRID.items() for act, rule in zip(_A, line, strict=True)}
@@ -202,6 +202,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.REST, "activity-gone")
     if rule is _R.TAKE_BACK:
         return Decision(rule, "taken-back") if at.ours else Decision(_R.REST, "out")
+    if rule is _R.REDACT and at.activity is _A.OUT and (at.ours or at.fresh or at.role == "attendee"):
+        return Decision(_R.REST, "private")  # of it nothing has crossed
     if rule is _R.REDACT:
         return Decision(rule, "private")
     if rule is _R.REST:

@@ -299,8 +299,8 @@ class Meeting:
         self.settle()
         if self._copies() and not (self.lost and self.left):
             awake = [r for r in self.crm.records.values() if r.fields.get("status") != "rejected"]
-            if self.lost:  # of a block of time nothing says for what it stood
-                awake = [r for r in awake if r.fields.get("subject") != "Busy"]
+            if self.lost:  # of a block of time, and of what somebody had added, nothing says for what it stood
+                awake = [r for r in awake if r.fields.get("subject") not in ("Busy", "", None)]
             if len(awake) > (2 if self.repeats and not self.series else 1):
                 raise Broken("something stands beside the meeting")
 

@@ -16,6 +16,7 @@ from tests.unit.test_cases import only, passed, two_calendars, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
 from tests.unit.test_series import WEEKLY, after, thing
+from tests.unit.test_seventh_trial import ORDERS, mark_e1
 from tests.unit.test_sixth_trial import hand_over
 
 
@@ -142,4 +143,38 @@ def test_what_was_taken_back_is_a_block_of_time_once_nobody_else_shows_it(tmp_pa
     world.sync()
     assert [a["subject"] for a in world.activities] == ["Busy"]
     assert "Surgery" not in repr([world.activities, world.crm.history])
+    world.quiet()
+
+
+# -- what a former owner has brought, while the new one keeps it from everybody ----------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("rule", ["withhold", "busy-only"])
+@pytest.mark.parametrize("again", [True, False])
+def test_a_former_owners_private_words_go_also_while_the_new_one_keeps_it_private(
+    again: bool, rule: str, order: tuple[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": rule})
+    world.event("ann", summary="Zebra", location="Zoo", description="zebra notes")
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, "bob")
+    settled(world)
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, private=True)
+    settled(world)
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world)
+    if again:
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, private=False)
+        settled(world)
+    words = repr([world.activities, world.crm.history, world.items("bob")]).lower()
+    assert "zebra" not in words and "zoo" not in words
+    assert [(a["status"], bool(a["private"])) for a in world.activities if a.get("subject") != "Busy"] == [
+        ("open", not again)
+    ]
+    assert len(world.items("bob")) == 1
     world.quiet()
