@@ -901,6 +901,31 @@ MUTANTS |= {
         "    if _is_leftover(ctx, activity):",
         "    if False:",
     ),
+    "an own calendar is a colleague's": (
+        "engine/moving.py",
+        'return any(ctx.employee_of(d["pairing"]) != ctx.employee_of(d["detail"].get("from", "")) for d in moves)',
+        "return bool(moves)",
+    ),
+    "what is hidden from a former owner keeps her private words": (
+        "engine/plan.py",
+        "_I.PRIVATE: (_R.REDACT,    _R.REDACT,         _R.DROP,           _R.REDACT),",
+        "_I.PRIVATE: (_R.REDACT,    _R.REDACT,         _R.DROP,           _R.REST),",
+    ),
+    "what was taken back is no block of time before the night": (
+        "engine/close.py",
+        "                if version is not None:  # a block",
+        "                if False:  # a block",
+    ),
+    "a date that syncd has written says that it is public": (
+        "../connectors/caldav/series.py",
+        "    unsay_public(made)\n",
+        "",
+    ),
+    "a date that goes back to its series says that it is public": (
+        "../connectors/caldav/edit.py",
+        '    if changes.get("sensitivity") == "public":\n',
+        "    if False:\n",
+    ),
 }
 
 #: Seconds after which a fault has shown itself by never coming to an end.
