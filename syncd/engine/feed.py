@@ -86,11 +86,11 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                 known += sum(not c.gone and c.ref in links for c in page.changes) + len(page.there)
                 tx.mark_seen(pairing.id, [*(c.ref for c in page.changes if not c.gone), *page.there], generation)
                 if page.complete:
-                    missing = tx.unseen(pairing.id, generation)
+                    missing, news = tx.unseen(pairing.id, generation)
                     ctx.missing.update(missing)
                     tx.announce(pairing.id, "item", [*missing, *sorted(_parked_refs(tx, pairing.id) - set(missing))])
-                    another = not known and len(missing) >= ALL  # nothing that was there: it may be another calendar
-                    done = ("emptied" if not seen else "another" if another else "") if missing else ""
+                    another = not known and news >= ALL  # nothing that was there: it may be another calendar
+                    done = ("another" if seen else "emptied") if another else ""
             elif listing in ("emptied", "another") and any(not c.gone for c in page.changes):
                 done = ""
             ctx.another = done == "another"
@@ -118,13 +118,14 @@ def is_another(ctx: Context) -> bool:
     return place is not None and place["listing"] in ("emptied", "another")
 
 
-def know_again(ctx: Context) -> None:
-    """Nothing is to be deleted: what was there before has been found under other refs, or its end was approved."""
-    if not ctx.another:
+def know_again(ctx: Context, left: int) -> None:
+    """What was there before has been found under other refs, or its end was approved, but for what is `left` to be
+    deleted: where that is no more than what was found, it is the same calendar."""
+    if not ctx.another or left > len(ctx.moved):
         return
     with ctx.store.reading() as tx:
         place = tx.feed(item_feed(ctx.pairing.id))
-        if place is None or place["listing"] != "another" or tx.pending_refs(ctx.pairing.id, "item"):
+        if place is None or place["listing"] != "another" or (not left and tx.pending_refs(ctx.pairing.id, "item")):
             return  # or what is missing is still being looked for
     with ctx.store.transaction() as tx:
         tx.set_feeds([{**place, "listing": ""}])

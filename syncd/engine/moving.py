@@ -38,6 +38,9 @@ def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
     if link.ours and _is_older(ctx, tx, link, record):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}}
     made = tx.set_link(link.id, item_ref=record.ref, item_version="", **values)
+    row = tx.row(link.activity)
+    if row is not None:
+        _arrived(ctx, tx, row, record.ref, link)
     note_mark(ctx, tx, made)
     return made
 
@@ -221,10 +224,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
             return _as_taken_back(ctx, tx, made, record, links) if made.ours else made
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
-        tx.drop_setting(moving(row))
-        tx.drop_setting(_question(ctx, row, record.ref))
-        if left[0].item_ref is not None:
-            tx.drop_setting(leaving(left[0].pairing, left[0].item_ref))
+        _arrived(ctx, tx, row, record.ref, left[0])
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
         place = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
@@ -240,6 +240,15 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         )
         note_mark(ctx, tx, made)
         return made
+
+
+def _arrived(ctx: Context, tx: Transaction, row: Row, ref: str, *links: Link) -> None:
+    """The item `ref` is what these links were of: nobody is asked for it any more."""
+    tx.drop_setting(moving(row))
+    tx.drop_setting(_question(ctx, row, ref))
+    for link in links:
+        if link.item_ref is not None:
+            tx.drop_setting(leaving(link.pairing, link.item_ref))
 
 
 def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, links: Sequence[Link]) -> Link:
@@ -348,6 +357,7 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
         if _is_not_there(ctx, link):
             with ctx.store.transaction() as tx:
                 ctx.moved |= {k.id for k in links}
+                _arrived(ctx, tx, row, found.ref, *links)
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}
                 return [tx.hand_over(k, ctx.pairing.id, **here) for k in links]
         if found.kind == "message" or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
@@ -383,6 +393,7 @@ def series_here(ctx: Context, found: Admission) -> list[Link]:
     if _is_not_there(ctx, links[0]):
         with ctx.store.transaction() as tx:
             ctx.moved |= {k.id for k in links}
+            _arrived(ctx, tx, row, found.ref, *links)
             here = {"item_ref": found.ref, "item_version": ""}
             return [tx.hand_over(k, ctx.pairing.id, **here, rest=_as_moved(k)) for k in links]
     if links[0].pairing in ctx.siblings and _asked(ctx, row, links[:1], found.ref):

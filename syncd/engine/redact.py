@@ -53,6 +53,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             kept["private"] = True
         if "recurrence" in kept:
             kept["recurrence"] = _dates(ctx, at, kept["recurrence"], speaking)
+        if becomes_block and _shows_dates_alone(at):
+            kept |= {n: at.sides.item[n] for n in ("time", "recurrence") if n in kept and n in at.sides.item}
         if link.role in HOLDERS and not speaking and _empty(kept):
             kept = {}
         still = bool(kept.get("private")) and ("private" in link.brought or bool(over) or shell)
@@ -274,6 +276,13 @@ def _dates(ctx: Context, at: Look, series: Value, speaking: Iterable[Link]) -> V
         return any(isinstance(there, dict) and d.element("recurrence", element) in there for d, there in theirs)
 
     return kind.rebuild({e: series for e in kind.elements(series) if stays(e)})
+
+
+def _shows_dates_alone(at: Look) -> bool:
+    """True for a series of which no more than the dates are seen that say themselves that they are public: when the
+    others are, its rule would tell."""
+    seen, held = (side.get("recurrence") for side in (at.sides.item, at.sides.crm))
+    return bool(seen and held and held.rule and not seen.rule)
 
 
 def heal_block(ctx: Context, activity: Record) -> bool:

@@ -63,8 +63,8 @@ def _settle(ctx: Context) -> None:
     found = _still_linked(ctx, _once_each(found))
     with ctx.store.reading() as tx:
         waiting = tx.setting(holding(ctx.pairing.id)) is not None
+    know_again(ctx, sum(count for _, count in found))
     if not found:
-        know_again(ctx)
         if waiting:
             with ctx.store.transaction() as tx:
                 tx.drop_setting(holding(ctx.pairing.id))

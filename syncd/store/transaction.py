@@ -418,11 +418,12 @@ class Transaction:
         where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.in_(refs))
         self.connection.execute(update(t.link).where(where).values(seen=generation))
 
-    def unseen(self, pairing: str, generation: int) -> list[str]:
-        """Items with a link that the listing did not name."""
+    def unseen(self, pairing: str, generation: int) -> tuple[list[str], int]:
+        """Items with a link that the listing did not name, and of how many of them nobody knew that they are gone."""
         where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None), t.link.c.seen < generation)
-        found = self._all(select(t.link.c.item_ref).where(where).distinct())
-        return [f["item_ref"] for f in found]
+        missing = [f["item_ref"] for f in self._all(select(t.link.c.item_ref).where(where).distinct())]
+        news = and_(where, t.link.c.rest.not_in(("item-gone", "taken-back", "declined")))
+        return missing, len(self._all(select(t.link.c.item_ref).where(news).distinct()))
 
     def mark_rows_seen(self, crm: str, refs: Sequence[str], generation: int) -> None:
         """These activities were named by the listing under way."""

@@ -773,8 +773,8 @@ MUTANTS |= {
     ),
     "a calendar in which nothing is known counts as tidied up": (
         "engine/feed.py",
-        "another = not known and len(missing) >= ALL",
-        "another = not known and len(missing) < 0",
+        "another = not known and news >= ALL",
+        "another = not known and news < 0",
     ),
     "a colleague's record keeps the name of who is forgotten": (
         "store/journal.py",
@@ -925,6 +925,26 @@ MUTANTS |= {
         "../connectors/caldav/edit.py",
         '    if changes.get("sensitivity") == "public":\n',
         "    if False:\n",
+    ),
+    "the rule of a series that became private stays beside its public date": (
+        "engine/redact.py",
+        "if becomes_block and _shows_dates_alone(at):",
+        "if False:",
+    ),
+    "a private date that was dragged back is moving for a day": (
+        "engine/moving.py",
+        "                _arrived(ctx, tx, row, found.ref, *links)\n                here",
+        "                here",
+    ),
+    "one deletion keeps a calendar with new addresses another": (
+        "engine/feed.py",
+        "if not ctx.another or left > len(ctx.moved):",
+        "if not ctx.another or left:",
+    ),
+    "a series of single activities that was dragged back is moving for a day": (
+        "engine/moving.py",
+        "            _arrived(ctx, tx, row, found.ref, *links)\n            here",
+        "            here",
     ),
 }
 

@@ -11,13 +11,15 @@ import pytest
 
 from connectors.caldav.read import read
 from syncd.model.people import Participant, People
-from syncd.model.span import moment_key
-from tests.unit.test_cases import only, passed, two_calendars, with_mapping
+from syncd.model.recurrence import Recurrence, starts
+from syncd.model.span import Span, moment_key
+from tests.memory import crm
+from tests.unit.test_cases import beside, only, passed, two_calendars, with_mapping
 from tests.unit.test_eighth_trial import settled
-from tests.unit.test_engine import MON, World, span
+from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_series import WEEKLY, after, thing
 from tests.unit.test_seventh_trial import ORDERS, mark_e1
-from tests.unit.test_sixth_trial import hand_over
+from tests.unit.test_sixth_trial import hand_over, people
 
 
 @pytest.mark.parametrize("owner", ["ann", "bob"])
@@ -177,4 +179,169 @@ def test_a_former_owners_private_words_go_also_while_the_new_one_keeps_it_privat
         ("open", not again)
     ]
     assert len(world.items("bob")) == 1
+    world.quiet()
+
+
+# -- what is held, and until when --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("gone", [1, 3])
+def test_what_was_deleted_while_a_server_gave_new_addresses_holds_nothing_up(gone: int) -> None:
+    world = World("ann")
+    for n in range(6):
+        world.event("ann", f"e{n}", uid=f"u{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
+    settled(world)
+    ann = world.calendars["ann"]
+    for n in range(6):
+        fields = dict(ann.records[f"e{n}"].fields)
+        ann.remove(f"e{n}")
+        if n >= gone:
+            ann.put(f"new{n}", "event", fields, uid=f"u{n}")
+    world.sync(full=True)
+    settled(world)
+    ann.remove("new5")
+    settled(world)
+    assert [r.held for r in world.sync(full=True)] == [0]
+    gone_too = {f"Mine {n}" for n in range(gone)} | {"Mine 5"}
+    assert {a["subject"] for a in world.activities if a["status"] == "rejected"} == gone_too
+
+
+@pytest.mark.parametrize("held", [1, 2])
+def test_the_last_of_a_few_entries_is_deleted_like_any_other(held: int) -> None:
+    """Also where a server shows no more than that something has changed."""
+    world = World("ann")
+    for n in range(held):
+        world.event("ann", f"e{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
+    settled(world)
+    for n in range(held):
+        world.calendars["ann"].remove(f"e{n}")
+        world.sync(full=True)
+    world.event("ann", "new", summary="New")
+    settled(world)
+    world.calendars["ann"].remove("new")
+    world.sync(full=True)
+    assert [r.held for r in world.sync(full=True)] == [0]
+    assert {a["status"] for a in world.activities} == {"rejected"}
+
+
+# -- dragged there and back --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("private", ["a date", "for a while", ""])
+@pytest.mark.parametrize("then", ["people", "handed over", "deleted"])
+def test_what_was_dragged_there_and_back_is_like_any_other(then: str, private: str, order: tuple[str, str]) -> None:
+    world = two_calendars("bob")
+    if order[0] == "bob":
+        world.pairings.sort(key=lambda p: p.employee.id, reverse=True)
+    key = moment_key(MON + timedelta(days=14))
+    date = {key: MappingProxyType({"summary": "Oncologist", "sensitivity": "private"})} if private == "a date" else {}
+    series = (
+        Recurrence("FREQ=WEEKLY;COUNT=4", overrides=MappingProxyType(date)) if private == "a date" else Recurrence()
+    )
+    world.event("ann", uid="hers", summary="Weekly", recurrence=series)
+    settled(world)
+    ref = only(world)
+    where = "ann"
+    for n, there in enumerate(("home", "ann")):
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[where].records.values()
+        world.calendars[where].remove(held.ref)
+        world.calendars[there].put(f"d{n}", "event", held.fields, uid=held.uid)
+        settled(world)
+        where = there
+    if private == "for a while":
+        for word in ("private", "public"):
+            world.now += timedelta(minutes=1)
+            world.calendars["ann"].edit("d1", sensitivity=word)
+            settled(world)
+        ref = only(world)
+    world.now += timedelta(minutes=1)
+    if then == "people":
+        world.crm.edit(ref, participants=people("ann", "bob"))
+    elif then == "handed over":
+        hand_over(world, ref, "bob")
+    else:
+        world.calendars["ann"].remove("d1")
+    settled(world)
+    assert [i["summary"] for i in world.items("bob")] == (["Weekly"] if then != "deleted" else [])
+    assert [a["status"] for a in world.activities] == ["rejected" if then == "deleted" else "open"]
+    assert "Oncologist" not in repr([world.activities, world.crm.history, world.items("bob")])
+    world.quiet()
+
+
+@pytest.mark.parametrize("then", ["people", "deleted"])
+def test_a_series_for_a_crm_without_series_that_was_dragged_there_and_back_is_like_any_other(then: str) -> None:
+    world = World("ann", "bob", hub=crm(lambda: NOW, series=False))
+    beside(world)
+    world.event("ann", uid="hers", summary="Weekly", recurrence=Recurrence("FREQ=WEEKLY;COUNT=2"))
+    settled(world)
+    for n, (here, there) in enumerate((("ann", "home"), ("home", "ann"))):
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[here].records.values()
+        world.calendars[here].remove(held.ref)
+        time = span(MON + (n + 1) * timedelta(hours=1))
+        world.calendars[there].put(f"d{n}", "event", {**held.fields, "time": time}, uid=held.uid)
+        settled(world)
+    assert [a["status"] for a in world.activities] == ["open"] * 2
+    world.now += timedelta(minutes=1)
+    if then == "people":
+        for ref in list(world.crm.records):
+            world.crm.edit(ref, participants=people("ann", "bob"))
+    else:
+        world.calendars["ann"].remove("d1")
+    settled(world)
+    assert len(world.items("bob")) == (2 if then == "people" else 0)
+    assert [a["status"] for a in world.activities] == ["rejected" if then == "deleted" else "open"] * 2
+    world.quiet()
+
+
+# -- a series becomes private, and one of its dates says that it is public ---------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("part", [(), ("ann", "bob")])
+@pytest.mark.parametrize(
+    "own", [{"summary": "Open day"}, {"location": "Room 7"}, {"time": span(MON + timedelta(days=8))}]
+)
+@pytest.mark.parametrize("then", ["public again", "the date too", ""])
+def test_of_a_series_that_becomes_private_the_public_date_alone_stays(
+    then: str, own: dict[str, object], part: tuple[str, ...], order: tuple[str, str]
+) -> None:
+    world = World(*order)
+    key = moment_key(MON + timedelta(days=7))
+    words = MappingProxyType({key: MappingProxyType({**own, "sensitivity": "public"})})
+    series = Recurrence("FREQ=WEEKLY;COUNT=4", overrides=words)
+    world.event("ann", summary="Weekly", description="agenda", recurrence=series)
+    settled(world)
+    ref = only(world)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+        settled(world)
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world)
+    fields = [*world.activities, *world.items("bob")]
+    assert len(fields) == 1 + bool(part)
+    for shown in fields:
+        there = shown["recurrence"]
+        assert isinstance(there, Recurrence) and isinstance(shown["time"], Span)
+        found = {
+            moment_key(m) for m in starts(shown["time"], there, MON - timedelta(days=30), MON + timedelta(days=90))
+        }
+        assert found == {key}, "nothing tells when the others are"
+    assert "2026-11-30" not in repr(world.crm.history)
+    world.quiet()
+    world.now += timedelta(minutes=1)
+    if then == "public again":
+        mark_e1(world, "public")
+        settled(world)
+        (activity,) = world.activities
+        assert isinstance(activity["recurrence"], Recurrence)
+        assert activity["recurrence"].rule == "FREQ=WEEKLY;COUNT=4"
+    elif then == "the date too":
+        world.calendars["ann"].edit("e1", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))
+        settled(world)
+        assert "agenda" not in repr([world.activities, world.crm.history, world.items("bob")])
+        assert "Open day" not in repr([world.activities, world.crm.history, world.items("bob")])
     world.quiet()
