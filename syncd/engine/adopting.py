@@ -12,7 +12,17 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.leaving import as_block, asks_colleagues
 from syncd.engine.look import crm_view, equal_meeting
-from syncd.engine.newcomers import add_link, as_activity, copied_of, made_by_us, mark_row, marks_of, new_row, row_of
+from syncd.engine.newcomers import (
+    add_link,
+    as_activity,
+    copied_of,
+    hand_over,
+    made_by_us,
+    mark_row,
+    marks_of,
+    new_row,
+    row_of,
+)
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
@@ -63,7 +73,7 @@ def block_before(ctx: Context, record: Record, occurrence: str, view: Fields) ->
             with ctx.store.transaction() as tx:
                 ctx.moved.add(link.id)
                 here = {"item_ref": record.ref, "item_version": "", "rest": ""}
-                return tx.hand_over(link, ctx.pairing.id, **here)
+                return hand_over(tx, link, ctx.pairing.id, **here)
     return None
 
 

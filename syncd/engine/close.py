@@ -11,6 +11,7 @@ from syncd.engine.given import GIVEN, still_given
 from syncd.engine.leaving import dealt_with, questions_of
 from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
+from syncd.engine.newcomers import hand_over
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, SPEAKING, Activity, Decision, Item, Rule
 from syncd.engine.roles import ABSENT
@@ -113,7 +114,7 @@ def _takes_the_place(ctx: Context, tx: Transaction, link: Link) -> bool:
     if heir is None or not link.item_base or link.ours or heir.rest not in ("", "out") or heir.brought:
         return False
     tx.drop_link(heir)
-    tx.hand_over(link, heir.pairing, item_ref=heir.item_ref, item_version="", rest=heir.rest)
+    hand_over(tx, link, heir.pairing, item_ref=heir.item_ref, item_version="", rest=heir.rest)
     tx.announce(heir.pairing, "item", [heir.item_ref or ""])
     return True
 

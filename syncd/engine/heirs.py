@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.newcomers import marks_of
+from syncd.engine.newcomers import hand_over, marks_of
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import came
 from syncd.model.record import Record
@@ -60,7 +60,7 @@ def _take_over(ctx: Context, name: str, refs: Sequence[str]) -> None:
     with ctx.store.transaction() as tx:
         for link in tx.links_by_item(name, gone):
             if not _has_one(ctx, tx, link):
-                tx.hand_over(link, ctx.pairing.id)
+                hand_over(tx, link, ctx.pairing.id)
                 tx.announce(ctx.pairing.id, "item", [link.item_ref or ""])
 
 
@@ -100,5 +100,5 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if not is_of_employee(link.pairing, ctx.pairing.employee.id):
                 tx.set_setting(came(ctx.pairing.id, row.id), "")
             ctx.moved.add(link.id)
-            taken.append(tx.hand_over(link, ctx.pairing.id, item_version=""))
+            taken.append(hand_over(tx, link, ctx.pairing.id, item_version=""))
     return taken

@@ -15,7 +15,7 @@ from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
 from syncd.engine.look import LESS, RETRACT, item_view, showed
 from syncd.engine.marks import note_mark
-from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
+from syncd.engine.newcomers import Marks, add_link, hand_over, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT, came, of_one_date
@@ -228,7 +228,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
         place = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
-        made = tx.hand_over(left[0], ctx.pairing.id, **place, rest=rest)
+        made = hand_over(tx, left[0], ctx.pairing.id, **place, rest=rest)
         note_decision(
             tx,
             at=ctx.moment.text,
@@ -243,7 +243,12 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
 
 
 def _arrived(ctx: Context, tx: Transaction, row: Row, ref: str, *links: Link) -> None:
-    """The item `ref` is what these links were of: nobody is asked for it any more."""
+    """The item `ref` is what these links were of: nobody is asked for it any more, and a copy that was made in its
+    place in another of the employee's calendars is one too many."""
+    for copy in tx.links_of_row(row.id):
+        if copy.ours and copy.pairing in ctx.siblings and copy.item_ref is not None:
+            ctx.touch(tx, copy, row)
+            ctx.report.again.add(copy.pairing)
     tx.drop_setting(moving(row))
     tx.drop_setting(_question(ctx, row, ref))
     for link in links:
@@ -359,7 +364,7 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
                 ctx.moved |= {k.id for k in links}
                 _arrived(ctx, tx, row, found.ref, *links)
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}
-                return [tx.hand_over(k, ctx.pairing.id, **here) for k in links]
+                return [hand_over(tx, k, ctx.pairing.id, **here) for k in links]
         if found.kind == "message" or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
             continue
         if (
@@ -395,7 +400,7 @@ def series_here(ctx: Context, found: Admission) -> list[Link]:
             ctx.moved |= {k.id for k in links}
             _arrived(ctx, tx, row, found.ref, *links)
             here = {"item_ref": found.ref, "item_version": ""}
-            return [tx.hand_over(k, ctx.pairing.id, **here, rest=_as_moved(k)) for k in links]
+            return [hand_over(tx, k, ctx.pairing.id, **here, rest=_as_moved(k)) for k in links]
     if links[0].pairing in ctx.siblings and _asked(ctx, row, links[:1], found.ref):
         raise Wait
     return []

@@ -946,6 +946,16 @@ MUTANTS |= {
         "            _arrived(ctx, tx, row, found.ref, *links)\n            here",
         "            here",
     ),
+    "what came from a colleague is nobody's when it is dragged on": (
+        "engine/newcomers.py",
+        '        tx.set_setting(came(pairing, link.activity), "")\n',
+        "",
+    ),
+    "a copy stays beside what has come back from a colleague": (
+        "engine/moving.py",
+        "        if copy.ours and copy.pairing in ctx.siblings and",
+        "        if False and",
+    ),
 }
 
 #: Seconds after which a fault has shown itself by never coming to an end.

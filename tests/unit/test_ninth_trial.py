@@ -8,11 +8,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+from sqlalchemy import delete
 
 from connectors.caldav.read import read
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, moment_key
+from syncd.store import tables
 from tests.memory import crm
 from tests.unit.test_cases import beside, only, passed, two_calendars, with_mapping
 from tests.unit.test_eighth_trial import settled
@@ -344,4 +346,68 @@ def test_of_a_series_that_becomes_private_the_public_date_alone_stays(
         settled(world)
         assert "agenda" not in repr([world.activities, world.crm.history, world.items("bob")])
         assert "Open day" not in repr([world.activities, world.crm.history, world.items("bob")])
+    world.quiet()
+
+
+# -- from a colleague's calendar, and on -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("how", ["dragged on", "renamed", "dragged on and back"])
+def test_what_came_from_a_colleague_stays_hers_wherever_she_puts_it(how: str, order: tuple[str, str]) -> None:
+    world = two_calendars("bob")
+    world.pairings = [replace(p, id="ann/home") if p.id == "home" else p for p in world.pairings]
+    if order[0] == "bob":
+        world.pairings.sort(key=lambda p: p.employee.id, reverse=True)
+
+    def drag(here: str, there: str) -> None:
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[here].records.values()
+        world.calendars[here].remove(held.ref)
+        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
+        settled(world, 4)
+
+    world.event("bob", "e1", uid="his", summary="Visit")
+    settled(world)
+    ref = only(world)
+    drag("bob", "home")
+    if how == "renamed":
+        world.pairings = [replace(p, id="ann/diary") if p.id == "ann/home" else p for p in world.pairings]
+        settled(world)
+    else:
+        drag("home", "ann")
+    if how == "dragged on and back":
+        drag("ann", "home")
+    with world.store.transaction() as tx:  # as after some months
+        tx.connection.execute(delete(tables.explain))
+    for place in ("Hall", "Roof"):
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, location=place)
+        settled(world)
+    assert world.items("bob") == []
+    assert [i["location"] for i in (*world.items("ann"), *world.items("home"))] == ["Roof"]
+    world.sync(full=True)
+    world.quiet()
+
+
+def test_a_copy_that_was_made_while_it_was_at_a_colleagues_goes_when_it_is_back() -> None:
+    world = two_calendars("bob")
+    world.event("home", "e1", uid="hers", summary="Visit")
+    settled(world)
+    ref = only(world)
+    (held,) = world.calendars["home"].records.values()
+    world.calendars["home"].remove("e1")
+    world.calendars["bob"].put("b1", "event", held.fields, uid="hers")
+    for who in ("home", "bob", "home", "bob"):
+        passed(world, who)
+    world.calendars["bob"].remove("b1")
+    world.crm.edit(ref, location="Hall")
+    passed(world, "bob")
+    passed(world, "ann")
+    world.calendars["home"].put("e2", "event", held.fields, uid="hers")
+    passed(world, "home")
+    settled(world)
+    entries = [i["summary"] for n in ("ann", "home", "bob") for i in world.items(n)]
+    assert entries == ["Visit"]
+    assert [a["status"] for a in world.activities] == ["open"]
     world.quiet()
