@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.leaving import as_block, asks_colleagues
@@ -16,7 +17,6 @@ from syncd.engine.newcomers import (
     add_link,
     as_activity,
     copied_of,
-    hand_over,
     made_by_us,
     mark_row,
     marks_of,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
 from syncd.engine.leaving import dealt_with, questions_of
 from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
-from syncd.engine.newcomers import hand_over
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, SPEAKING, Activity, Decision, Item, Rule
 from syncd.engine.roles import ABSENT

@@ -124,11 +124,6 @@ class Context:
         """True for a pairing whose employee is configured: it is read, or will be under its account's other name."""
         return self.is_configured(pairing) or any(is_of_employee(pairing, p.employee.id) for p in self.everyone)
 
-    def employee_of(self, pairing: str) -> str:
-        """The id of the employee whose pairing it is, or was."""
-        found = (p.employee.id for p in (self.pairing, *self.everyone) if p.id == pairing)
-        return next(found, pairing.partition("/")[0])
-
     @cached_property
     def former(self) -> frozenset[str]:
         """Pairings that have links and are not read any more: their account has another name, or another employee."""

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from syncd.engine.came import hand_over, note_came
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
-from syncd.engine.newcomers import hand_over, marks_of
+from syncd.engine.newcomers import marks_of
 from syncd.engine.pairing import is_of_employee
-from syncd.engine.roles import came
 from syncd.model.record import Record
 from syncd.ports import Gone, Rejected
 from syncd.privacy import Admission
-from syncd.store import Link, Transaction
+from syncd.store import Link, Row, Transaction
 
 #: So many items are compared to see whether two pairings read the same collection.
 PROBES = 3
@@ -87,6 +87,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
         return []
     shown = Record(found.ref, "", found.kind, {}, found.uid)
     taken: list[Link] = []
+    inherited: list[Row] = []
     with ctx.store.transaction() as tx:
         for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
             row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
@@ -98,7 +99,9 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
             if not is_of_employee(link.pairing, ctx.pairing.employee.id):
-                tx.set_setting(came(ctx.pairing.id, row.id), "")
+                inherited.append(row)
             ctx.moved.add(link.id)
             taken.append(hand_over(tx, link, ctx.pairing.id, item_version=""))
+    for row in inherited:
+        note_came(ctx, row)
     return taken

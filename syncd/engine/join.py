@@ -151,7 +151,9 @@ def _is_anothers(ctx: Context, tx: Transaction, activity: Record, row: Row) -> b
     """True for an activity that the employee answers for and does not take part in, and whose item was moved to a
     colleague's calendar."""
     people = activity.fields.get("participants") or People()
-    return not ctx.pairing.employee.among(people) and came_from_another(ctx, tx, row, tx.links_of_row(row.id))
+    return not ctx.pairing.employee.among(people) and came_from_another(
+        ctx, tx, row, tx.links_of_row(row.id), activity.owner
+    )
 
 
 def _had(ctx: Context, link: Link) -> bool:

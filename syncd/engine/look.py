@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.engine.allowed import Allowed, allowed, has_guests
+from syncd.engine.came import came_from_a_colleague
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.given import given_of
 from syncd.engine.owners import for_colleague, private_dates
 from syncd.engine.plan import Activity, Item, Situation
-from syncd.engine.roles import came
 from syncd.engine.sides import Sides
 from syncd.engine.text import image
 from syncd.engine.window import inside, over
@@ -243,7 +243,7 @@ def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:
     if not activity.owner or activity.owner in ctx.pairing.employee.addresses:
         return False
     with ctx.store.reading() as tx:  # or it came from the one who is responsible, or from a predecessor
-        return tx.setting(came(ctx.pairing.id, link.activity)) is None
+        return not came_from_a_colleague(ctx, tx, link.activity, [ctx.pairing.id], activity.owner)
 
 
 def _past(ctx: Context, view: Fields) -> bool:

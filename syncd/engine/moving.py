@@ -9,16 +9,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from syncd.engine.came import came_from_a_colleague, hand_over, note_came
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
 from syncd.engine.look import LESS, RETRACT, item_view, showed
 from syncd.engine.marks import note_mark
-from syncd.engine.newcomers import Marks, add_link, hand_over, mark_row, message_mark
+from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
-from syncd.engine.roles import ABSENT, came, of_one_date
+from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.sides import NO_DIFFERENCE
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -83,8 +84,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
-            with ctx.store.transaction() as tx:
-                tx.set_setting(came(ctx.pairing.id, row.id), "")
+            note_came(ctx, row)
             return row
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
@@ -122,16 +122,11 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 MOVED_HERE = "moved here from another calendar"
 
 
-def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link]) -> bool:
-    """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now. One
-    that was handed over in the CRM stands in the calendar of whoever had it before, wherever in his own calendars he
-    has moved it."""
-    held = [k for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
-    if any(tx.setting(came(k.pairing, row.id)) is not None for k in held):
-        return True
-    ids = {k.id for k in held if not k.ours}  # as earlier releases have noted it
-    moves = [d for d in decisions(tx, row.id) if d["rule"] == MOVED_HERE and d["link"] in ids] if ids else []
-    return any(ctx.employee_of(d["pairing"]) != ctx.employee_of(d["detail"].get("from", "")) for d in moves)
+def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link], owner: str) -> bool:
+    """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now, and
+    that the CRM has not handed over to `owner` since."""
+    held = [k.pairing for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
+    return came_from_a_colleague(ctx, tx, row.id, held, owner)
 
 
 def moving(row: Row) -> str:

@@ -17,21 +17,13 @@ from syncd.engine.given import GIVEN, KEPT
 from syncd.engine.look import within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
-from syncd.engine.roles import came, role_of
+from syncd.engine.roles import role_of
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.mapping.conditions import needs_people, taken
 from syncd.model.fields import Fields
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
-
-
-def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:
-    """The link goes over to another calendar; that its item came from a colleague's goes along."""
-    if link.pairing != pairing and tx.setting(came(link.pairing, link.activity)) is not None:
-        tx.drop_setting(came(link.pairing, link.activity))
-        tx.set_setting(came(pairing, link.activity), "")
-    return tx.hand_over(link, pairing, **values)
 
 
 def known_people(ctx: Context, fields: Fields) -> dict[str, str]:

@@ -47,9 +47,3 @@ def of_one_date(links: Sequence[Link], link: Link | None = None, *, occurrence: 
 def _left(record: Record, link: Link | None) -> bool:
     """True for a message that a drop folder filed and that nothing else would let cross."""
     return link is not None and link.role == "filed" and bool(OVERRULED & set(record.fields.get("traits") or ()))
-
-
-def came(pairing: str, row: int) -> str:
-    """The setting of an item that a colleague's calendar has given to this one: whoever answers for its activity has it
-    no more."""
-    return f"came\n{pairing}\n{row}"

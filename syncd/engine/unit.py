@@ -321,7 +321,7 @@ def _part(
     moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
     if moved_on:
         with ctx.store.reading() as tx:
-            moved_on = came_from_another(ctx, tx, row, awake)
+            moved_on = came_from_another(ctx, tx, row, awake, activity.owner if activity is not None else "")
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,

@@ -251,8 +251,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an item that came with a successor is copied back to who had it": (
         "engine/heirs.py",
-        "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                tx.set_setting(came",
-        "if False:\n                tx.set_setting(came",
+        "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                inherited",
+        "if False:\n                inherited",
     ),
     "an answer that nobody has given replaces one": (
         "engine/elements.py",
@@ -738,8 +738,8 @@ MUTANTS |= {
     ),
     "what was handed over in the CRM counts as moved": (
         "engine/moving.py",
-        "    if any(tx.setting(came(k.pairing, row.id)) is not None for k in held):",
-        "    if held:",
+        "    return came_from_a_colleague(ctx, tx, row.id, held, owner)",
+        "    return bool(held)",
     ),
     "a date that was private before its series is not remembered": (
         "privacy.py",
@@ -902,9 +902,9 @@ MUTANTS |= {
         "    if False:",
     ),
     "an own calendar is a colleague's": (
-        "engine/moving.py",
-        'return any(ctx.employee_of(d["pairing"]) != ctx.employee_of(d["detail"].get("from", "")) for d in moves)',
-        "return bool(moves)",
+        "engine/came.py",
+        "    mark = tx.setting(_name(link.pairing, link.activity)) if link.pairing != pairing else None",
+        '    mark = "" if link.pairing != pairing else None',
     ),
     "what is hidden from a former owner keeps her private words": (
         "engine/plan.py",
@@ -947,9 +947,19 @@ MUTANTS |= {
         "            here",
     ),
     "what came from a colleague is nobody's when it is dragged on": (
-        "engine/newcomers.py",
-        '        tx.set_setting(came(pairing, link.activity), "")\n',
+        "engine/came.py",
+        "        tx.set_setting(_name(pairing, link.activity), mark)\n",
         "",
+    ),
+    "what was dragged to a colleague is handed over to nobody any more": (
+        "engine/came.py",
+        'return any(mark in ("", _mark(ctx, owner)) for',
+        "return any(True for",
+    ),
+    "what has come back from a colleague is still there": (
+        "engine/came.py",
+        "        if owner in ctx.pairing.employee.addresses:  # it is back",
+        "        if False:",
     ),
     "a copy stays beside what has come back from a colleague": (
         "engine/moving.py",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -410,4 +411,43 @@ def test_a_copy_that_was_made_while_it_was_at_a_colleagues_goes_when_it_is_back(
     entries = [i["summary"] for n in ("ann", "home", "bob") for i in world.items(n)]
     assert entries == ["Visit"]
     assert [a["status"] for a in world.activities] == ["open"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [(("ann", "bob"), "cid"), (("ann", "bob", "ann"), "cid"), (("ann", "bob", "ann"), "bob"), (("ann",), "bob")],
+)
+@pytest.mark.parametrize("then", ["typed", "deleted"])
+@pytest.mark.parametrize("months", [0, 2])
+def test_what_was_dragged_to_a_colleague_can_be_handed_over_all_the_same(
+    months: int, then: str, path: tuple[str, ...], to: str, order: tuple[str, str]
+) -> None:
+    world = World(*order, "cid")
+    world.event("ann", "e1", uid="hers", summary="Visit", time=span(MON + timedelta(days=70)))
+    settled(world)
+    ref = only(world)
+    for here, there in pairwise(path):
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[here].records.values()
+        world.calendars[here].remove(held.ref)
+        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
+        settled(world, 4)
+    assert [n for n in ("ann", "bob", "cid") if world.items(n)] == [path[-1]]
+    world.now += timedelta(days=30 * months, minutes=1)
+    settled(world)
+    hand_over(world, ref, to)
+    settled(world, 4)
+    assert [i["summary"] for i in world.items(to)] == ["Visit"]
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars[path[-1]].records.values()
+    if then == "typed":
+        world.crm.edit(ref, location="Hall")
+    else:
+        world.calendars[path[-1]].remove(held.ref)
+    settled(world, 4)
+    world.sync(full=True)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert [i["location"] for i in world.items(to)] == ["Hall"] if then == "typed" else len(world.items(to)) == 1
     world.quiet()

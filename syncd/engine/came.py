@@ -1,0 +1,48 @@
+"""What was moved to an employee's calendar from a colleague's. The CRM goes on naming whoever had it, and nobody has
+handed it over: it is not put back into that one's calendar. That ends when the CRM names somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from syncd.engine.context import Context
+from syncd.engine.digest import uid_digest
+from syncd.model.record import Record
+from syncd.store import Link, Row, Transaction
+
+
+def _name(pairing: str, row: int) -> str:
+    return f"came\n{pairing}\n{row}"
+
+
+def _mark(ctx: Context, owner: str) -> str:
+    """Whom the CRM named at that time, as a keyed digest."""
+    return uid_digest(ctx.key, owner, "owner")
+
+
+def note_came(ctx: Context, row: Row) -> None:
+    """The row's item has come to this calendar from a colleague's. Raises PortErrors."""
+    found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref) if row.crm_ref is not None else None
+    owner = found.owner if isinstance(found, Record) else ""
+    with ctx.store.transaction() as tx:
+        if owner in ctx.pairing.employee.addresses:  # it is back
+            tx.drop_setting(_name(ctx.pairing.id, row.id))
+        else:
+            tx.set_setting(_name(ctx.pairing.id, row.id), _mark(ctx, owner) if owner else "")
+
+
+def came_from_a_colleague(ctx: Context, tx: Transaction, row: int, pairings: Iterable[str], owner: str) -> bool:
+    """True where one of these calendars has the item from a colleague's, and the CRM names the same owner as then."""
+    said = (tx.setting(_name(pairing, row)) for pairing in pairings)
+    return any(mark in ("", _mark(ctx, owner)) for mark in said if mark is not None)
+
+
+def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:
+    """The link goes over to another calendar; that its item came from a colleague's goes along."""
+    mark = tx.setting(_name(link.pairing, link.activity)) if link.pairing != pairing else None
+    if mark is not None:
+        tx.drop_setting(_name(link.pairing, link.activity))
+        tx.set_setting(_name(pairing, link.activity), mark)
+    return tx.hand_over(link, pairing, **values)
