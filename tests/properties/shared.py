@@ -66,7 +66,7 @@ class Meeting:
     bare: bool = False
     #: Single dates of a series have been moved, and not every copy has been read since.
     moved: bool = False
-    #: Copies that somebody has edited since everything was settled last.
+    #: Copies that somebody has edited.
     edited: set[str] = field(default_factory=set)
     #: Some copy has been private.
     masked: bool = False
@@ -269,9 +269,8 @@ class Meeting:
         if self.lost and not public:
             self.declined.clear()  # who said so stood in what was taken back, and in the store that is lost
         if self.bare and self.edited:
-            self.declined.clear()  # without a base the newer word stands: the list of a copy that was edited since
+            self.declined.clear()  # without a base the newer word stands, of two that are as new the calendar's
         self.bare = self.moved = False
-        self.edited.clear()
         shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
         awake = [r for r in shown if r.fields.get("status") != "rejected"]
         number = 2 if self.repeats and not self.series else 1
