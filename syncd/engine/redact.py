@@ -83,8 +83,9 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         forget_agreement(tx, link, block=becomes_block, private=still, handed=handed)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
-        if becomes_block:
+        if becomes_block and not _shows_dates_alone(at):
             tx.set_row(row.id, claim=None, uid_digest=None)  # for a block of time no meeting is known
+        if becomes_block:
             ctx.touch(tx, link, row)
 
 

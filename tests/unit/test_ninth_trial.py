@@ -451,3 +451,35 @@ def test_what_was_dragged_to_a_colleague_can_be_handed_over_all_the_same(
     assert [a["status"] for a in world.activities] == ["open"]
     assert [i["location"] for i in world.items(to)] == ["Hall"] if then == "typed" else len(world.items(to)) == 1
     world.quiet()
+
+
+@pytest.mark.parametrize("private", ["from the start", "later"])
+@pytest.mark.parametrize("part", [(), ("ann", "bob")])
+@pytest.mark.parametrize("where", ["home", "ann"])
+def test_the_public_date_of_a_private_series_goes_along_when_that_is_dragged(
+    where: str, part: tuple[str, ...], private: str
+) -> None:
+    world = two_calendars("bob")
+    key = moment_key(MON + timedelta(days=7))
+    words = MappingProxyType({key: MappingProxyType({"summary": "Open day", "sensitivity": "public"})})
+    series = Recurrence("FREQ=WEEKLY;COUNT=4", overrides=words)
+    first = "private" if private == "from the start" else "public"
+    world.event("ann", "e1", uid="hers", summary="Weekly", sensitivity=first, recurrence=series)
+    settled(world)
+    ref = only(world)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+        settled(world)
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    bobs = len(world.items("bob"))
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove("e1")
+    world.calendars[where].put("d1", "event", held.fields, uid=held.uid)
+    settled(world, 4)
+    assert list(world.crm.records) == [ref]
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Open day", "open")]
+    assert len(world.items("bob")) == bobs
+    assert "Weekly" not in repr([world.activities, world.crm.history, world.items("bob")])
+    world.quiet()
