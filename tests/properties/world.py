@@ -696,6 +696,7 @@ class World:
     def _check_doubles(self) -> None:
         for name, replica in {"crm": self.crm, **self.calendars}.items():
             seen: dict[str, str] = {}
+            dates: set[tuple[str, Any]] = set()
             field_ = "subject" if name == "crm" else "summary"
             with self.store.reading() as tx:
                 asked = {p.ref for p in parked(tx, name) if "is the same meeting" in p.reason} & self.restored
@@ -706,6 +707,12 @@ class World:
                 if mark is None or (name == "crm" and not self.choices.series):
                     continue
                 if record.ref in asked:  # brought back in the instant in which it was made again: a person is asked
+                    continue
+                date = record.fields.get("time") if record.key and not self.choices.series else None
+                if date is not None:  # single dates that were edited while their series was deleted are made again
+                    if (mark[0], date) in dates:
+                        raise Broken(f"{name}: {mark[0]} stands twice at one time: {record.ref}")
+                    dates.add((mark[0], date))
                     continue
                 if mark[0] in seen:
                     raise Broken(f"{name}: {mark[0]} stands twice: {seen[mark[0]]}, {record.ref}")
