@@ -969,6 +969,8 @@ class HabitWorld:
                     activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
                     if activity is None or {mark, activity.ref} & self.ended_crm:
                         continue
+                    if activity.fields.get("private") and activity.owner != self._me(pairing.id):
+                        continue  # it moved to a colleague while it was private (`full`)
                     if activity.fields["status"] == "rejected":
                         raise Broken(f"{mark} stands in {pairing.id} and is rejected in the CRM")
                     self.checked["there"] = self.checked.get("there", 0) + 1
