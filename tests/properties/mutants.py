@@ -968,6 +968,8 @@ MUTANTS |= {
     ),
 }
 
+#: Name and test, a line each: who noticed a fault the last time. Written by ``--note``.
+NOTICED = Path(__file__).with_name("noticed.txt")
 #: Seconds after which a fault has shown itself by never coming to an end.
 HANGS = 900
 
@@ -979,23 +981,35 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sample", type=int, default=0, help="only that many of them")
     parser.add_argument("--only", default="", help="only those whose name holds this")
+    parser.add_argument("--note", action="store_true", help=f"keep who noticed each of them in {NOTICED.name}")
     options = parser.parse_args()
+    known = noticed()
     chosen = {name: fault for name, fault in MUTANTS.items() if options.only in name}
     if options.sample:
         chosen = dict(list(chosen.items())[:: max(1, len(chosen) // options.sample)][: options.sample])
     missed = 0
     with ThreadPoolExecutor(os.cpu_count()) as several:
-        tried = several.map(lambda fault: _caught(fault, options.steps, options.seed), chosen.values())
+        tried = several.map(lambda name: _caught(name, known.get(name, ""), options.steps, options.seed), chosen)
         for name, found in zip(chosen, tried, strict=True):
             missed += not found
+            if found.startswith("tests/"):
+                known[name] = found
             print(f"{'caught  ' if found else 'MISSED  '} {name}\n           {found or 'nobody spoke'}", flush=True)
+    if options.note:
+        NOTICED.write_text("".join(f"{n}\t{known[n]}\n" for n in MUTANTS if n in known), encoding="utf-8")
     print(f"{len(chosen) - missed} of {len(chosen)} faults caught")
     return 1 if missed else 0
 
 
-def _caught(fault: tuple[str, str, str], steps: int, seed: int) -> str:
-    """Who noticed the fault, "" for nobody."""
-    file, old, new = fault
+def noticed() -> dict[str, str]:
+    """The test that noticed each fault the last time: it is asked first."""
+    lines = NOTICED.read_text(encoding="utf-8").splitlines()
+    return {name: test for name, _, test in (line.partition("\t") for line in lines)}
+
+
+def _caught(name: str, first: str, steps: int, seed: int) -> str:
+    """Who noticed the fault, "" for nobody; `first`: whom to ask first, before all of them."""
+    file, old, new = MUTANTS[name]
     with tempfile.TemporaryDirectory() as folder:
         for part in ("syncd", "tests", "connectors", "mappings", "config", "docs"):
             shutil.copytree(ROOT / part, Path(folder) / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -1005,9 +1019,10 @@ def _caught(fault: tuple[str, str, str], steps: int, seed: int) -> str:
         if text.count(old) != 1:
             return ""
         path.write_text(text.replace(old, new), encoding="utf-8")
-        for depth in ("", "deep"):  # all of their stories only where a part of them does not tell
-            asked = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=60", *FAST]
-            spoke = re.search(r"^(?:FAILED|ERROR) (\S+)", _run(folder, asked, depth), re.MULTILINE)
+        # all of their stories only where a part of them does not tell
+        for depth, tests in (*((("deep", [first]),) if first else ()), ("", [*FAST]), ("deep", [*FAST])):
+            asked = ["-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "timeout=60", *tests]
+            spoke = re.search(r"^(?:FAILED|ERROR) (tests.+?)(?: - |$)", _run(folder, asked, depth), re.MULTILINE)
             if spoke:
                 return spoke[1]
         said = _run(folder, ["-m", "tests.properties.soak", "--stop", "--steps", str(steps), "--seed", str(seed)])
@@ -1028,7 +1043,7 @@ def _run(folder: str, command: list[str], depth: str = "deep") -> str:
             timeout=HANGS,
         )
     except subprocess.TimeoutExpired:
-        return "FAILED (it never ends)"
+        return "FAILED tests that never end"
     return done.stdout
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.properties.mutants import MUTANTS, ROOT
+from tests.properties.mutants import MUTANTS, ROOT, noticed
 
 pytestmark = pytest.mark.either
 
@@ -14,3 +14,7 @@ def test_each_fault_has_its_place(name: str) -> None:
     file, there, instead = MUTANTS[name]
     assert (ROOT / "syncd" / file).read_text(encoding="utf-8").count(there) == 1
     assert there != instead
+
+
+def test_who_noticed_a_fault_the_last_time_is_kept_for_faults_that_there_are() -> None:
+    assert noticed().keys() <= MUTANTS.keys()
