@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from syncd.model.fields import Fields, Value
+from syncd.model.fields import Fields, Value, kind_of, same
 from syncd.model.names import one_forms
 from syncd.model.record import UNREAD, Record
 from syncd.model.recurrence import Recurrence, shifted_key
@@ -279,10 +279,16 @@ def _public_occurrences(record: Record, recurrence: Recurrence, policy: Policy) 
             public[key] = fields
     if not public:
         return None
-    first = min(public)
-    recurrence = Recurrence(rdates=frozenset(public), overrides=MappingProxyType(public))
-    fields = {**public[first], "recurrence": recurrence}
-    usual = record.fields.get("time")
-    if isinstance(usual, Span):  # the series counts from where its first occurrence was, not from where it went
-        fields["time"] = usual.moved_to(like(parse_moment(first), usual.start))
-    return replace(record, fields=fields, guests=frozenset(fields.get("attendees") or ()))
+    first, usual = min(public), record.fields.get("time")
+    series, overrides = dict(public[first]), dict[str, Mapping[str, Value]]()
+    for key, shown in public.items():
+        there = dict(series)
+        if isinstance(usual, Span):  # the series counts from where its first occurrence was, not from where it went
+            there["time"] = usual.moved_to(like(parse_moment(key), usual.start))
+        every = {n: shown.get(n, kind_of(n).empty) for n in {*there, *shown}}
+        overrides[key] = MappingProxyType({n: v for n, v in every.items() if not same(n, v, there.get(n))})
+    if isinstance(usual, Span):
+        series["time"] = usual.moved_to(like(parse_moment(first), usual.start))
+    changed_ones = MappingProxyType({k: v for k, v in overrides.items() if v})
+    series["recurrence"] = Recurrence(rdates=frozenset(public), overrides=changed_ones)
+    return replace(record, fields=series, guests=frozenset(series.get("attendees") or ()))

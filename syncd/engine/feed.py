@@ -120,8 +120,8 @@ def is_another(ctx: Context) -> bool:
 
 def know_again(ctx: Context, left: int) -> None:
     """What was there before has been found under other refs, or its end was approved, but for what is `left` to be
-    deleted: where that is no more than what was found, it is the same calendar."""
-    if not ctx.another or left > len(ctx.moved):
+    deleted: where that is no more than a fifth, it is the same calendar. With more it may be on its way."""
+    if not ctx.another or left * 4 > len(ctx.moved):
         return
     with ctx.store.reading() as tx:
         place = tx.feed(item_feed(ctx.pairing.id))

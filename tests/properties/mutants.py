@@ -938,7 +938,7 @@ MUTANTS |= {
     ),
     "one deletion keeps a calendar with new addresses another": (
         "engine/feed.py",
-        "if not ctx.another or left > len(ctx.moved):",
+        "if not ctx.another or left * 4 > len(ctx.moved):",
         "if not ctx.another or left:",
     ),
     "a series of single activities that was dragged back is moving for a day": (

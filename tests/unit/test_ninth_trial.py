@@ -188,25 +188,50 @@ def test_a_former_owners_private_words_go_also_while_the_new_one_keeps_it_privat
 # -- what is held, and until when --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("gone", [1, 3])
-def test_what_was_deleted_while_a_server_gave_new_addresses_holds_nothing_up(gone: int) -> None:
-    world = World("ann")
-    for n in range(6):
-        world.event("ann", f"e{n}", uid=f"u{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
-    settled(world)
+def readdressed(world: World, number: int, gone: int) -> None:
+    """The server gives all entries new addresses, but for the first `gone` of them."""
     ann = world.calendars["ann"]
-    for n in range(6):
+    for n in range(number):
         fields = dict(ann.records[f"e{n}"].fields)
         ann.remove(f"e{n}")
         if n >= gone:
             ann.put(f"new{n}", "event", fields, uid=f"u{n}")
+
+
+def busy(number: int) -> World:
+    world = World("ann")
+    for n in range(number):
+        world.event("ann", f"e{n}", uid=f"u{n}", summary=f"Mine {n}", time=span(MON + n * timedelta(hours=2)))
+    settled(world)
+    return world
+
+
+def test_what_was_deleted_while_a_server_gave_new_addresses_holds_nothing_up() -> None:
+    world = busy(6)
+    readdressed(world, 6, 1)
     world.sync(full=True)
     settled(world)
-    ann.remove("new5")
+    world.calendars["ann"].remove("new5")
     settled(world)
     assert [r.held for r in world.sync(full=True)] == [0]
-    gone_too = {f"Mine {n}" for n in range(gone)} | {"Mine 5"}
-    assert {a["subject"] for a in world.activities if a["status"] == "rejected"} == gone_too
+    assert {a["subject"] for a in world.activities if a["status"] == "rejected"} == {"Mine 0", "Mine 5"}
+
+
+@pytest.mark.parametrize("number", [4, 6, 12])
+def test_of_a_calendar_that_has_half_arrived_nothing_is_cancelled(number: int) -> None:
+    world = busy(number)
+    before = [dict(world.calendars["ann"].records[f"e{n}"].fields) for n in range(number)]
+    readdressed(world, number, number // 2)
+    world.sync(full=True)
+    settled(world)
+    assert {a["status"] for a in world.activities} == {"open"}
+    assert [r.held for r in world.sync(full=True)] == [number // 2]
+    for n in range(number // 2):
+        world.calendars["ann"].put(f"new{n}", "event", before[n], uid=f"u{n}")
+    settled(world)
+    assert [r.held for r in world.sync(full=True)] == [0]
+    assert {a["status"] for a in world.activities} == {"open"}
+    assert len(world.activities) == number
 
 
 @pytest.mark.parametrize("held", [1, 2])
@@ -482,4 +507,51 @@ def test_the_public_date_of_a_private_series_goes_along_when_that_is_dragged(
     assert [(a["subject"], a["status"]) for a in world.activities] == [("Open day", "open")]
     assert len(world.items("bob")) == bobs
     assert "Weekly" not in repr([world.activities, world.crm.history, world.items("bob")])
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("part", [(), ("ann", "bob")])
+@pytest.mark.parametrize("meanwhile", ["", "place", "another date"])
+def test_a_series_that_is_private_for_a_while_keeps_the_words_of_its_public_date(
+    meanwhile: str, part: tuple[str, ...], order: tuple[str, str]
+) -> None:
+    world = World(*order)
+    keys = [moment_key(MON + timedelta(days=7 * n)) for n in range(4)]
+    open_day = MappingProxyType({"summary": "Open day", "sensitivity": "public"})
+    series = Recurrence("FREQ=WEEKLY;COUNT=4", overrides=MappingProxyType({keys[1]: open_day}))
+    world.event("ann", summary="Weekly", location="Zoo", recurrence=series)
+    settled(world)
+    ref = only(world)
+    if part:
+        world.crm.edit(ref, participants=people(*part))
+        settled(world)
+
+    def dates(who: str) -> list[list[object]]:
+        found = []
+        for item in world.items(who):
+            there = item["recurrence"]
+            assert isinstance(there, Recurrence) and isinstance(item["time"], Span)
+            window = (MON - timedelta(days=30), MON + timedelta(days=90))
+            names = {moment_key(m): item["summary"] for m in starts(item["time"], there, *window)}
+            found.append([there.overrides.get(k, {}).get("summary", name) for k, name in names.items()])
+        return found
+
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "private")
+    settled(world)
+    if meanwhile == "place":
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, location="Hall")
+        settled(world)
+    elif meanwhile == "another date":
+        both = MappingProxyType({keys[1]: open_day, keys[2]: MappingProxyType({"sensitivity": "public"})})
+        world.calendars["ann"].edit("e1", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4", overrides=both))
+        settled(world)
+        assert dates("bob") == ([["Open day", "Weekly"]] if part else [])
+    world.now += timedelta(minutes=1)
+    mark_e1(world, "public")
+    settled(world, 4)
+    assert dates("ann") == [["Weekly", "Open day", "Weekly", "Weekly"]]
+    assert dates("bob") == ([["Weekly", "Open day", "Weekly", "Weekly"]] if part else [])
     world.quiet()
