@@ -4,7 +4,7 @@ handed it over: it is not put back into that one's calendar. That ends when the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from syncd.engine.context import Context
@@ -22,21 +22,28 @@ def _mark(ctx: Context, owner: str) -> str:
     return uid_digest(ctx.key, owner, "owner")
 
 
-def note_came(ctx: Context, row: Row) -> None:
-    """The row's item has come to this calendar from a colleague's. Raises PortErrors."""
+def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
+    """The row's item has come to this calendar from those of a colleague, in which nobody has it any more. It counts
+    where the CRM names that colleague, or one who has left: what was handed over before is the new owner's. Raises
+    PortErrors."""
     found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref) if row.crm_ref is not None else None
     owner = found.owner if isinstance(found, Record) else ""
+    back = owner in ctx.pairing.employee.addresses
+    whose = {p.id for p in ctx.everyone if owner in p.employee.addresses}
+    gave = bool(whose & set(left)) or (not whose and any(not ctx.is_configured(p) for p in left))
     with ctx.store.transaction() as tx:
-        if owner in ctx.pairing.employee.addresses:  # it is back
-            tx.drop_setting(_name(ctx.pairing.id, row.id))
+        for pairing in left if back else ():
+            tx.drop_setting(_name(pairing, row.id))
+        if gave and not back:
+            tx.set_setting(_name(ctx.pairing.id, row.id), _mark(ctx, owner))
         else:
-            tx.set_setting(_name(ctx.pairing.id, row.id), _mark(ctx, owner) if owner else "")
+            tx.drop_setting(_name(ctx.pairing.id, row.id))
 
 
 def came_from_a_colleague(ctx: Context, tx: Transaction, row: int, pairings: Iterable[str], owner: str) -> bool:
     """True where one of these calendars has the item from a colleague's, and the CRM names the same owner as then."""
     said = (tx.setting(_name(pairing, row)) for pairing in pairings)
-    return any(mark in ("", _mark(ctx, owner)) for mark in said if mark is not None)
+    return any(mark == _mark(ctx, owner) for mark in said if mark is not None)
 
 
 def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:

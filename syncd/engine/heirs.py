@@ -87,7 +87,7 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
         return []
     shown = Record(found.ref, "", found.kind, {}, found.uid)
     taken: list[Link] = []
-    inherited: list[Row] = []
+    inherited: list[tuple[Row, str]] = []
     with ctx.store.transaction() as tx:
         for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
             row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
@@ -99,9 +99,9 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
             if not is_of_employee(link.pairing, ctx.pairing.employee.id):
-                inherited.append(row)
+                inherited.append((row, link.pairing))
             ctx.moved.add(link.id)
             taken.append(hand_over(tx, link, ctx.pairing.id, item_version=""))
-    for row in inherited:
-        note_came(ctx, row)
+    for row, before in inherited:
+        note_came(ctx, row, [before])
     return taken

@@ -84,7 +84,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
-            note_came(ctx, row)
+            note_came(ctx, row, [k.pairing for k in links[row.id] if k.rest in _GONE and not k.ours])
             return row
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):

@@ -953,13 +953,18 @@ MUTANTS |= {
     ),
     "what was dragged to a colleague is handed over to nobody any more": (
         "engine/came.py",
-        'return any(mark in ("", _mark(ctx, owner)) for',
+        "return any(mark == _mark(ctx, owner) for",
         "return any(True for",
     ),
     "what has come back from a colleague is still there": (
         "engine/came.py",
-        "        if owner in ctx.pairing.employee.addresses:  # it is back",
-        "        if False:",
+        "        for pairing in left if back else ():",
+        "        for pairing in ():",
+    ),
+    "what was handed over before counts as given away by its new owner": (
+        "engine/came.py",
+        "        if gave and not back:",
+        "        if not back:",
     ),
     "a copy stays beside what has come back from a colleague": (
         "engine/moving.py",

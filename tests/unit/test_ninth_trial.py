@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import delete
 
 from connectors.caldav.read import read
+from syncd.engine.pairing import Employee
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence, starts
 from syncd.model.span import Span, moment_key
@@ -554,4 +555,46 @@ def test_a_series_that_is_private_for_a_while_keeps_the_words_of_its_public_date
     settled(world, 4)
     assert dates("ann") == [["Weekly", "Open day", "Weekly", "Weekly"]]
     assert dates("bob") == ([["Weekly", "Open day", "Weekly", "Weekly"]] if part else [])
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("handed", ["before", "after"])
+@pytest.mark.parametrize("how", ["another id", "a successor", "dragged on"])
+@pytest.mark.parametrize("then", ["typed", "deleted"])
+def test_what_is_handed_over_stays_so_whoever_reads_the_calendar_then(
+    then: str, how: str, handed: str, order: tuple[str, str]
+) -> None:
+    world = World(*order, "cid")
+    world.event("ann", "e1", uid="hers", summary="Visit")
+    settled(world)
+    ref = only(world)
+    if handed == "before":
+        hand_over(world, ref, "bob")
+        settled(world)
+    place = "ann"
+    if how == "dragged on":
+        (held,) = world.calendars["ann"].records.values()
+        world.calendars["ann"].remove("e1")
+        world.calendars["cid"].put("c1", "event", held.fields, uid="hers")
+        place = "cid"
+    else:
+        addresses = ("ann@us.example",) if how == "another id" else ("dan@us.example",)
+        employee = Employee("anna", addresses)
+        world.pairings = [replace(p, id="anna/work", employee=employee) if p.id == "ann" else p for p in world.pairings]
+    settled(world, 4)
+    if handed == "after":
+        hand_over(world, ref, "bob")
+        settled(world, 4)
+    assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    world.now += timedelta(minutes=1)
+    (mine,) = world.calendars[place].records
+    if then == "typed":
+        world.crm.edit(ref, location="Hall")
+    else:
+        world.calendars[place].remove(mine)
+    settled(world, 4)
+    world.sync(full=True)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert [i["location"] for i in world.items("bob")] == ["Hall"] if then == "typed" else len(world.items("bob")) == 1
     world.quiet()
