@@ -17,9 +17,16 @@ def _name(pairing: str, row: int) -> str:
     return f"came\n{pairing}\n{row}"
 
 
-def _mark(ctx: Context, owner: str) -> str:
-    """Whom the CRM named at that time, as a keyed digest."""
-    return uid_digest(ctx.key, owner, "owner")
+def _names(ctx: Context, owner: str) -> set[str]:
+    """By which whoever answers for an activity is known, as keyed digests: an address may change, or an id."""
+    whose = [p.employee for p in ctx.everyone if owner in p.employee.addresses]
+    said = {owner} | {name for e in whose for name in (f"id {e.id}", *e.addresses)}
+    return {uid_digest(ctx.key, name, "owner") for name in said if owner}
+
+
+def _is(ctx: Context, mark: str, owner: str) -> bool:
+    """True where the CRM names the same owner as when the mark was made."""
+    return bool(_names(ctx, owner) & set(mark.split()))
 
 
 def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
@@ -35,15 +42,32 @@ def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
         for pairing in left if back else ():
             tx.drop_setting(_name(pairing, row.id))
         if gave and not back:
-            tx.set_setting(_name(ctx.pairing.id, row.id), _mark(ctx, owner))
-        else:
+            tx.set_setting(_name(ctx.pairing.id, row.id), " ".join(sorted(_names(ctx, owner))))
+        elif back or not _is(ctx, tx.setting(_name(ctx.pairing.id, row.id)) or "", owner):
             tx.drop_setting(_name(ctx.pairing.id, row.id))
+
+
+def note_owner(ctx: Context, row: int, owner: str) -> None:
+    """The CRM names `owner` now: where that is another one than when the item came here, it has been handed over; the
+    same one may be called something else by now."""
+    name = _name(ctx.pairing.id, row)
+    with ctx.store.reading() as tx:
+        mark = tx.setting(name)
+    if mark is None:
+        return
+    names = _names(ctx, owner)
+    if not _is(ctx, mark, owner):
+        with ctx.store.transaction() as tx:
+            tx.drop_setting(name)
+    elif names != set(mark.split()):
+        with ctx.store.transaction() as tx:
+            tx.set_setting(name, " ".join(sorted(names)))
 
 
 def came_from_a_colleague(ctx: Context, tx: Transaction, row: int, pairings: Iterable[str], owner: str) -> bool:
     """True where one of these calendars has the item from a colleague's, and the CRM names the same owner as then."""
     said = (tx.setting(_name(pairing, row)) for pairing in pairings)
-    return any(mark == _mark(ctx, owner) for mark in said if mark is not None)
+    return any(_is(ctx, mark, owner) for mark in said if mark is not None)
 
 
 def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:

@@ -208,6 +208,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         shown = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
         if shown and _asked(ctx, row, shown, record.ref):
             raise Wait  # it may be there no more: then it brings along what both sides have agreed on
+    if link is not None and link.ours and row.key != record.uid:
+        note_came(ctx, row, [k.pairing for k in elsewhere if k.rest in _GONE and not k.ours])
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
         if link is not None:

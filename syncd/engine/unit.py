@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
 from syncd.engine.allowed import ACTED_ON
+from syncd.engine.came import note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
@@ -296,6 +297,8 @@ def _part(
     if fields is not None and link.role in ("own", "stand-in") and not link.ours:
         fields = as_they_answered(ctx, link.role, fields, activity, others)
     known = known_people(ctx, fields) if fields is not None else {}
+    if activity is not None and link.role == "own" and not link.ours and activity.version != link.crm_version:
+        note_owner(ctx, row.id, activity.owner)
     handed = link.rest == "private" and not link.item_base and was_handed_over(ctx, link, activity)
     if handed and activity is not None:  # what it says now is the new owner's word
         said = crm_view(ctx, activity)

@@ -953,7 +953,7 @@ MUTANTS |= {
     ),
     "what was dragged to a colleague is handed over to nobody any more": (
         "engine/came.py",
-        "return any(mark == _mark(ctx, owner) for",
+        "return any(_is(ctx, mark, owner) for",
         "return any(True for",
     ),
     "what has come back from a colleague is still there": (
@@ -965,6 +965,16 @@ MUTANTS |= {
         "engine/came.py",
         "        if gave and not back:",
         "        if not back:",
+    ),
+    "what was given to a colleague can never be given back": (
+        "engine/came.py",
+        "    if not _is(ctx, mark, owner):",
+        "    if False:",
+    ),
+    "what came along with an account is forgotten": (
+        "engine/came.py",
+        '        elif back or not _is(ctx, tx.setting(_name(ctx.pairing.id, row.id)) or "", owner):',
+        "        else:",
     ),
     "a copy stays beside what has come back from a colleague": (
         "engine/moving.py",

@@ -598,3 +598,56 @@ def test_what_is_handed_over_stays_so_whoever_reads_the_calendar_then(
     assert [a["status"] for a in world.activities] == ["open"]
     assert [i["location"] for i in world.items("bob")] == ["Hall"] if then == "typed" else len(world.items("bob")) == 1
     world.quiet()
+
+
+def given_to_bob(order: tuple[str, str]) -> tuple[World, str]:
+    """Ann has dragged her visit into Bob's calendar."""
+    world = World(*order, "cid")
+    world.event("ann", "e1", uid="hers", summary="Visit")
+    settled(world)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove("e1")
+    world.calendars["bob"].put("b1", "event", held.fields, uid="hers")
+    settled(world, 4)
+    assert [n for n in ("ann", "bob", "cid") if world.items(n)] == ["bob"]
+    return world, only(world)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_what_was_given_to_a_colleague_can_be_given_back_in_the_crm(order: tuple[str, str]) -> None:
+    world, ref = given_to_bob(order)
+    for to in ("bob", "ann"):
+        world.now += timedelta(minutes=1)
+        hand_over(world, ref, to)
+        settled(world, 4)
+    assert [i["summary"] for i in world.items("ann")] == ["Visit"]
+    world.calendars["bob"].remove("b1")
+    settled(world, 4)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert len(world.items("ann")) == 1
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("who", ["bob", "ann"])
+@pytest.mark.parametrize("what", ["id", "address", "both, one after the other"])
+def test_what_was_given_to_a_colleague_stays_there_whoever_is_called_something_else(
+    what: str, who: str, order: tuple[str, str]
+) -> None:
+    world, ref = given_to_bob(order)
+    changes = ["id", "address"] if what.startswith("both") else [what]
+    for change in changes:
+        (pairing,) = (p for p in world.pairings if p.employee.addresses[0].startswith(who))
+        old = pairing.employee
+        address = f"{who}.new@us.example" if change == "address" else old.addresses[0]
+        new = Employee(f"{who}2" if change == "id" else old.id, (address,))
+        called = f"{new.id}/work" if change == "id" else pairing.id
+        world.pairings = [replace(p, id=called, employee=new) if p is pairing else p for p in world.pairings]
+        if change == "address" and who == "ann":
+            world.crm.records[ref] = replace(world.crm.records[ref], owner=address)
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, location=f"Hall {change}")
+        settled(world, 4)
+    assert [n for n in ("ann", "bob", "cid") if world.items(n)] == ["bob"]
+    world.sync(full=True)
+    world.quiet()
