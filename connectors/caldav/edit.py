@@ -6,13 +6,13 @@ It knows of no series; `series` and `write` say which entries are edited.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from connectors.caldav.lines import Component, Line, escape
 from connectors.caldav.read import ACCESS, moment_of, own_words
 from connectors.caldav.zones import vtimezone
-from syncd.model.span import Moment, Span, like, moment_key
+from syncd.model.span import Moment, Span, as_instant, like, moment_key
 from syncd.ports import Unsupported
 
 _TEXTS = {"summary": "SUMMARY", "description": "DESCRIPTION", "location": "LOCATION"}
@@ -38,7 +38,7 @@ def edit(root: Component, component: Component, changes: Mapping[str, Any], *, w
         elif name == "due":
             _due(root, component, value)
         elif name == "status":
-            _status(component, value)
+            component.put("STATUS", value.upper())
         elif name == "sensitivity":
             _classify(root, component, value, whole=whole)
         elif name == "show-as":
@@ -47,6 +47,8 @@ def edit(root: Component, component: Component, changes: Mapping[str, Any], *, w
             component.remove("CATEGORIES")
             if value:
                 component.put("CATEGORIES", ",".join(escape(w) for w in sorted(value)))
+    if component.name == "VTODO" and "status" in changes:
+        _completion(component, changes)
 
 
 def edit_as_series(root: Component, component: Component, changes: Mapping[str, Any]) -> None:
@@ -97,14 +99,17 @@ def _number(component: Component, name: str, value: int) -> None:
         component.remove(name)
 
 
-def _status(component: Component, value: str) -> None:
-    component.put("STATUS", value.upper())
-    if component.name != "VTODO":
-        return
-    if value == "completed" and component.line("COMPLETED") is None:
-        component.put("COMPLETED", moment_key(datetime.now(UTC)))
-    elif value != "completed":
+def _completion(component: Component, changes: Mapping[str, Any]) -> None:
+    """What says the same as the STATUS of a to-do: when it was completed, and that nothing is left of it (RFC 5545
+    §3.8.2.1, §3.8.1.8)."""
+    done = changes["status"] == "completed"
+    if not done:
         component.remove("COMPLETED")
+    elif component.line("COMPLETED") is None:
+        component.put("COMPLETED", moment_key(datetime.now(UTC)))
+    percent = component.line("PERCENT-COMPLETE")
+    if percent is not None and "percent" not in changes and (done or percent.value.strip() == "100"):
+        percent.set("100" if done else "0")
 
 
 def set_time(root: Component, component: Component, span: Span) -> None:
@@ -119,20 +124,32 @@ def set_time(root: Component, component: Component, span: Span) -> None:
 
 
 def _due(root: Component, component: Component, value: Moment | None) -> None:
+    """Writes DUE, or takes it away. Its DTSTART is of the same type and before it (RFC 5545 §3.8.2.3): it goes along
+    where it would not be."""
+    start, old = component.line("DTSTART"), component.line("DUE")
+    before = moment_of(root, old)[0] if old is not None else None
+    component.remove("DURATION")  # §3.6.2: one of the two says when it is due
     if value is None:
         component.remove("DUE")
-        component.remove("DURATION")
         return
-    component.remove("DURATION")  # RFC 5545 §3.6.2: one of the two says when it is due
     _moment(root, component, "DUE", value, "")
-    start, due = component.line("DTSTART"), component.line("DUE")
-    if start is None or due is None or ("VALUE" in start.params) == ("VALUE" in due.params):
+    if start is None:
         return
-    begins = moment_of(root, start)[0]  # §3.8.2.3: both of one type; its day stays
-    if isinstance(begins, datetime):
+    begins = moment_of(root, start)[0]
+    if isinstance(begins, datetime) and not isinstance(value, datetime):
         _moment(root, component, "DTSTART", begins.date(), "")
-    elif isinstance(value, datetime):
+    elif isinstance(value, datetime) and not isinstance(begins, datetime):
         _moment(root, component, "DTSTART", datetime.combine(begins, time(), value.tzinfo), "")
+    begins = moment_of(root, component.lines("DTSTART")[0])[0]
+    if as_instant(begins) < as_instant(value):
+        return
+    if any(component.line(name) is not None for name in ("RRULE", "RDATE")):
+        raise Unsupported("a to-do that repeats is not due before it begins")
+    apart = as_instant(before) - as_instant(begins) if before is not None else timedelta(0)
+    if apart > timedelta(0) and as_instant(value - apart) < as_instant(value):  # less than a day before a day is none
+        _moment(root, component, "DTSTART", value - apart, "")
+    else:
+        component.remove("DTSTART")
 
 
 def _moment(root: Component, component: Component, name: str, moment: Moment, zone: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 _UNFOLD = re.compile(r"\r?\n[ \t]")
 _NAME = re.compile(r"^[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)?$")
@@ -53,6 +54,8 @@ class Component:
 
     name: str
     parts: list[Line | Component] = field(default_factory=list)
+    #: Of an object: the zone in which its owner reads days.
+    zone: tzinfo = UTC
 
     def lines(self, name: str) -> list[Line]:
         """Its own lines of that name."""
@@ -98,8 +101,8 @@ class Component:
         yield f"END:{self.name}"
 
 
-def parse(text: str) -> Component:
-    """The VCALENDAR in the text. Raises BadCalendar with the line's number."""
+def parse(text: str, zone: tzinfo = UTC) -> Component:
+    """The VCALENDAR in the text, of somebody who reads days in that zone. Raises BadCalendar with the line's number."""
     root: Component | None = None
     stack: list[Component] = []
     number = 0
@@ -132,6 +135,7 @@ def parse(text: str) -> Component:
         raise BadCalendar("the object does not end" if root else "there is no iCalendar object")
     if root.name != "VCALENDAR":
         raise BadCalendar("the object is no VCALENDAR")
+    root.zone = zone
     return root
 
 
@@ -193,5 +197,6 @@ def escape(text: str) -> str:
 
 
 def split_list(text: str) -> list[str]:
-    """A list of TEXT values, apart at commas that are not escaped."""
-    return [unescape(part) for part in re.split(r"(?<!\\),", text) if part]
+    """A list of TEXT values, apart at commas that are not escaped (the backslash before a comma may be one that is
+    escaped itself)."""
+    return [unescape(part[0]) for part in re.finditer(r"(?:[^\\,]|\\.|\\$)+", text)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
 
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.owner import calendar_user
@@ -32,6 +33,8 @@ class Whose:
     addresses: tuple[str, ...] = ()
     #: Whether the server says that a calendar user's address is the calendar owner's. It costs requests.
     says: Callable[[str], bool] = _nobody
+    #: In which the owner reads days.
+    zone: tzinfo = UTC
 
     @property
     def name(self) -> str:

@@ -7,8 +7,10 @@ One object is one item: the master and its overrides, in any order, or overrides
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from itertools import islice, takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -16,9 +18,10 @@ from connectors.caldav.lines import BadCalendar, Component, Line, parse, split_l
 from connectors.caldav.people import NOBODYS, Whose, guests_of, organizer_of, people_of
 from connectors.caldav.zones import zone_of
 from syncd.model.fields import ITEM_WORDS, same
-from syncd.model.recurrence import BadRule, Recurrence, normal_rule, parsed_rule
-from syncd.model.span import Moment, Span, like, moment_key, parse_moment
+from syncd.model.recurrence import MOST_OCCURRENCES, BadRule, Recurrence, normal_rule, parsed_rule
+from syncd.model.span import Moment, Span, like, moment_key, parse_moment, zone_named
 
+_UNTIL = re.compile(r"\bUNTIL=([0-9T]+Z?)")
 _DURATION = re.compile(r"([+-]?)P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 COMPONENTS = {"VEVENT": "event", "VTODO": "todo"}
 #: Apple's property beside CLASS; RESTRICTED shows when, what and where, but not the notes.
@@ -56,7 +59,7 @@ def read(text: str, whose: Whose = NOBODYS) -> Entry:
 def _read(text: str, whose: Whose) -> Entry:
     if "\x00" in text:
         raise BadCalendar("the object holds NUL characters")
-    root = parse(text)
+    root = parse(text, whose.zone)
     entries = root.components(*COMPONENTS)
     if not entries:
         raise NoEntry("the object holds neither an event nor a to-do")
@@ -144,9 +147,7 @@ def span_of(root: Component, component: Component) -> Span:
             end = end.replace(tzinfo=start.tzinfo) if start.tzinfo else end.replace(tzinfo=None)
         end = max(start, end) if _comparable(start, end) else end
     elif length is not None:
-        end = Span(start, start + duration_of(length.value), zone).end
-        if isinstance(start, datetime) and start.tzinfo is not None:
-            end = (start.astimezone(UTC) + duration_of(length.value)).astimezone(start.tzinfo)
+        end = _after(start, *duration_of(length.value))
     else:
         end = start if isinstance(start, datetime) else start + timedelta(days=1)
     if not isinstance(start, datetime) and end == start:
@@ -158,17 +159,26 @@ def _comparable(one: Moment, other: Moment) -> bool:
     return isinstance(one, datetime) == isinstance(other, datetime)
 
 
-def duration_of(text: str) -> timedelta:
-    """A DURATION value. Raises BadCalendar."""
+def duration_of(text: str) -> tuple[timedelta, timedelta]:
+    """A DURATION value: its weeks and days, which are counted by the calendar, and the rest, which passes by the
+    clock (RFC 5545 §3.3.6). Raises BadCalendar."""
     found = _DURATION.fullmatch(text.strip().upper())
-    if found is None:
+    if found is None or not any(found.groups()[1:]):
         raise BadCalendar("DURATION cannot be read")
     weeks, days, hours, minutes, seconds = (int(n or 0) for n in found.groups()[1:])
+    sign = -1 if found[1] == "-" else 1
     try:
-        length = timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+        return sign * timedelta(weeks=weeks, days=days), sign * timedelta(hours=hours, minutes=minutes, seconds=seconds)
     except OverflowError:
         raise BadCalendar("DURATION is too long") from None
-    return -length if found[1] == "-" else length
+
+
+def _after(start: Moment, days: timedelta, clock: timedelta) -> Moment:
+    """The moment so many days of the calendar, then so much time, later."""
+    there = start + days
+    if isinstance(there, datetime) and there.tzinfo is not None:
+        return (there.astimezone(UTC) + clock).astimezone(there.tzinfo)
+    return there + clock
 
 
 def fields_of(
@@ -188,6 +198,8 @@ def fields_of(
     status = _value(component, "STATUS").lower()
     words = ITEM_WORDS[kind]["status"]
     fields["status"] = status if status in words else words[0]
+    if kind == "todo" and not status and (component.line("COMPLETED") or _number(component, "PERCENT-COMPLETE") == 100):
+        fields["status"] = "completed"
     if kind == "todo":
         due = component.line("DUE")
         fields["due"] = moment_of(root, due)[0] if due is not None else None
@@ -228,6 +240,8 @@ def _series(root: Component, head: Component, overrides: list[Component], fields
     """Makes the fields those of a series, where it is one."""
     if not overrides and not any(part.name in ("RRULE", "RDATE") for part in head.parts):
         return
+    if any(c.lines("RECURRENCE-ID")[0].params.get("RANGE") for c in overrides):
+        raise BadCalendar("an occurrence changes those that follow it too (RANGE)")
     alone = head.line("RECURRENCE-ID") is not None
     if alone and len(overrides) == 1:
         return  # an invitation to one occurrence is a single event
@@ -235,23 +249,16 @@ def _series(root: Component, head: Component, overrides: list[Component], fields
         fields["time"] = usual_span(root, head)
     span: Span = fields["time"]
     rule, rdates, exdates = "", set(), set()
+    changed: dict[str, MappingProxyType[str, Any]] = {}
     if not alone:
-        rules = head.lines("RRULE")
-        if len(rules) > 1:
-            raise BadCalendar("an event has more than one RRULE")
-        rule = normal_rule(rules[0].value) if rules else ""
-        if rules:
-            try:
-                parsed_rule(span.start, rule)
-            except BadRule as error:
-                raise BadCalendar(str(error)) from None
+        rule = _rule_of(root, head, "RRULE", span)
         rdates = {moment_key(m) for m in moments_of(root, head, "RDATE", span)}
-        exdates = {moment_key(m) for m in moments_of(root, head, "EXDATE", span)}
+        exdates = {moment_key(m) for m in moments_of(root, head, "EXDATE", span)} | left_out_by_rule(root, head, span)
         if not rule and rdates:
             rdates.add(moment_key(span.start))
-    changed: dict[str, MappingProxyType[str, Any]] = {}
-    for component in overrides:
-        key = original_start(root, component, span)
+        periods = _periods_of(root, head, span)
+        changed = {k: MappingProxyType({"time": v}) for k, v in periods.items() if v.length != span.length}
+    for key, component in by_start(root, overrides, span).items():
         there = fields_of(root, component, head, whose)
         del there["recurrence"]
         base = {**fields, "time": span.moved_to(like(parse_moment(key), span.start))}
@@ -263,22 +270,116 @@ def _series(root: Component, head: Component, overrides: list[Component], fields
         fields["recurrence"] = Recurrence(rule, frozenset(rdates), frozenset(exdates), MappingProxyType(known))
 
 
+def by_start(root: Component, overrides: Iterable[Component], span: Span) -> dict[str, Component]:
+    """Original start's key -> the occurrence as it was written last: of two for one start the one with the higher
+    SEQUENCE, then the later one. Raises BadCalendar."""
+    found: dict[str, Component] = {}
+    for component in overrides:
+        key = original_start(root, component, span)
+        if key not in found or _written(component) >= _written(found[key]):
+            found[key] = component
+    return found
+
+
+def _written(component: Component) -> tuple[int, str]:
+    number = _value(component, "SEQUENCE")
+    return int(number) if number.isascii() and number.isdigit() else 0, _value(component, "LAST-MODIFIED")
+
+
+def _rule_of(root: Component, head: Component, name: str, span: Span) -> str:
+    """The rule, normalised; of a series of days it ends on a day. Raises BadCalendar."""
+    rules = head.lines(name)
+    if len(rules) > 1:
+        raise BadCalendar(f"an event has more than one {name}")
+    if not rules:
+        return ""
+    rule = normal_rule(rules[0].value)
+    if not isinstance(span.start, datetime):
+        rule = _UNTIL.sub(lambda m: f"UNTIL={moment_key(in_terms(parse_moment(m[1]), span, zone_of_days(root)))}", rule)
+    try:
+        parsed_rule(span.start, rule)
+    except (BadRule, ValueError) as error:
+        raise BadCalendar(str(error) if isinstance(error, BadRule) else f"the end of an {name} is no date") from None
+    return rule
+
+
+def left_out_by_rule(root: Component, head: Component, span: Span) -> set[str]:
+    """The dates that an EXRULE leaves out (RFC 2445 §4.8.5.2; RFC 5545 has dropped it). Raises BadCalendar where
+    neither rule ends, so that they cannot be named."""
+    without = _rule_of(root, head, "EXRULE", span)
+    if not without:
+        return set()
+    rule = _rule_of(root, head, "RRULE", span)
+    ending = [r for r in (rule, without) if "COUNT=" in r or "UNTIL=" in r]
+    if not ending:
+        raise BadCalendar("dates are left out by a rule without end (EXRULE)")
+    last = max(islice(parsed_rule(span.start, ending[0]), MOST_OCCURRENCES), default=None)
+
+    def known(rule: str) -> set[str]:
+        moments = islice(parsed_rule(span.start, rule), MOST_OCCURRENCES)
+        upto = takewhile(lambda m: last is not None and m <= last, moments)
+        return {moment_key(m if isinstance(span.start, datetime) else m.date()) for m in upto}
+
+    return known(rule) & known(without)
+
+
+def _periods_of(root: Component, head: Component, span: Span) -> dict[str, Span]:
+    """Of dates that are added with a length of their own (RDATE;VALUE=PERIOD): when they are. Raises BadCalendar."""
+    found = {}
+    for line in head.lines("RDATE"):
+        for part in (p.strip() for p in line.value.split(",")):
+            begin, slash, end = part.partition("/")
+            if not slash:
+                continue
+            start = in_terms(moment_of(root, line, begin)[0], span, zone_of_days(root))
+            if end.lstrip("+-").upper().startswith("P"):
+                until = _after(start, *duration_of(end))
+            else:
+                until = in_terms(moment_of(root, line, end)[0], span, zone_of_days(root))
+            found[moment_key(start)] = Span(start, until, span.zone)
+    return found
+
+
 def original_start(root: Component, component: Component, span: Span) -> str:
     """The key of the occurrence that an override is about; a RECURRENCE-ID in UTC, or a date for a
     timed series, is read in the series' own terms (lessons 22, 23)."""
     line = component.line("RECURRENCE-ID")
     if line is None:
         raise BadCalendar("an override has no RECURRENCE-ID")
-    return moment_key(in_terms(moment_of(root, line)[0], span))
+    return moment_key(in_terms(moment_of(root, line)[0], span, zone_of_days(root)))
 
 
-def in_terms(moment: Moment, span: Span) -> Moment:
-    """A moment as the series reckons: in days, in times of a zone, in times without one."""
+def zone_of_days(root: Component) -> tzinfo:
+    """The zone in which an object that tells of days tells moments: its own, else its reader's."""
+    line = root.line("X-WR-TIMEZONE")
+    named = zone_named(line.value.strip()) if line is not None else None
+    if named is not None:
+        return named
+    zones = root.components("VTIMEZONE")
+    if len(zones) == 1 and zones[0].line("TZID") is not None:
+        try:
+            return zone_of(root, unescape(zones[0].lines("TZID")[0].value), datetime.now(UTC).year)
+        except BadCalendar:
+            pass
+    return root.zone
+
+
+def _day(moment: datetime, zone: tzinfo) -> date:
+    """The day that a moment stands for: the one that begins then, in the zone or on the world's clock."""
+    if moment.tzinfo is None or moment.tzinfo is not UTC:
+        return moment.date()
+    there = moment.astimezone(zone)
+    return moment.date() if moment.time() == time() and there.time() != time() else there.date()
+
+
+def in_terms(moment: Moment, span: Span, zone: tzinfo = UTC) -> Moment:
+    """A moment as the series reckons: in days, in times of a zone, in times without one. `zone`: see
+    `zone_of_days`."""
     start = span.start
     if isinstance(start, datetime) and not isinstance(moment, datetime):
         return datetime.combine(moment, start.time(), tzinfo=start.tzinfo)
     if not isinstance(start, datetime) and isinstance(moment, datetime):
-        return moment.date()
+        return _day(moment, zone)
     if isinstance(start, datetime) and isinstance(moment, datetime):
         if start.tzinfo is not None and moment.tzinfo is None:
             return moment.replace(tzinfo=start.tzinfo)
@@ -293,5 +394,6 @@ def moments_of(root: Component, component: Component, name: str, span: Span) -> 
     for line in component.lines(name):
         for part in line.value.split(","):
             if part.strip():
-                found.append(in_terms(moment_of(root, line, part.strip().split("/")[0])[0], span))
+                moment, _ = moment_of(root, line, part.strip().split("/")[0])
+                found.append(in_terms(moment, span, zone_of_days(root)))
     return found

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit
@@ -26,6 +26,7 @@ from connectors.caldav.write import apply, new_object
 from syncd.model.fields import Fields
 from syncd.model.people import normal_address
 from syncd.model.record import Record
+from syncd.model.span import zone_named
 from syncd.ports import (
     Capabilities,
     Change,
@@ -82,14 +83,15 @@ class CaldavReplica:
         addresses: Sequence[str] = (),
         probed: Probed | None = None,
         fields: Collection[str] | None = None,
+        zone: tzinfo = UTC,
     ) -> None:
-        """`addresses`: the employee's, the first one the CRM's; `probed`: what a probe has found of the server;
-        `fields`: those that may be written (None: all)."""
+        """`addresses`: the employee's, the first one the CRM's; `zone`: in which the employee reads days; `probed`:
+        what a probe has found of the server; `fields`: those that may be written (None: all)."""
         self.dav = dav
         self.path = unquote(urlsplit(path).path).rstrip("/") + "/"
         self.kind = kind
         self._capabilities = Capabilities(kinds=frozenset({kind}), writable=not read_only)
-        self._whose = Whose(tuple(normal_address(a) for a in addresses), self._is_owner)
+        self._whose = Whose(tuple(normal_address(a) for a in addresses), self._is_owner, zone)
         self._probed = probed
         self._fields = frozenset(fields) if fields is not None else None
         self._manner: Manner | None = None
@@ -284,7 +286,7 @@ class CaldavReplica:
         return Written(ref, version)
 
     def update(self, record: Record, changes: Fields, *, tell: bool = False) -> Written:
-        root = parse(str(record.native))
+        root = parse(str(record.native), self._whose.zone)
         headers = {} if tell else self._quiet(root)
         apply(root, record.fields, changes, datetime.now(UTC), fields=self._fields)
         headers |= self._expecting(record)
@@ -367,9 +369,9 @@ def _hashed(text: str) -> str:
 
 
 def connector(options: Mapping[str, Any]) -> CaldavReplica:
-    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca, also,
-    timeout; addresses: the employee's; fields: those that the mapping writes; probed: what a probe has found
-    of the server (`Probed`), or nothing."""
+    """A collection of a configuration: url, username, password, auth, calendar, kind, read-only, ca, also, timeout;
+    addresses and zone: the employee's; fields: those that the mapping writes; probed: what a probe has found of the
+    server (`Probed`), or nothing."""
     url = str(options["url"])
     dav = Dav(
         url,
@@ -389,5 +391,6 @@ def connector(options: Mapping[str, Any]) -> CaldavReplica:
         read_only=bool(options.get("read-only")),
         addresses=tuple(options.get("addresses") or filter(None, [options.get("address")])),
         fields=options.get("fields"),
+        zone=zone_named(str(options.get("zone", ""))) or UTC,
         probed=Probed(str(probed["identity"]), bool(probed["quiet"])) if probed else None,
     )

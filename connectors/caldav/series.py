@@ -15,13 +15,16 @@ from connectors.caldav.edit import OTHER_FORMS, edit, edit_as_series, set_time, 
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import (
     ACCESS,
+    by_start,
     fields_of,
     in_terms,
+    left_out_by_rule,
     moment_of,
     moments_of,
     original_start,
     span_of,
     usual_span,
+    zone_of_days,
 )
 from syncd.model.fields import kind_of, same
 from syncd.model.recurrence import Recurrence, shifted, shifted_key
@@ -62,7 +65,7 @@ def moved(root: Component, head: Component, others: list[Component], span: Span)
         originals_of = (line for component in others for line in component.lines("RECURRENCE-ID"))
         for line in (*head.lines("EXDATE"), *head.lines("RDATE"), *originals_of):
             _move_line(root, line, old, new, pattern)
-        for line in head.lines("RRULE"):
+        for line in (*head.lines("RRULE"), *head.lines("EXRULE")):
             line.set(_UNTIL.sub(lambda m: shifted(Recurrence(m[0].upper()), old.start, new.start).rule, line.value))
     for component, key, follows in zip(others, originals, usual, strict=True):
         if follows:
@@ -86,7 +89,7 @@ def _move_line(root: Component, line: Line, old: Span, new: Span, pattern: Line)
 
     def one(text: str) -> str:
         moment, _ = moment_of(root, line, text)
-        terms = in_terms(moment, old)
+        terms = in_terms(moment, old, zone_of_days(root))
         key = _moved_key(moment_key(terms), old, new)
         if other:
             return _like_start(key, new, pattern)
@@ -178,6 +181,8 @@ def edit_series(
         if name == "RDATE" and not wanted.rule:
             after -= {moment_key(span.start)}
             before -= {moment_key(span.start)}
+        if name == "EXDATE" and (before - after) & left_out_by_rule(root, master, span):
+            raise Unsupported("a date that a rule leaves out (EXRULE) cannot be put back")
         for key in sorted(before - after):
             _drop_date(root, master, name, key, span)
         for key in sorted(after - before):
@@ -234,17 +239,13 @@ def _drop_date(root: Component, master: Component, name: str, key: str, span: Sp
 
 
 def _overrides(root: Component, span: Span) -> dict[str, Component]:
-    found = {}
-    for component in root.components("VEVENT"):
-        if component.line("RECURRENCE-ID") is not None:
-            found[original_start(root, component, span)] = component
-    return found
+    return by_start(root, (c for c in root.components("VEVENT") if c.line("RECURRENCE-ID") is not None), span)
 
 
 def _drop_override(root: Component, key: str, span: Span) -> None:
-    component = _overrides(root, span).get(key)
-    if component is not None:
-        root.parts = [p for p in root.parts if p is not component]
+    """Takes an occurrence of its own out of the object, older forms of it too."""
+    of_it = [c for c in root.components("VEVENT") if c.line("RECURRENCE-ID") and original_start(root, c, span) == key]
+    root.parts = [p for p in root.parts if not any(p is c for c in of_it)]
 
 
 def _edit_detached(
@@ -275,7 +276,7 @@ def _edit_overrides(
     touched = []
     for key in sorted(seen.overrides.keys() - wanted.overrides.keys() - wanted.exdates):
         if key in there and master.line("RECURRENCE-ID") is None and _nothing_else(there[key], master, fields):
-            root.parts = [p for p in root.parts if p is not there[key]]
+            _drop_override(root, key, span)
         elif key in there:
             touched += _reset(root, there[key], master, _at(span, key), _known(seen.overrides[key], fields))
     for key, wants in sorted(wanted.overrides.items()):

@@ -52,6 +52,8 @@ def apply(
         raise Unsupported("participants are never written into a CalDAV calendar: map them to-crm")
     if others and head.line("RECURRENCE-ID") is not None and "time" in changes:
         raise Unsupported("single occurrences of a series that is not here cannot be moved together")
+    if head.name == "VTODO" and changes.keys() & {"status", "percent", "due"} and _repeats(head, others):
+        raise Unsupported("a to-do that repeats is completed, and put off, in its calendar")
     plain = {n: v for n, v in changes.items() if n not in ("recurrence", "time")}
     shown = seen.get("recurrence") or Recurrence()
     unseen = hidden(root, head, others, shown) if head.name == "VEVENT" else set()
@@ -66,6 +68,10 @@ def apply(
         touched += edit_series(root, head, shown, changes["recurrence"], fields, unseen)
     for component in {id(c): c for c in touched}.values():
         _stamp(component, now, moved=not fresh and ("time" in changes or "recurrence" in changes))
+
+
+def _repeats(head: Component, others: list[Component]) -> bool:
+    return bool(others) or any(head.line(name) is not None for name in ("RRULE", "RDATE"))
 
 
 def _edit_with_followers(

@@ -11,7 +11,7 @@ from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from connectors.caldav.lines import BadCalendar, Component, Line
+from connectors.caldav.lines import BadCalendar, Component, Line, unescape
 from syncd.model import posix
 from syncd.model.posix import ChangeDay, PosixZone
 from syncd.model.recurrence import BadRule, normal_rule, parsed_rule
@@ -49,7 +49,7 @@ def zone_of(root: Component, tzid: str, year: int) -> tzinfo:
             return known
     for component in root.components("VTIMEZONE"):
         line = component.line("TZID")
-        if line is not None and line.value.strip('"') == tzid:
+        if line is not None and unescape(line.value.strip('"')) == unescape(tzid):
             _check(component)
             return _by_rules("\r\n".join(component.walk()), min(max(year // 10 * 10, _FIRST), _LAST))
     from icalendar.timezone.windows_to_olson import WINDOWS_TO_OLSON

@@ -192,6 +192,8 @@ def _check(rule: str) -> None:
     try:
         if int(parts.get("INTERVAL", "1")) < 1:
             raise BadRule("the series repeats without an interval")
+        if int(parts.get("COUNT", "1")) < 1:
+            raise BadRule("the series has less than one occurrence")
         months = [int(n) for n in parts["BYMONTH"].split(",")] if "BYMONTH" in parts else []
         days = [int(n) for n in parts["BYMONTHDAY"].split(",")] if "BYMONTHDAY" in parts else []
         yeardays = [int(n) for n in parts["BYYEARDAY"].split(",")] if "BYYEARDAY" in parts else []
@@ -220,15 +222,15 @@ def _on(day: date, months: list[int], days: list[int], yeardays: list[int]) -> b
 
 
 def _until_like(rule: str, first: datetime) -> str:
-    """UNTIL in the form that dateutil wants: UTC for a zoned start, naive otherwise."""
+    """UNTIL in the form that dateutil wants: UTC for a zoned start, naive otherwise. A date is that whole day, in the
+    zone of the start."""
     parts = []
     for part in rule.split(";"):
         name, _, value = part.partition("=")
         if name.upper() == "UNTIL":
+            value = value if len(value) > 8 else value + "T235959"
             if first.tzinfo is None:
                 value = value.rstrip("Z")
-            elif len(value) == 8:
-                value += "T235959Z"
             elif not value.endswith("Z"):
                 wall = datetime.strptime(value, "%Y%m%dT%H%M%S").replace(tzinfo=first.tzinfo)
                 value = wall.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

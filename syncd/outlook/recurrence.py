@@ -96,9 +96,10 @@ def _range(count: str, until: str, start: Moment) -> Range:
 
 
 def _last_date(until: str, start: Moment) -> date:
-    """The last local date on which an occurrence may begin: UNTIL is an instant (RFC 5545 §3.3.10)."""
+    """The last local date on which an occurrence may begin: UNTIL is an instant (RFC 5545 §3.3.10); a date is that
+    whole day, in the zone of the start."""
     if len(until) == 8:
-        until += "T235959Z" if isinstance(start, datetime) and start.tzinfo else "T235959"
+        until += "T235959"
     try:
         moment = datetime.strptime(until.rstrip("Z"), "%Y%m%dT%H%M%S")  # noqa: DTZ007 - its zone comes next
     except ValueError:
