@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.header import decode_header, make_header
 from email.message import Message
 from typing import Any
 
 from imapclient.response_types import BodyData
 
-from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at
+from syncd.mail.charset import as_text
+from syncd.mail.headers import WANTED, clean, identity, own_key, read_headers, sent_at, words
 from syncd.mail.structure import Part, attachments, encrypted, invitation, total
 from syncd.model.files import File, Files
 from syncd.model.record import UNREAD, Record
@@ -166,6 +165,7 @@ def _part(found: Any, section: str, depth: int) -> Part:
         octets=octets,
         name=_file_name(name),
         attached=disposition == "attachment",
+        identified=bool(found[3]),
         method=(parameters.get("method") or parameters.get("smime-type", "")).lower(),
     )
 
@@ -198,7 +198,7 @@ def _pairs(found: Any) -> dict[str, str]:
 
 def _continued(found: dict[str, str]) -> dict[str, str]:
     """Parameters in pieces, or with a charset (RFC 2231): name*0*, name*1, name*."""
-    from email.utils import collapse_rfc2231_value, decode_params
+    from email.utils import decode_params
 
     if not any("*" in name for name in found):
         return found
@@ -206,15 +206,20 @@ def _continued(found: dict[str, str]) -> dict[str, str]:
         decoded = decode_params([("", ""), *found.items()])[1:]
     except (ValueError, IndexError, TypeError):
         return found
-    return {name: collapse_rfc2231_value(value).strip('"') for name, value in decoded}
+    return {name: _value(value).strip('"') for name, value in decoded}
+
+
+def _value(found: str | tuple[str | None, str | None, str]) -> str:
+    """A parameter with the charset that it names."""
+    if isinstance(found, str):
+        return found
+    charset, _, text = found
+    return as_text(text.encode("raw-unicode-escape"), charset or "")
 
 
 def _file_name(text: str) -> str:
     """A file's name, decoded, without folders in it."""
-    if "=?" in text:
-        with suppress(LookupError, UnicodeError, ValueError):
-            text = str(make_header(decode_header(text)))
-    name = clean(text).replace("\\", "/").rsplit("/", 1)[-1]
+    name = words(text).replace("\\", "/").rsplit("/", 1)[-1]
     return " ".join(name.split())[:200]
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.errors import HeaderParseError
-from email.header import decode_header, make_header
+from email.header import decode_header
 from email.parser import BytesHeaderParser
 from email.policy import compat32
 from email.utils import getaddresses, parsedate_to_datetime
 
+from syncd.mail.charset import as_text
 from syncd.model.people import Participant, People, normal_address
 
 #: The header fields that are asked for; nothing else of a header section is read.
@@ -80,7 +81,7 @@ def read_headers(section: bytes) -> Headers:
 
     people, sender, sender_name = _people(every)
     return Headers(
-        subject=_words(one("subject"))[:LONGEST],
+        subject=words(one("subject"))[:LONGEST],
         date=_date(one("date")),
         sender=sender,
         sender_name=sender_name,
@@ -104,39 +105,27 @@ def _plain(value: object) -> str:
     return re.sub(r"[\r\n]+[ \t]*", " ", text).strip()
 
 
-def _words(text: str) -> str:
-    """Encoded words (RFC 2047) decoded; one that lies stays as it stands."""
+def words(text: str) -> str:
+    """Encoded words (RFC 2047) decoded; what cannot be read as such stays as it stands."""
     if "=?" in text:
         try:
-            text = str(make_header(decode_header(text)))
-        except (HeaderParseError, LookupError, UnicodeError, ValueError):
-            text = _piecewise(text)
+            pieces = decode_header(text)
+        except (HeaderParseError, ValueError):
+            pieces = []
+        text = "".join(p if isinstance(p, str) else _word(p, charset) for p, charset in pieces) or text
     return clean(" ".join(text.split()))
 
 
-def _piecewise(text: str) -> str:
-    try:
-        pieces = decode_header(text)
-    except (HeaderParseError, ValueError):
-        return text
-    made = []
-    for piece, charset in pieces:
-        if isinstance(piece, str):
-            made.append(piece)
-            continue
-        try:
-            made.append(piece.decode(charset or "ascii", "replace"))
-        except LookupError:
-            made.append(piece.decode("utf-8", "replace"))
-    return "".join(made)
+def _word(piece: bytes, charset: str | None) -> str:
+    return as_text(piece, charset) if charset else piece.decode("raw-unicode-escape", "replace")
 
 
 def clean(text: str) -> str:
-    """Text without what no database and no screen takes: NUL, other controls, halves of characters."""
+    """Text without what no database and no screen takes: NUL, other controls (C1 too), halves of characters."""
     return text.translate(_CONTROLS).encode("utf-8", "replace").decode("utf-8")
 
 
-_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), 127])
+_CONTROLS = dict.fromkeys([*range(9), 11, 12, *range(14, 32), *range(127, 160)])
 
 
 #: A year of four digits below 1000, which the library takes for one of two: what programs write that know none.
@@ -177,9 +166,9 @@ def _addresses(values: Iterable[str]) -> Iterable[tuple[str, str]]:
         except (ValueError, IndexError, RecursionError):
             continue
         for name, address in pairs[: MOST_PEOPLE * 2]:
-            address = normal_address(clean(_words(address)).strip("'"))  # some programs put it into quotes
+            address = normal_address(clean(words(address)).strip("'"))  # some programs put it into quotes
             if "@" in address and " " not in address and len(address) <= 320:
-                yield _words(name)[:200], address
+                yield words(name)[:200], address
 
 
 def mentioned(texts: Iterable[str]) -> frozenset[str]:
@@ -193,7 +182,7 @@ def mentioned(texts: Iterable[str]) -> frozenset[str]:
     for raw in texts:
         if "@" not in raw and "=?" not in raw:
             continue
-        for text in {raw, _words(raw)}:
+        for text in {raw, words(raw)}:
             near = " ".join(text.replace("\\", "").split()).replace(" @", "@").replace("@ ", "@")
             for form in {near, near.translate(_QUOTES_AS_BLANKS), near.translate(_NO_QUOTES)}:
                 for word in _BETWEEN.split(form):
@@ -231,7 +220,7 @@ def _references(references: str, in_reply_to: str) -> tuple[str, ...]:
 def _sensitivity(values: Iterable[str]) -> str:
     """The strictest of what is said (RFC 4021 2.1.55: Personal, Private, Company-Confidential; other programs write
     Confidential, and Normal); however it is spelt, and a word that nobody knows is private."""
-    plain = (re.sub(r"\([^()]*\)", "", _words(value)) for value in values)
+    plain = (re.sub(r"\([^()]*\)", "", words(value)) for value in values)
     said = {_SENSITIVITY.get("".join(re.findall(r"[^\W_]+", value)).lower(), "private") for value in plain}
     return next((word for word in ("private", "confidential") if word in said), "public")
 

@@ -26,6 +26,8 @@ class Part:
     #: File name, decoded; "" when it has none.
     name: str = ""
     attached: bool = False
+    #: It has a Content-ID, by which HTML may show it (RFC 2392).
+    identified: bool = False
     #: The iTIP method of a text/calendar part (RFC 6047 §2.4).
     method: str = ""
     parts: tuple[Part, ...] = ()
@@ -71,23 +73,25 @@ def texts(part: Part, depth: int = 0) -> list[Part]:
 
 
 def attachments(part: Part) -> list[Part]:
-    """The leaves that are files: attached, or with a name, and messages inside; no signatures."""
+    """The leaves that are files: attached, or with a name, or pictures, and messages inside; no signatures, and no
+    pictures that the message's HTML shows (RFC 2387: related to it, with a Content-ID)."""
     found: list[Part] = []
-    _attachments(part, found, 0)
+    _attachments(part, found, 0, related=False)
     return found
 
 
-def _attachments(part: Part, found: list[Part], depth: int) -> None:
+def _attachments(part: Part, found: list[Part], depth: int, *, related: bool) -> None:
     if part.type.startswith("message/") and part.type not in ("message/delivery-status",):
         found.append(part)
         return
     if part.parts and depth <= DEEPEST:
         for inner in part.parts:
-            _attachments(inner, found, depth + 1)
+            _attachments(inner, found, depth + 1, related=related or part.type == "multipart/related")
         return
-    signature = part.type in _SIGNATURES
-    inline_image = part.type.startswith("image/") and not part.attached
-    if not signature and not inline_image and (part.attached or part.name):
+    picture = part.type.startswith("image/")
+    if part.type in _SIGNATURES or (picture and related and part.identified and not part.attached):
+        return
+    if part.attached or part.name or picture:
         found.append(part)
 
 

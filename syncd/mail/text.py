@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import quopri
 import re
+from collections.abc import Sequence
 
+from syncd.mail.charset import as_text
 from syncd.mail.headers import clean
 
 #: Longest text of a message that is read, in octets before decoding.
@@ -18,33 +19,57 @@ _UID = re.compile(r"^UID(?:;[^:\r\n]*)?:(.{1,998}?)\s*$", re.MULTILINE | re.IGNO
 
 
 def undone(content: bytes, encoding: str) -> bytes:
-    """The content without its transfer encoding; a piece that was cut off is decoded as far as it goes."""
+    """The content without its transfer encoding; a piece that was cut off is decoded as far as it goes. What says that
+    it is base64 and is not stays as it is, and so does what a mailing list has put below it."""
     if encoding == "base64":
-        kept = re.sub(rb"[^A-Za-z0-9+/]", b"", content)
-        kept = kept[: len(kept) - (1 if len(kept) % 4 == 1 else 0)]
-        try:
-            return base64.b64decode(kept + b"=" * (-len(kept) % 4))
-        except (binascii.Error, ValueError):
-            return b""
+        lines = content.splitlines()
+        number = next((n for n, line in enumerate(lines) if not _BASE64.fullmatch(line)), len(lines))
+        held, rest = b"".join(lines[:number]), b"\n".join(lines[number:])
+        made = _from_base64(held)
+        if made is None or (rest.strip() and not _is_meant(lines[:number], made)):
+            return content
+        return made + b"\n" + rest if rest.strip() else made
     if encoding == "quoted-printable":
         return quopri.decodestring(content)
     return content
 
 
+#: A line of base64 (RFC 2045 §6.8).
+_BASE64 = re.compile(rb"[ \t]*[A-Za-z0-9+/]*={0,2}[ \t]*")
+#: More octets than this are a piece of something larger, which may end anywhere.
+_SHORT = 1000
+
+
+def _from_base64(content: bytes) -> bytes | None:
+    """What base64 says; None for what is none: a word that lacks characters."""
+    kept = content.translate(None, b"= \t")
+    if len(kept) % 4 and len(kept) < _SHORT and b"=" not in content:
+        return None
+    kept = kept[: len(kept) - (1 if len(kept) % 4 == 1 else 0)]
+    try:
+        return base64.b64decode(kept + b"=" * (-len(kept) % 4))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _is_meant(lines: Sequence[bytes], made: bytes) -> bool:
+    """True for lines that are base64 although other text follows: they end as base64 does, or are of one length, or
+    say something. A plain word is none of that."""
+    held = [line.strip() for line in lines if line.strip()]
+    if not held:
+        return False
+    if held[-1].endswith(b"=") or (len(held) > 2 and len({len(line) for line in held[:-1]}) == 1 and len(held[0]) > 40):
+        return True
+    try:
+        text = made.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return all(c.isprintable() or c in "\r\n\t" for c in text)
+
+
 def decoded(content: bytes, charset: str) -> str:
-    """The content as text. A charset that is unknown, or that lies, gives way to UTF-8, then Latin-1."""
-    for name in (charset or "utf-8", "utf-8"):
-        try:
-            codec = codecs.lookup(name.strip().strip("\"'"))
-            if not codec._is_text_encoding:
-                continue
-            return _lines(codec.decode(content, "strict")[0])
-        except UnicodeDecodeError as error:
-            if error.reason == "unexpected end of data" and error.start:  # cut off inside the last character
-                return _lines(content[: error.start].decode(error.encoding, "replace"))
-        except (LookupError, ValueError):
-            continue
-    return _lines(content.decode("cp1252", "replace"))
+    """The content as text, whatever its charset is called."""
+    return _lines(as_text(content, charset))
 
 
 def _lines(text: str) -> str:
