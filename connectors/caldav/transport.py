@@ -359,23 +359,23 @@ class _LibraryAsked:
         self._found: Any = None
 
     def answer(self) -> Reply:
-        import niquests
+        import requests
 
         try:
             self._found = self._home.send(*self._request)
-        except niquests.exceptions.SSLError:
+        except requests.exceptions.SSLError:
             raise Untrusted from None
-        except niquests.exceptions.RequestException as error:
+        except requests.exceptions.RequestException as error:
             raise NoAnswer(type(error).__name__) from None
         lines = ((str(k), str(v)) for k, v in self._found.raw.headers.items())  # its own headers join all of them
         return Reply(int(self._found.status_code or 0), joined(lines), self._chunks())
 
     def _chunks(self) -> Iterator[bytes]:
-        import niquests
+        import requests
 
         try:
             yield from self._found.iter_content(PIECE)
-        except niquests.exceptions.RequestException as error:
+        except requests.exceptions.RequestException as error:
             raise NoAnswer(type(error).__name__) from None
 
     def close(self) -> None:
