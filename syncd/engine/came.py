@@ -9,6 +9,7 @@ from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
+from syncd.engine.pairing import is_of_employee
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 
@@ -36,8 +37,11 @@ def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
     found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref) if row.crm_ref is not None else None
     owner = found.owner if isinstance(found, Record) else ""
     back = owner in ctx.pairing.employee.addresses
-    whose = {p.id for p in ctx.everyone if owner in p.employee.addresses}
-    gave = bool(whose & set(left)) or (not whose and any(not ctx.is_configured(p) for p in left))
+    whose = [p for p in ctx.everyone if owner in p.employee.addresses]
+    if whose:
+        gave = any(p.id == name or is_of_employee(name, p.employee.id) for p in whose for name in left)
+    else:
+        gave = not all(ctx.is_configured(name) for name in left)
     with ctx.store.transaction() as tx:
         for pairing in left if back else ():
             tx.drop_setting(_name(pairing, row.id))

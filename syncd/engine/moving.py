@@ -84,12 +84,17 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
-            note_came(ctx, row, [k.pairing for k in links[row.id] if k.rest in _GONE and not k.ours])
+            note_came(ctx, row, [k.pairing for k in links[row.id] if _was_its_own(k)])
             return row
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
             raise Wait
     return None
+
+
+def _was_its_own(link: Link) -> bool:
+    """True for the link of what a person has moved away, also where a copy was made in its place."""
+    return WAS in link.unconfirmed if link.ours else link.rest in _GONE
 
 
 def _resembles(ctx: Context, link: Link, view: Fields) -> bool:
