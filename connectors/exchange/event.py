@@ -99,11 +99,10 @@ class Series:
         return start, end
 
     def at(self, key: str, element: Any) -> dict[str, Any]:
-        """The fields of an occurrence. It is as private as its series at least: "Normal" is what a server says of an
-        occurrence of which nobody has said anything, so it opens none. And the time of one that was not moved, told
-        by the same hour as its original start, is no other time."""
+        """The fields of an occurrence. What does not say how private it is, is as private as its series; and the
+        time of one that was not moved, told by the same hour as its original start, is no other time."""
         found, _ = _fields(element, self.where)
-        if found["sensitivity"] == "public":
+        if element.find(T + "Sensitivity") is None:
             found["sensitivity"] = self.fields["sensitivity"]
         usual, held = self.usual(key), found["time"]
         if key in self.odd and isinstance(usual.start, datetime) and isinstance(held.start, datetime):

@@ -408,10 +408,6 @@ def test_case_p1_an_occurrence_that_says_nothing_is_as_private_as_its_series(dou
     double.faults_of_its_own.clear()
     (override,) = held(replica, record.ref)[2].values()
     assert override.get("sensitivity", "private") == "private", "a word that is not known is private"
-    item.exceptions[original]["item:Sensitivity"] = element("Sensitivity", "Normal")
-    box(double).touch(item)
-    (override,) = held(replica, record.ref)[2].values()
-    assert "sensitivity" not in override, "that is what a server says of what nobody has said anything of"
     double.faults_of_its_own.clear()
 
 
