@@ -55,16 +55,20 @@ def edit_as_series(root: Component, component: Component, changes: Mapping[str, 
     """Writes into an occurrence what its series says too. That it is public it says by saying nothing: with a word of
     its own it would stay so when somebody makes the series private."""
     if changes.get("sensitivity") == "public":
-        unsay_public(component, any_word=True)
+        _say_nothing(component)
         changes = {n: v for n, v in changes.items() if n != "sensitivity"}
     edit(root, component, changes)
 
 
-def unsay_public(component: Component, *, any_word: bool = False) -> None:
-    """Takes away what a component says of its privacy itself, if that is that it is public, or any word."""
-    if any_word or all(w == "public" for w in own_words(component)):
-        component.remove("CLASS")
-        component.remove(ACCESS)
+def unsay_public(component: Component) -> None:
+    """Takes away a component's own word that it is public."""
+    if all(w == "public" for w in own_words(component)):
+        _say_nothing(component)
+
+
+def _say_nothing(component: Component) -> None:
+    component.remove("CLASS")
+    component.remove(ACCESS)
 
 
 def _classify(root: Component, component: Component, value: str, *, whole: bool) -> None:

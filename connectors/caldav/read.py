@@ -295,7 +295,7 @@ def _rule_of(root: Component, head: Component, name: str, span: Span) -> str:
         return ""
     rule = normal_rule(rules[0].value)
     if not isinstance(span.start, datetime):
-        rule = _UNTIL.sub(lambda m: f"UNTIL={moment_key(in_terms(parse_moment(m[1]), span, zone_of_days(root)))}", rule)
+        rule = _UNTIL.sub(lambda m: f"UNTIL={moment_key(in_terms(root, parse_moment(m[1]), span))}", rule)
     try:
         parsed_rule(span.start, rule)
     except (BadRule, ValueError) as error:
@@ -331,11 +331,11 @@ def _periods_of(root: Component, head: Component, span: Span) -> dict[str, Span]
             begin, slash, end = part.partition("/")
             if not slash:
                 continue
-            start = in_terms(moment_of(root, line, begin)[0], span, zone_of_days(root))
+            start = in_terms(root, moment_of(root, line, begin)[0], span)
             if end.lstrip("+-").upper().startswith("P"):
                 until = _after(start, *duration_of(end))
             else:
-                until = in_terms(moment_of(root, line, end)[0], span, zone_of_days(root))
+                until = in_terms(root, moment_of(root, line, end)[0], span)
             found[moment_key(start)] = Span(start, until, span.zone)
     return found
 
@@ -346,10 +346,10 @@ def original_start(root: Component, component: Component, span: Span) -> str:
     line = component.line("RECURRENCE-ID")
     if line is None:
         raise BadCalendar("an override has no RECURRENCE-ID")
-    return moment_key(in_terms(moment_of(root, line)[0], span, zone_of_days(root)))
+    return moment_key(in_terms(root, moment_of(root, line)[0], span))
 
 
-def zone_of_days(root: Component) -> tzinfo:
+def _zone_of_days(root: Component) -> tzinfo:
     """The zone in which an object that tells of days tells moments: its own, else its reader's."""
     line = root.line("X-WR-TIMEZONE")
     named = zone_named(line.value.strip()) if line is not None else None
@@ -372,14 +372,13 @@ def _day(moment: datetime, zone: tzinfo) -> date:
     return moment.date() if moment.time() == time() and there.time() != time() else there.date()
 
 
-def in_terms(moment: Moment, span: Span, zone: tzinfo = UTC) -> Moment:
-    """A moment as the series reckons: in days, in times of a zone, in times without one. `zone`: see
-    `zone_of_days`."""
+def in_terms(root: Component, moment: Moment, span: Span) -> Moment:
+    """A moment as the series reckons: in days, in times of a zone, in times without one."""
     start = span.start
     if isinstance(start, datetime) and not isinstance(moment, datetime):
         return datetime.combine(moment, start.time(), tzinfo=start.tzinfo)
     if not isinstance(start, datetime) and isinstance(moment, datetime):
-        return _day(moment, zone)
+        return _day(moment, _zone_of_days(root))
     if isinstance(start, datetime) and isinstance(moment, datetime):
         if start.tzinfo is not None and moment.tzinfo is None:
             return moment.replace(tzinfo=start.tzinfo)
@@ -395,5 +394,5 @@ def moments_of(root: Component, component: Component, name: str, span: Span) -> 
         for part in line.value.split(","):
             if part.strip():
                 moment, _ = moment_of(root, line, part.strip().split("/")[0])
-                found.append(in_terms(moment, span, zone_of_days(root)))
+                found.append(in_terms(root, moment, span))
     return found

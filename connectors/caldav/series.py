@@ -24,7 +24,6 @@ from connectors.caldav.read import (
     original_start,
     span_of,
     usual_span,
-    zone_of_days,
 )
 from syncd.model.fields import kind_of, same
 from syncd.model.recurrence import Recurrence, shifted, shifted_key
@@ -89,7 +88,7 @@ def _move_line(root: Component, line: Line, old: Span, new: Span, pattern: Line)
 
     def one(text: str) -> str:
         moment, _ = moment_of(root, line, text)
-        terms = in_terms(moment, old, zone_of_days(root))
+        terms = in_terms(root, moment, old)
         key = _moved_key(moment_key(terms), old, new)
         if other:
             return _like_start(key, new, pattern)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from syncd.mail.structure import Part, invitation, texts
-from syncd.mail.text import decoded, from_html, undone
+from syncd.mail.text import decoded, from_html, undone_text
 
 
 def asked_parts(part: Part, wanted: frozenset[str]) -> list[Part]:
@@ -25,7 +25,7 @@ def body(answer: Mapping[bytes, Any], section: str) -> bytes:
 
 
 def text_of(part: Part, answer: Mapping[bytes, Any]) -> str:
-    text = decoded(undone(body(answer, part.section), part.encoding), part.charset)
+    text = decoded(undone_text(body(answer, part.section), part.encoding), part.charset)
     return from_html(text) if part.type == "text/html" else text
 
 

@@ -4,12 +4,13 @@ handed it over: it is not put back into that one's calendar. That ends when the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.pairing import is_of_employee
+from syncd.engine.roles import ABSENT
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 
@@ -26,8 +27,9 @@ def _names(ctx: Context, owner: str) -> set[str]:
 
 
 def _is(ctx: Context, mark: str, owner: str) -> bool:
-    """True where the CRM names the same owner as when the mark was made."""
-    return bool(_names(ctx, owner) & set(mark.split()))
+    """True where the CRM names the same owner as when the mark was made; an old mark, which names nobody, is taken for
+    one of whoever it names now."""
+    return not mark or bool(_names(ctx, owner) & set(mark.split()))
 
 
 def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
@@ -47,7 +49,7 @@ def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
             tx.drop_setting(_name(pairing, row.id))
         if gave and not back:
             tx.set_setting(_name(ctx.pairing.id, row.id), " ".join(sorted(_names(ctx, owner))))
-        elif back or not _is(ctx, tx.setting(_name(ctx.pairing.id, row.id)) or "", owner):
+        elif back or not came_from_a_colleague(ctx, tx, row.id, [ctx.pairing.id], owner):
             tx.drop_setting(_name(ctx.pairing.id, row.id))
 
 
@@ -72,6 +74,13 @@ def came_from_a_colleague(ctx: Context, tx: Transaction, row: int, pairings: Ite
     """True where one of these calendars has the item from a colleague's, and the CRM names the same owner as then."""
     said = (tx.setting(_name(pairing, row)) for pairing in pairings)
     return any(_is(ctx, mark, owner) for mark in said if mark is not None)
+
+
+def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link], owner: str) -> bool:
+    """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now, and
+    that the CRM has not handed over to `owner` since."""
+    held = [k.pairing for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
+    return came_from_a_colleague(ctx, tx, row.id, held, owner)
 
 
 def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:

@@ -16,7 +16,7 @@ from syncd.engine.pairing import is_of_employee
 from syncd.model.record import Record
 from syncd.ports import Gone, Rejected
 from syncd.privacy import Admission
-from syncd.store import Link, Row, Transaction
+from syncd.store import Link, Transaction
 
 #: So many items are compared to see whether two pairings read the same collection.
 PROBES = 3
@@ -87,9 +87,15 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
         return []
     shown = Record(found.ref, "", found.kind, {}, found.uid)
     taken: list[Link] = []
-    inherited: list[tuple[Row, str]] = []
+    with ctx.store.reading() as tx:
+        links = [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]
+        theirs = [k for k in links if not is_of_employee(k.pairing, ctx.pairing.employee.id)]
+        inherited = [(tx.row(k.activity), k.pairing) for k in theirs if is_still(ctx, tx, k, found)]
+    for was, before in inherited:  # first: what is handed over and has no mark would be put back
+        if was is not None:
+            note_came(ctx, was, [before])
     with ctx.store.transaction() as tx:
-        for link in [k for name in sorted(ctx.former) for k in tx.links_by_item(name, [found.ref])]:
+        for link in links:
             row, marks = tx.row(link.activity), marks_of(ctx, shown, link.occurrence)
             if row is None or not is_still(ctx, tx, link, found):
                 continue  # another thing has this address now
@@ -98,10 +104,6 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
                 continue
             if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
-            if not is_of_employee(link.pairing, ctx.pairing.employee.id):
-                inherited.append((row, link.pairing))
             ctx.moved.add(link.id)
             taken.append(hand_over(tx, link, ctx.pairing.id, item_version=""))
-    for row, before in inherited:
-        note_came(ctx, row, [before])
     return taken

@@ -19,11 +19,12 @@ from syncd.engine.adopting import (
     who_may_show_it,
     with_brought,
 )
+from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
 from syncd.engine.look import crm_view, in_scope, item_view, within
-from syncd.engine.moving import by_uid, came_from_another, known, moved, moving
+from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
     Marks,
     add_link,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from syncd.engine.came import came_from_a_colleague, hand_over, note_came
+from syncd.engine.came import hand_over, note_came
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
@@ -127,13 +127,6 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 MOVED_HERE = "moved here from another calendar"
 
 
-def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link], owner: str) -> bool:
-    """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now, and
-    that the CRM has not handed over to `owner` since."""
-    held = [k.pairing for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
-    return came_from_a_colleague(ctx, tx, row.id, held, owner)
-
-
 def moving(row: Row) -> str:
     """The setting that says since when a calendar shows an item that another may just have lost."""
     return f"moving {row.id}"
@@ -213,8 +206,6 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         shown = [k for k in elsewhere if k.pairing in ctx.siblings and k.rest not in ABSENT and k.item_ref is not None]
         if shown and _asked(ctx, row, shown, record.ref):
             raise Wait  # it may be there no more: then it brings along what both sides have agreed on
-    if link is not None and link.ours and row.key != record.uid:
-        note_came(ctx, row, [k.pairing for k in elsewhere if k.rest in _GONE and not k.ours])
     with ctx.store.transaction() as tx:
         mark_row(tx, row, marks)
         if link is not None:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
 from syncd.engine.allowed import ACTED_ON
-from syncd.engine.came import note_owner
+from syncd.engine.came import came_from_another, note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
@@ -22,7 +22,7 @@ from syncd.engine.leaving import asks_first, just_asked, look_beside, went_priva
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed, was_handed_over
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, came_from_another, moved_here, moving, private_here, series_here
+from syncd.engine.moving import as_given, moved_here, moving, private_here, series_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text

@@ -19,37 +19,45 @@ _UID = re.compile(r"^UID(?:;[^:\r\n]*)?:(.{1,998}?)\s*$", re.MULTILINE | re.IGNO
 
 
 def undone(content: bytes, encoding: str) -> bytes:
-    """The content without its transfer encoding; a piece that was cut off is decoded as far as it goes. What says that
-    it is base64 and is not stays as it is, and so does what a mailing list has put below it."""
+    """The content without its transfer encoding; a piece that was cut off is decoded as far as it goes, and what is no
+    base64 is overlooked (RFC 2045 §6.8)."""
     if encoding == "base64":
-        lines = content.splitlines()
-        number = next((n for n, line in enumerate(lines) if not _BASE64.fullmatch(line)), len(lines))
-        held, rest = b"".join(lines[:number]), b"\n".join(lines[number:])
-        made = _from_base64(held)
-        if made is None or (rest.strip() and not _is_meant(lines[:number], made)):
-            return content
-        return made + b"\n" + rest if rest.strip() else made
+        kept = _ELSE.sub(b"", content)
+        kept = kept[: len(kept) - (1 if len(kept) % 4 == 1 else 0)]
+        try:
+            return base64.b64decode(kept + b"=" * (-len(kept) % 4))
+        except (binascii.Error, ValueError):
+            return b""
     if encoding == "quoted-printable":
         return quopri.decodestring(content)
     return content
 
 
+def undone_text(content: bytes, encoding: str) -> bytes:
+    """The same of a text, where there is nothing to be overlooked: what says that it is base64 and is not stays as it
+    is, and so does what a mailing list has put below it."""
+    if encoding != "base64":
+        return undone(content, encoding)
+    lines = content.splitlines()
+    number = next((n for n, line in enumerate(lines) if not _BASE64.fullmatch(line)), len(lines))
+    held, rest = b"".join(lines[:number]), b"\n".join(lines[number:])
+    made = undone(held, encoding)
+    if not _is_whole(held) or (rest.strip() and not _is_meant(lines[:number], made)):
+        return content
+    return made + b"\n" + rest if rest.strip() else made
+
+
+_ELSE = re.compile(rb"[^A-Za-z0-9+/]")
 #: A line of base64 (RFC 2045 §6.8).
 _BASE64 = re.compile(rb"[ \t]*[A-Za-z0-9+/]*={0,2}[ \t]*")
 #: More octets than this are a piece of something larger, which may end anywhere.
 _SHORT = 1000
 
 
-def _from_base64(content: bytes) -> bytes | None:
-    """What base64 says; None for what is none: a word that lacks characters."""
+def _is_whole(content: bytes) -> bool:
+    """False for a word that lacks characters to be base64."""
     kept = content.translate(None, b"= \t")
-    if len(kept) % 4 and len(kept) < _SHORT and b"=" not in content:
-        return None
-    kept = kept[: len(kept) - (1 if len(kept) % 4 == 1 else 0)]
-    try:
-        return base64.b64decode(kept + b"=" * (-len(kept) % 4))
-    except (binascii.Error, ValueError):
-        return None
+    return len(kept) % 4 == 0 or len(kept) >= _SHORT or b"=" in content
 
 
 def _is_meant(lines: Sequence[bytes], made: bytes) -> bool:

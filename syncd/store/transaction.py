@@ -47,6 +47,8 @@ _ROW = [t.row.c[name] for name in Row.__dataclass_fields__]
 _LINK = [t.link.c[name] for name in Link.__dataclass_fields__]
 _INTENT = [t.intent.c[name] for name in Intent.__dataclass_fields__]
 
+#: Why a link rests whose item is known not to be there.
+_NOT_THERE = ("item-gone", "taken-back", "declined")
 _FEED = select(t.feed).where(t.feed.c.name == bindparam("name"))
 _PENDING = (
     select(t.pending.c.side, t.pending.c.ref, t.pending.c.seq)
@@ -378,7 +380,7 @@ class Transaction:
 
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""
-        where = and_(t.link.c.pairing == pairing, t.link.c.rest.not_in(("item-gone", "taken-back", "declined")))
+        where = and_(t.link.c.pairing == pairing, t.link.c.rest.not_in(_NOT_THERE))
         return int(self.connection.execute(select(func.count()).select_from(t.link).where(where)).scalar_one())
 
     def add_link(self, **values: Any) -> Link:
@@ -421,9 +423,9 @@ class Transaction:
     def unseen(self, pairing: str, generation: int) -> tuple[list[str], int]:
         """Items with a link that the listing did not name, and of how many of them nobody knew that they are gone."""
         where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None), t.link.c.seen < generation)
-        missing = [f["item_ref"] for f in self._all(select(t.link.c.item_ref).where(where).distinct())]
-        news = and_(where, t.link.c.rest.not_in(("item-gone", "taken-back", "declined")))
-        return missing, len(self._all(select(t.link.c.item_ref).where(news).distinct()))
+        found = self._all(select(t.link.c.item_ref, t.link.c.rest).where(where).distinct())
+        news = {f["item_ref"] for f in found if f["rest"] not in _NOT_THERE}
+        return list(dict.fromkeys(f["item_ref"] for f in found)), len(news)
 
     def mark_rows_seen(self, crm: str, refs: Sequence[str], generation: int) -> None:
         """These activities were named by the listing under way."""

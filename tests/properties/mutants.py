@@ -251,8 +251,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an item that came with a successor is copied back to who had it": (
         "engine/heirs.py",
-        "if not is_of_employee(link.pairing, ctx.pairing.employee.id):\n                inherited",
-        "if False:\n                inherited",
+        "for k in links if not is_of_employee(k.pairing, ctx.pairing.employee.id)]",
+        "for k in links if False]",
     ),
     "an answer that nobody has given replaces one": (
         "engine/elements.py",
@@ -737,7 +737,7 @@ MUTANTS |= {
         "not link.ours and not",
     ),
     "what was handed over in the CRM counts as moved": (
-        "engine/moving.py",
+        "engine/came.py",
         "    return came_from_a_colleague(ctx, tx, row.id, held, owner)",
         "    return bool(held)",
     ),
@@ -973,7 +973,7 @@ MUTANTS |= {
     ),
     "what came along with an account is forgotten": (
         "engine/came.py",
-        '        elif back or not _is(ctx, tx.setting(_name(ctx.pairing.id, row.id)) or "", owner):',
+        "        elif back or not came_from_a_colleague(ctx, tx, row.id, [ctx.pairing.id], owner):",
         "        else:",
     ),
     "a copy stays beside what has come back from a colleague": (

@@ -16,6 +16,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.pairing import Employee, Moment, Pairing
 from syncd.engine.passes import run_pass
+from syncd.engine.sides import NO_DIFFERENCE
 from syncd.mapping.lens import Lens
 from syncd.mapping.loader import load, shipped
 from syncd.model.fields import with_answer
@@ -66,8 +67,9 @@ class Meeting:
     bare: bool = False
     #: Single dates of a series have been moved, and not every copy has been read since.
     moved: bool = False
-    #: Copies that somebody has edited.
-    edited: set[str] = field(default_factory=set)
+    #: When somebody has edited a copy last, and when somebody has taken one out.
+    edited: datetime | None = None
+    gone: datetime = START
     #: Some copy has been private.
     masked: bool = False
     #: Whose copy was private when it was read last.
@@ -113,7 +115,7 @@ class Meeting:
         return [n for n in NAMES if n in self.calendars[n].records]
 
     def _edit(self, name: str, **values: Any) -> None:
-        self.edited.add(name)
+        self.edited = self.now
         self.calendars[name].edit(name, **values)
 
     def _is_private(self, name: str) -> bool:
@@ -173,6 +175,7 @@ class Meeting:
             name = self.rng.choice(mine)
             self.say(f"{name} deletes the copy")
             self.left = self.unread = True
+            self.gone = self.now
             if not any(self._is_private(n) for n in self._copies()):
                 self.leaving.add(name)
             self.calendars[name].remove(name)
@@ -268,7 +271,7 @@ class Meeting:
         public = [n for n in self._copies() if not self._is_private(n)]
         if self.lost and not public:
             self.declined.clear()  # who said so stood in what was taken back, and in the store that is lost
-        if self.bare and self.edited:
+        if self.bare and self.edited is not None and self.edited >= self.gone - NO_DIFFERENCE:
             self.declined.clear()  # without a base the newer word stands, of two that are as new the calendar's
         self.bare = self.moved = False
         shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]

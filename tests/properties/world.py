@@ -717,6 +717,9 @@ class World:
                 if mark[0] in seen:
                     raise Broken(f"{name}: {mark[0]} stands twice: {seen[mark[0]]}, {record.ref}")
                 seen[mark[0]] = record.ref
+            beside = sorted(m for m, _ in dates if m in seen)
+            if beside:
+                raise Broken(f"{name}: a copy of {beside[0]} stands beside it: {seen[beside[0]]}")
 
     def _check_agreement(self, pairing: Pairing) -> None:
         lens, caps = self.lens, (pairing.replica.capabilities, self.crm.capabilities)

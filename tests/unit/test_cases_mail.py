@@ -6,11 +6,13 @@ import base64
 from email.message import EmailMessage, MIMEPart
 
 import pytest
+from imapclient.response_types import BodyData
 
 from connectors.imap.read import _file_name, _pairs
+from connectors.imap.read import part_of as part_from
 from syncd.mail.headers import read_headers
 from syncd.mail.structure import Part, attachments
-from syncd.mail.text import decoded, undone
+from syncd.mail.text import decoded, undone, undone_text
 
 # -- M1 ----------------------------------------------------------------------------------------------------------------
 
@@ -147,7 +149,7 @@ FOOTER = b"_______________________________________________\r\nsales mailing list
     "text", ["Hello\r\nthis is no base64 at all", "Test", "Hello", "a b c", "Dear Ann,\r\n\r\nyes\r\n"]
 )
 def test_case_m3_what_says_that_it_is_base64_and_is_not_is_read_as_it_is(text: str) -> None:
-    said = undone(text.encode(), "base64")
+    said = undone_text(text.encode(), "base64")
     assert said == text.encode() or text == "Test"  # which is base64, as it happens
 
 
@@ -155,13 +157,34 @@ def test_case_m3_what_says_that_it_is_base64_and_is_not_is_read_as_it_is(text: s
 @pytest.mark.parametrize("ends", [b"\r\n", b"\n"])
 def test_case_m3_what_a_list_has_put_below_base64_is_text(words: str, ends: bytes) -> None:
     held = base64.encodebytes(words.encode()).replace(b"\n", ends)
-    assert undone(held, "base64").decode() == words
-    with_footer = undone(held + FOOTER, "base64").decode()
+    assert undone_text(held, "base64").decode() == words
+    with_footer = undone_text(held + FOOTER, "base64").decode()
     assert with_footer.startswith(words)
     assert "sales mailing list" in with_footer
+
+
+@pytest.mark.parametrize("junk", [b"", b"\r\n", b"!", b"="])
+def test_of_a_file_what_is_no_base64_is_overlooked(junk: bytes) -> None:
+    octets = bytes(range(255)) * 3
+    held = base64.encodebytes(octets)
+    assert undone(held[:104] + junk + held[104:], "base64") == octets
+    assert undone(held + FOOTER, "base64").startswith(octets)
 
 
 def test_base64_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     held = base64.encodebytes(("x" * 3000).encode())
     for end in range(len(held) - 90, len(held)):
-        assert set(undone(held[:end], "base64")) == {ord("x")}
+        assert set(undone_text(held[:end], "base64")) == {ord("x")}
+
+
+# -- as a server tells of it -------------------------------------------------------------------------------------------
+
+
+def test_a_picture_that_has_a_content_id_is_known_by_its_structure() -> None:
+    def picture(cid: bytes | None) -> tuple[object, ...]:
+        return (b"IMAGE", b"PNG", (b"NAME", b"logo.png"), cid, None, b"BASE64", 100, None, (b"INLINE", None), None)
+
+    text = (b"TEXT", b"HTML", (b"CHARSET", b"UTF-8"), None, None, b"7BIT", 10, 1, None, None, None)
+    for cid, files in ((b"<a@b>", 0), (None, 1)):
+        whole = part_from(BodyData.create((text, picture(cid), b"RELATED")))
+        assert len(attachments(whole)) == files

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from connectors.caldav.read import read
 from syncd.engine.pairing import Employee
@@ -24,6 +24,15 @@ from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_series import WEEKLY, after, thing
 from tests.unit.test_seventh_trial import ORDERS, mark_e1
 from tests.unit.test_sixth_trial import hand_over, people
+
+
+def drag(world: World, here: str, there: str) -> None:
+    """Somebody drags the only entry of a calendar into another one."""
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars[here].records.values()
+    world.calendars[here].remove(held.ref)
+    world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
+    settled(world, 4)
 
 
 @pytest.mark.parametrize("owner", ["ann", "bob"])
@@ -87,27 +96,20 @@ def test_what_was_dragged_between_own_calendars_can_be_handed_over_all_the_same(
     if first == "bob":
         world.pairings.sort(key=lambda p: p.employee.id, reverse=True)
 
-    def drag(here: str, there: str) -> None:
-        world.now += timedelta(minutes=1)
-        (held,) = world.calendars[here].records.values()
-        world.calendars[here].remove(held.ref)
-        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
-        settled(world)
-
     world.event("ann", uid="hers", summary="Visit")
     settled(world)
     ref = only(world)
     if dragged != "after":
-        drag("ann", "home")
+        drag(world, "ann", "home")
     if dragged == "there and back":
-        drag("home", "ann")
+        drag(world, "home", "ann")
     if dragged == "under its former name":
         world.pairings = [replace(p, id="ann/diary") if p.id == "ann/home" else p for p in world.pairings]
         settled(world)
     hand_over(world, ref, "bob")
     settled(world)
     if dragged == "after":
-        drag("ann", "home")
+        drag(world, "ann", "home")
     assert [i["summary"] for i in world.items("bob")] == ["Visit"]
     world.now += timedelta(minutes=1)
     (where,) = [n for n in ("ann", "home") if world.calendars[n].records]
@@ -387,24 +389,17 @@ def test_what_came_from_a_colleague_stays_hers_wherever_she_puts_it(how: str, or
     if order[0] == "bob":
         world.pairings.sort(key=lambda p: p.employee.id, reverse=True)
 
-    def drag(here: str, there: str) -> None:
-        world.now += timedelta(minutes=1)
-        (held,) = world.calendars[here].records.values()
-        world.calendars[here].remove(held.ref)
-        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
-        settled(world, 4)
-
     world.event("bob", "e1", uid="his", summary="Visit")
     settled(world)
     ref = only(world)
-    drag("bob", "home")
+    drag(world, "bob", "home")
     if how == "renamed":
         world.pairings = [replace(p, id="ann/diary") if p.id == "ann/home" else p for p in world.pairings]
         settled(world)
     else:
-        drag("home", "ann")
+        drag(world, "home", "ann")
     if how == "dragged on and back":
-        drag("ann", "home")
+        drag(world, "ann", "home")
     with world.store.transaction() as tx:  # as after some months
         tx.connection.execute(delete(tables.explain))
     for place in ("Hall", "Roof"):
@@ -455,11 +450,7 @@ def test_what_was_dragged_to_a_colleague_can_be_handed_over_all_the_same(
     settled(world)
     ref = only(world)
     for here, there in pairwise(path):
-        world.now += timedelta(minutes=1)
-        (held,) = world.calendars[here].records.values()
-        world.calendars[here].remove(held.ref)
-        world.calendars[there].put(f"{there}-{held.ref[-2:]}", "event", held.fields, uid=held.uid)
-        settled(world, 4)
+        drag(world, here, there)
     assert [n for n in ("ann", "bob", "cid") if world.items(n)] == [path[-1]]
     world.now += timedelta(days=30 * months, minutes=1)
     settled(world)
@@ -650,4 +641,21 @@ def test_what_was_given_to_a_colleague_stays_there_whoever_is_called_something_e
         settled(world, 4)
     assert [n for n in ("ann", "bob", "cid") if world.items(n)] == ["bob"]
     world.sync(full=True)
+    world.quiet()
+
+
+@pytest.mark.parametrize("then", ["typed", "handed over"])
+def test_a_mark_of_before_that_names_nobody_is_of_whoever_the_crm_names(then: str) -> None:
+    world, ref = given_to_bob(ORDERS[0])
+    with world.store.transaction() as tx:
+        names = select(tables.setting.c.name).where(tables.setting.c.name.startswith("came"))
+        (name,) = [n for (n,) in tx.connection.execute(names)]
+        tx.set_setting(name, "")
+    world.crm.edit(ref, location="Hall")
+    settled(world, 4)
+    assert world.items("ann") == []
+    if then == "handed over":
+        hand_over(world, ref, "cid")
+        settled(world, 4)
+        assert [i["summary"] for i in world.items("cid")] == ["Visit"]
     world.quiet()
