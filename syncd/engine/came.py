@@ -38,18 +38,15 @@ def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
     PortErrors."""
     found = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref) if row.crm_ref is not None else None
     owner = found.owner if isinstance(found, Record) else ""
-    back = owner in ctx.pairing.employee.addresses
     whose = [p for p in ctx.everyone if owner in p.employee.addresses]
     if whose:
         gave = any(p.id == name or is_of_employee(name, p.employee.id) for p in whose for name in left)
     else:
         gave = not all(ctx.is_configured(name) for name in left)
     with ctx.store.transaction() as tx:
-        for pairing in left if back else ():
-            tx.drop_setting(_name(pairing, row.id))
-        if gave and not back:
+        if gave and owner not in ctx.pairing.employee.addresses:
             tx.set_setting(_name(ctx.pairing.id, row.id), " ".join(sorted(_names(ctx, owner))))
-        elif back or not came_from_a_colleague(ctx, tx, row.id, [ctx.pairing.id], owner):
+        else:
             tx.drop_setting(_name(ctx.pairing.id, row.id))
 
 
