@@ -52,13 +52,16 @@ $(BIN)/python:
 	    echo "installing Debian's python3-venv"; apt-get update -qq && apt-get install -y -qq python3-venv >/dev/null; \
 	  else echo "python3-venv is missing: apt-get install python3-venv"; exit 1; fi; $(PYTHON) -m venv $(VENV); }
 
+# What an earlier set of pins brought is gone with it: two libraries may want one name.
 $(VENV)/.demo: $(BIN)/python requirements/demo.txt
-	@if [ ! -e $(VENV)/.dev ]; then echo "installing (once)" && \
+	@if [ -e $(VENV)/.dev ]; then $(MAKE) -s $(VENV)/.dev; else \
+	  if [ -e $@ ]; then $(PYTHON) -m venv --clear $(VENV); fi && echo "installing (once)" && \
 	  $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/demo.txt && \
 	  $(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ; fi
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python requirements/dev.txt
+	@if [ -e $@ ]; then $(PYTHON) -m venv --clear $(VENV); fi
 	@echo "installing (once)"
 	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@$(BIN)/pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -5,6 +5,7 @@ On the server of tests.servers.exchange; the same tests run against a real serve
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -741,12 +742,14 @@ def test_a_change_is_heard_within_seconds_and_streams_are_renewed(double: Exchan
     make(replica)
     assert heard(bell)
     double.operations.subscriptions.clear()  # the server has forgotten the subscription
+    subscriptions = double.asked("Subscribe")
     for stream in list(streams._streams):
-        stream.response.close()
+        stream._socket.shutdown(socket.SHUT_RDWR)  # the connection breaks
+    end = time.monotonic() + 30
+    while double.asked("Subscribe") == subscriptions and time.monotonic() < end:
+        time.sleep(0.05)
     watching(streams, 1)
-    heard(bell)
-    time.sleep(1.5)
-    bell.clear()
+    assert heard(bell, 30), "whatever happened meanwhile is looked for"
     put(double, 5)
     assert heard(bell), "subscribed anew"
     stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import itertools
 import re
@@ -20,6 +21,7 @@ from lxml import etree
 from connectors.caldav import CaldavReplica, dav
 from connectors.caldav.dav import Dav
 from connectors.caldav.discover import discover
+from connectors.caldav.transport import Library, Plain, SignIn
 from syncd.cli.radicale import Server
 from syncd.model.record import Record
 from syncd.ports import AuthFailed, Gone, PortError, Rejected, Transient, Unsupported
@@ -481,11 +483,37 @@ def test_digest_authentication(real: Server, algorithm: str) -> None:
         challenge = f'Digest realm="calendars", nonce="{uuid.uuid4().hex}", qop="auth", algorithm={algorithm}'
         return 401, {"WWW-Authenticate": challenge}, b""
 
-    for auth in ("digest",):
-        with odd(real, rule, auth=auth) as desk:
-            works(desk)
+    with odd(real, rule, auth="digest") as desk:
+        works(desk)
     with odd(real, rule, auth="digest", password="wrong") as desk:
         desk.sync(outcome="sign-in failed")
+
+
+@pytest.mark.parametrize("way", ["plain", "library"])
+@pytest.mark.parametrize(
+    ("sign_in", "said"),
+    [
+        (SignIn("änn", "пароль"), "Basic " + base64.b64encode("änn:пароль".encode()).decode()),
+        (SignIn("ann", "x", "basic"), "Basic YW5uOng="),
+        (SignIn("", "token", "bearer"), "Bearer token"),
+        (SignIn(), ""),
+    ],
+    ids=["any-script", "basic", "bearer", "nobody"],
+)
+def test_both_ways_sign_in_alike_and_at_once(real: Server, way: str, sign_in: SignIn, said: str) -> None:
+    heard: list[str] = []
+
+    def rule(_m: str, _p: str, headers: dict[str, str], _b: bytes) -> Reply:
+        heard.append(headers.get("Authorization", ""))
+        return 204, {}, b""
+
+    with proxy(real, rule) as other:
+        url = other.url.rstrip("/")
+        transport = Plain(sign_in, True, 20) if way == "plain" else Library(url, sign_in, True, 20)
+        with closing(transport), closing(transport.ask("OPTIONS", url + "/", b"", {})) as asked:
+            reply = asked.answer()
+            assert (reply.status, list(reply.chunks)) == (204, [])
+    assert heard == [said]
 
 
 @pytest.fixture(scope="session")
