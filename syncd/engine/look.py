@@ -233,7 +233,8 @@ def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool =
     if activity.owner in employee.addresses:
         return True
     people = activity.fields.get("participants") or People()
-    return link.role == "own" and not link.ours and not answered and not employee.among(people)
+    alone = link.role == "own" and not link.ours and not answered and not employee.among(people)
+    return alone and not was_handed_over(ctx, link, activity)
 
 
 def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:

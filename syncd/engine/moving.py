@@ -75,12 +75,13 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     mine = {ctx.pairing.id, *ctx.siblings}
     organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
     for row in rows:
-        if any(k.pairing in mine for k in links[row.id]) or any(k.pairing in organiser for k in links[row.id]):
+        if any(k.pairing in organiser or (k.pairing in mine and not _is_over(k)) for k in links[row.id]):
             return row
+    before = next((row for row in rows if any(k.pairing in mine for k in links[row.id])), None)
     if meeting:
-        return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
+        return before or next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
     if (record.fields.get("sensitivity") or "public") != "public":
-        return None  # its activity is private to whoever had it
+        return before  # its activity is private to whoever had it
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
@@ -89,7 +90,12 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
             raise Wait
-    return None
+    return before
+
+
+def _is_over(link: Link) -> bool:
+    """True for the link of our copy that is not there any more: taken back, or cleared away."""
+    return link.ours and link.rest in ABSENT
 
 
 def _was_its_own(link: Link) -> bool:

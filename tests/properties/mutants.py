@@ -38,6 +38,7 @@ FAST = (
     "tests/unit/test_seventh_trial.py",
     "tests/unit/test_eighth_trial.py",
     "tests/unit/test_ninth_trial.py",
+    "tests/unit/test_tenth_trial.py",
 )
 
 MUTANTS: dict[str, tuple[str, str, str]] = {
@@ -728,8 +729,8 @@ MUTANTS |= {
     ),
     "who takes part answers for what stands in his own calendar": (
         "engine/look.py",
-        'return link.role == "own" and not link.ours and not answered and not employee.among(people)',
-        'return link.role == "own" and not link.ours and not answered',
+        'alone = link.role == "own" and not link.ours and not answered and not employee.among(people)',
+        'alone = link.role == "own" and not link.ours and not answered',
     ),
     "who had it before it was handed over ends it": (
         "engine/look.py",
@@ -970,6 +971,16 @@ MUTANTS |= {
         "engine/moving.py",
         "        if copy.ours and copy.pairing in ctx.siblings and",
         "        if False and",
+    ),
+    "who has handed it over cancels it until the new owner has it": (
+        "engine/look.py",
+        "    return alone and not was_handed_over(ctx, link, activity)",
+        "    return alone",
+    ),
+    "who once had a copy of it cannot be given it": (
+        "engine/moving.py",
+        "    return link.ours and link.rest in ABSENT",
+        "    return False",
     ),
 }
 

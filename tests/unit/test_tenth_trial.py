@@ -1,0 +1,156 @@
+"""What fresh minds found in a tenth trial, and what is of its kind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from syncd.engine.context import Context
+from syncd.engine.pairing import Moment
+from syncd.engine.passes import run_pass
+from syncd.model.recurrence import Recurrence
+from tests.unit.test_cases import only
+from tests.unit.test_eighth_trial import settled
+from tests.unit.test_engine import World
+from tests.unit.test_ninth_trial import drag
+from tests.unit.test_sixth_trial import hand_over, people
+
+# -- what is done in one interval --------------------------------------------------------------------------------------
+
+ORDERS = [("ann", "bob", "cid"), ("cid", "bob", "ann"), ("bob", "ann", "cid")]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize(("first", "between"), [("handed over", 0), ("handed over", 1), ("deleted", 0)])
+@pytest.mark.parametrize("series", [False, True])
+def test_whoever_hands_it_over_may_clear_hers_away_in_the_same_interval(
+    order: tuple[str, ...], first: str, between: int, series: bool
+) -> None:
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    ref = only(world)
+
+    def deleted() -> None:
+        world.calendars["ann"].remove(held)
+
+    acts = {"handed over": lambda: hand_over(world, ref, "cid"), "deleted": deleted}
+    world.now += timedelta(minutes=1)
+    acts[first]()
+    for _ in range(between):
+        world.sync()
+    acts["deleted" if first == "handed over" else "handed over"]()
+    settled(world)
+    world.now += timedelta(days=2)
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert {n: len(c.records) for n, c in world.calendars.items()} == {"ann": 0, "bob": 0, "cid": 1}
+    world.quiet()
+
+
+def sync_but(world: World, name: str) -> None:
+    """A pass over all calendars but this one, whose server does not answer."""
+    world.now += timedelta(minutes=5)
+    for pairing in world.pairings:
+        if pairing.id != name:
+            run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, world.pairings))
+
+
+@pytest.mark.parametrize("to", ["bob", "dan"])
+@pytest.mark.parametrize("days", [0, 3])
+def test_her_deletion_is_no_end_of_what_somebody_answers_for_whose_calendar_is_not_read(to: str, days: int) -> None:
+    """Bob's server does not answer; Dan has none."""
+    world = World("ann", "bob")
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    hand_over(world, only(world), to)
+    for _ in range(3):
+        sync_but(world, "bob")
+    world.now += timedelta(days=days)
+    world.calendars["ann"].remove(held)
+    for _ in range(3):
+        sync_but(world, "bob")
+    world.now += timedelta(days=days)
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, to == "bob"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("first", ["edited", "dragged"])
+@pytest.mark.parametrize("between", [0, 1])
+def test_what_is_edited_in_the_crm_and_dragged_to_a_colleague_stands_there_alone(
+    order: tuple[str, ...], first: str, between: int
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    ref = only(world)
+    world.now += timedelta(minutes=1)
+    if first == "edited":
+        world.crm.edit(ref, location="Hall")
+    (held,) = world.calendars["ann"].records.values()
+    for _ in range(between if first == "edited" else 0):
+        world.sync()
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove(held.ref)
+    world.calendars["bob"].put("e2", "event", held.fields, uid="hers")
+    if first == "dragged":
+        for _ in range(between):
+            world.sync()
+        world.crm.edit(ref, location="Hall")
+    for _ in range(3):
+        settled(world)
+        assert world.items("ann") == []
+        assert [i["location"] for i in world.items("bob")] == ["Hall"]
+        assert [a["status"] for a in world.activities] == ["open"]
+        world.now += timedelta(days=1)
+    world.quiet()
+
+
+# -- dragged to somebody who has had a copy before ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("before", ["handed over and back", "took part", "took part and declined"])
+@pytest.mark.parametrize("then", ["nothing", "edited", "his is gone"])
+def test_what_is_dragged_to_a_colleague_who_once_had_a_copy_stands_there_alone(
+    order: tuple[str, ...], before: str, then: str
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    ref = only(world)
+    if before == "handed over and back":
+        for name in ("bob", "ann"):
+            hand_over(world, ref, name)
+            settled(world)
+            assert len(world.items("bob")) == (name == "bob")
+    else:
+        world.crm.edit(ref, participants=people("ann", "bob"))
+        settled(world)
+        (copy,) = world.calendars["bob"].records
+        if before == "took part and declined":
+            world.calendars["bob"].remove(copy)
+            settled(world)
+        world.crm.edit(ref, participants=people())
+        settled(world)
+        assert world.items("bob") == []
+    drag(world, "ann", "bob")
+    if then == "edited":
+        world.crm.edit(ref, location="Hall")
+    elif then == "his is gone":
+        world.calendars["bob"].remove(next(iter(world.calendars["bob"].records)))
+    settled(world)
+    world.now += timedelta(days=1)
+    settled(world)
+    assert world.items("ann") == []
+    shown = {"nothing": [""], "edited": ["Hall"], "his is gone": []}[then]
+    assert [i.get("location", "") for i in world.items("bob")] == shown
+    assert [a["status"] for a in world.activities] == ["rejected" if then == "his is gone" else "open"]
+    world.quiet()
