@@ -106,8 +106,6 @@ class Context:
 
     #: The store's feeds were read by an earlier release: what it got wrong is mended where it can be seen.
     heal: bool = False
-    #: In the last whole listing stood nothing that the calendar held before.
-    another: bool = False
     #: Look at everything anew, whatever its version.
     anew: bool = False
     #: UID of our copy -> the activity that the CRM has announced (`newcomers.copied_of`); None before somebody asked.

@@ -47,7 +47,6 @@ def feed_items(ctx: Context) -> None:
         listing = "compare"
     generation = place["generation"] if place else 0
     cursor = place["cursor"] if place else ""
-    ctx.another = listing == "another"
     ctx.heal = place is not None and place["mapping"] == pairing.lens.digest  # without a way: from before there was one
     if listing in ("all", "compare"):
         generation, cursor = generation + 1, ""
@@ -93,7 +92,6 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
                     done = ("another" if seen else "emptied") if another else ""
             elif listing in ("emptied", "another") and any(not c.gone for c in page.changes):
                 done = ""
-            ctx.another = done == "another"
             values = {"cursor": page.cursor, "generation": generation, "listing": done}
             tx.set_feed(name, **values, mapping=pairing.reading)
 
@@ -118,17 +116,29 @@ def is_another(ctx: Context) -> bool:
     return place is not None and place["listing"] in ("emptied", "another")
 
 
+def _found_again(pairing: str) -> str:
+    """The setting that counts what was found under other refs, since nothing was seen of what the calendar held."""
+    return f"again\n{pairing}"
+
+
 def know_again(ctx: Context, left: int) -> None:
     """What was there before has been found under other refs, or its end was approved, but for what is `left` to be
-    deleted: where that is no more than a fifth, it is the same calendar. With more it may be on its way."""
-    if not ctx.another or left * 4 > len(ctx.moved):
-        return
+    deleted. That may be on its way: where a full comparison finds nothing more, and no more than a fifth is left, it is
+    the same calendar, and what is left is judged like any other deletion."""
+    name = _found_again(ctx.pairing.id)
     with ctx.store.reading() as tx:
-        place = tx.feed(item_feed(ctx.pairing.id))
-        if place is None or place["listing"] != "another" or (not left and tx.pending_refs(ctx.pairing.id, "item")):
-            return  # or what is missing is still being looked for
+        before, place = tx.setting(name), tx.feed(item_feed(ctx.pairing.id))
+        looking = not left and bool(tx.pending_refs(ctx.pairing.id, "item"))  # for what is missing
+    if place is None or looking or (before is None and place["listing"] not in ("emptied", "another")):
+        return
+    found = int(before or 0) + len(ctx.moved)
     with ctx.store.transaction() as tx:
-        tx.set_feeds([{**place, "listing": ""}])
+        if not left or (ctx.full and not ctx.moved and left * 4 <= found):
+            tx.set_feeds([{**place, "listing": ""}])
+            tx.drop_setting(name)
+            tx.drop_setting(holding(ctx.pairing.id))
+        elif before is None or ctx.moved:
+            tx.set_setting(name, str(found))
 
 
 def feed_crm(ctx: Context) -> None:

@@ -61,9 +61,9 @@ def _settle(ctx: Context) -> None:
     for side in ("item", "crm"):
         _side(ctx, side, found)
     found = _still_linked(ctx, _once_each(found))
+    know_again(ctx, sum(count for _, count in found))
     with ctx.store.reading() as tx:
         waiting = tx.setting(holding(ctx.pairing.id)) is not None
-    know_again(ctx, sum(count for _, count in found))
     if not found:
         if waiting:
             with ctx.store.transaction() as tx:

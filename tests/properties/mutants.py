@@ -894,8 +894,8 @@ MUTANTS |= {
     ),
     "a calendar whose entries have new addresses is another for ever": (
         "engine/feed.py",
-        'if place is None or place["listing"] != "another" or',
-        'if place is None or place["listing"] == "another" or',
+        "        if not left or (ctx.full and not",
+        "        if False and (ctx.full and not",
     ),
     "an untitled day stands for an appointment without a time": (
         "engine/join.py",
@@ -939,8 +939,8 @@ MUTANTS |= {
     ),
     "one deletion keeps a calendar with new addresses another": (
         "engine/feed.py",
-        "if not ctx.another or left * 4 > len(ctx.moved):",
-        "if not ctx.another or left:",
+        "not ctx.moved and left * 4 <= found):",
+        "not ctx.moved and not left):",
     ),
     "a series of single activities that was dragged back is moving for a day": (
         "engine/moving.py",
@@ -981,6 +981,16 @@ MUTANTS |= {
         "engine/moving.py",
         "    return link.ours and link.rest in ABSENT",
         "    return False",
+    ),
+    "what has not arrived yet of a calendar counts as deleted": (
+        "engine/feed.py",
+        "(ctx.full and not ctx.moved and left * 4",
+        "(left * 4",
+    ),
+    "what arrived earlier is not counted with what arrives": (
+        "engine/feed.py",
+        "    found = int(before or 0) + len(ctx.moved)",
+        "    found = len(ctx.moved)",
     ),
 }
 

@@ -214,6 +214,8 @@ def test_what_was_deleted_while_a_server_gave_new_addresses_holds_nothing_up() -
     readdressed(world, 6, 1)
     world.sync(full=True)
     settled(world)
+    world.sync(full=True)  # nothing more has arrived by the night
+    settled(world)
     world.calendars["ann"].remove("new5")
     settled(world)
     assert [r.held for r in world.sync(full=True)] == [0]

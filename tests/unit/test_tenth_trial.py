@@ -12,8 +12,8 @@ from syncd.engine.passes import run_pass
 from syncd.model.recurrence import Recurrence
 from tests.unit.test_cases import only
 from tests.unit.test_eighth_trial import settled
-from tests.unit.test_engine import World
-from tests.unit.test_ninth_trial import drag
+from tests.unit.test_engine import MON, World, span
+from tests.unit.test_ninth_trial import busy, drag, readdressed
 from tests.unit.test_sixth_trial import hand_over, people
 
 # -- what is done in one interval --------------------------------------------------------------------------------------
@@ -154,3 +154,47 @@ def test_what_is_dragged_to_a_colleague_who_once_had_a_copy_stands_there_alone(
     assert [i.get("location", "") for i in world.items("bob")] == shown
     assert [a["status"] for a in world.activities] == ["rejected" if then == "his is gone" else "open"]
     world.quiet()
+
+
+# -- a calendar that arrives in parts ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [6, 12, 30])
+@pytest.mark.parametrize("parts", [(0.0, 0.5), (0.5,), (0.2, 0.5, 0.9), (0.9,)])
+def test_what_was_deleted_while_a_calendar_arrived_in_parts_holds_nothing_up(
+    number: int, parts: tuple[float, ...]
+) -> None:
+    world = busy(number)
+    before = [dict(world.calendars["ann"].records[f"e{n}"].fields) for n in range(number)]
+    readdressed(world, number, number)  # all is gone
+    arrived = 1  # the first was really deleted
+    for part in (*parts, 1.0):
+        for n in range(arrived, max(arrived, round(number * part))):
+            world.calendars["ann"].put(f"new{n}", "event", before[n], uid=f"u{n}")
+        arrived = max(arrived, round(number * part))
+        world.sync(full=part == parts[0])
+        settled(world, 2)
+        gone = {a["subject"] for a in world.activities if a["status"] != "open"}
+        assert gone <= {"Mine 0"}
+    for _ in range(2):
+        world.sync(full=True)
+    assert [r.held for r in world.sync(full=True)] == [0]
+    world.calendars["ann"].remove(f"new{number - 1}")
+    settled(world)
+    assert [r.held for r in world.sync(full=True)] == [0]
+    gone = {a["subject"] for a in world.activities if a["status"] != "open"}
+    assert gone == {"Mine 0", f"Mine {number - 1}"}
+
+
+@pytest.mark.parametrize("few", [1, 2])
+def test_a_few_new_entries_do_not_make_another_calendar_the_same(few: int) -> None:
+    world = busy(12)
+    readdressed(world, 12, 12)
+    world.sync(full=True)
+    for n in range(40):
+        world.event("ann", f"x{n}", uid=f"x{n}", summary=f"Other {n}", time=span(MON + n * timedelta(hours=3)))
+        if n % few == 0:
+            world.sync()
+    settled(world)
+    assert [r.held for r in world.sync(full=True)] == [12]
+    assert {a["status"] for a in world.activities} == {"open"}
