@@ -165,26 +165,27 @@ def _moment(root: Component, component: Component, name: str, moment: Moment, zo
     if moment.tzinfo is None:
         component.put(name, moment_key(moment), {})
         return
-    if line is not None and line.value and "TZID" in line.params:
-        old, _ = moment_of(root, line)
-        line.set(wall(like(moment, old)))
-        return
-    if line is not None and line.value.endswith("Z"):
+    named = str(getattr(moment.tzinfo, "key", ""))
+    if line is not None and line.params.get("TZID"):  # as the line has it, or that by which it is told
+        start = line if line.value else component.line("DTSTART")
+        shown = like(moment, moment_of(root, start)[0]) if start is not None else moment
+        if not isinstance(shown, datetime) or is_said(shown) or component.line("RRULE") is not None:
+            line.set(wall(shown))
+            return
+    elif line is not None and line.value.endswith("Z"):
+        named = ""
+    if named in ("", "UTC", "Etc/UTC") or not is_said(moment):
         component.put(name, moment_key(moment), {})
         return
-    key = str(getattr(moment.tzinfo, "key", ""))
-    if line is not None and not line.value and line.params.get("TZID"):
-        key = line.params["TZID"]
-        start = component.line("DTSTART")
-        pattern = moment_of(root, start)[0] if start is not None else moment
-        line.set(wall(like(moment, pattern)))
-        return
-    if key and key not in ("UTC", "Etc/UTC"):
-        if not any((c.line("TZID") or Line("", {}, "")).value == key for c in root.components("VTIMEZONE")):
-            root.parts.insert(next(i for i, p in enumerate(root.parts) if isinstance(p, Component)), vtimezone(key))
-        component.put(name, wall(moment), {"TZID": key})
-    else:
-        component.put(name, moment_key(moment), {})
+    if not any((c.line("TZID") or Line("", {}, "")).value == named for c in root.components("VTIMEZONE")):
+        root.parts.insert(next(i for i, p in enumerate(root.parts) if isinstance(p, Component)), vtimezone(named))
+    component.put(name, wall(moment), {"TZID": named})
+
+
+def is_said(moment: datetime) -> bool:
+    """False for the second of two moments that a zone's clock shows alike: what it shows means the first (RFC 5545
+    §3.3.5), so that one is written in UTC."""
+    return moment.replace(fold=0).utcoffset() == moment.utcoffset()
 
 
 def wall(moment: Moment) -> str:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from datetime import date, datetime
 
-from connectors.caldav.edit import OTHER_FORMS, edit, edit_as_series, set_time, unsay_public, wall
+from connectors.caldav.edit import OTHER_FORMS, edit, edit_as_series, is_said, set_time, unsay_public, wall
 from connectors.caldav.lines import Component, Line
 from connectors.caldav.read import (
     ACCESS,
@@ -27,7 +27,7 @@ from connectors.caldav.read import (
 )
 from syncd.model.fields import kind_of, same
 from syncd.model.recurrence import Recurrence, shifted, shifted_key
-from syncd.model.span import Moment, Span, like, moment_key, parse_moment
+from syncd.model.span import Moment, Span, as_instant, like, moment_key, parse_moment
 from syncd.ports import Unsupported
 
 _UNTIL = re.compile(r"(?i)\bUNTIL=([0-9]{8}(?:T[0-9]{6}Z?)?)")
@@ -85,8 +85,10 @@ def _move_line(root: Component, line: Line, old: Span, new: Span, pattern: Line)
     """Moves each date or period of a line. Where the series is no longer of the same type (days, times, times
     without a zone), it is spelt as DTSTART is."""
     other = _type(old.start) != _type(new.start)
+    twice = False  # one of them is the second of two moments that the line's clock shows alike
 
-    def one(text: str) -> str:
+    def one(text: str, *, utc: bool) -> str:
+        nonlocal twice
         moment, _ = moment_of(root, line, text)
         terms = in_terms(root, moment, old)
         key = _moved_key(moment_key(terms), old, new)
@@ -95,17 +97,26 @@ def _move_line(root: Component, line: Line, old: Span, new: Span, pattern: Line)
         after = like(parse_moment(key), new.start)
         if isinstance(moment, datetime) and not isinstance(after, datetime):  # a moment that stands for its day
             after = moment + (after - _day(terms))
-        return _spelt_as(text, moment, after)
+        shown = like(after, moment)
+        twice = twice or (isinstance(shown, datetime) and not is_said(shown))
+        return moment_key(as_instant(after)) if utc else _spelt_as(text, moment, after)
 
-    found = []
-    for part in (p.strip() for p in line.value.split(",") if p.strip()):
-        begin, _, end = part.partition("/")
-        if end and not other:
-            length = end.lstrip("+-").upper().startswith("P")
-            found.append(f"{one(begin)}/{end if length else one(end)}")
-        else:
-            found.append(one(begin))
-    value = ",".join(found)
+    def all_of(*, utc: bool) -> str:
+        found = []
+        for part in (p.strip() for p in line.value.split(",") if p.strip()):
+            begin, _, end = part.partition("/")
+            if end and not other:
+                length = end.lstrip("+-").upper().startswith("P")
+                found.append(f"{one(begin, utc=utc)}/{end if length else one(end, utc=utc)}")
+            else:
+                found.append(one(begin, utc=utc))
+        return ",".join(found)
+
+    value = all_of(utc=False)
+    if "TZID" in line.params and twice:
+        value = all_of(utc=True)
+        line.params = {k: v for k, v in line.params.items() if k != "TZID"}
+        line.raw = ""
     if other:
         line.params = {k: v for k, v in line.params.items() if k not in ("TZID", "VALUE")} | dict(pattern.params)
         line.raw = ""

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from connectors.caldav.lines import BadCalendar, Component, Line, parse, written
@@ -507,6 +507,14 @@ ZONES = ("Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney"
     other=st.sampled_from(ZONES),
     weekly=st.booleans(),
 )
+@example(  # one of its dates falls on the hour that Sydney's clocks show twice
+    zone="America/New_York",
+    start=datetime(2026, 4, 2, 8),  # noqa: DTZ001
+    minutes=-1183,
+    spelt=["day", "other", "utc", "other", "utc", "utc"],
+    other="Australia/Sydney",
+    weekly=False,
+)
 def test_case_l6_any_series_that_moves_is_the_same_series_elsewhere(
     zone: str, start: datetime, minutes: int, spelt: list[str], other: str, weekly: bool
 ) -> None:
@@ -538,3 +546,35 @@ def test_case_l6_any_series_that_moves_is_the_same_series_elsewhere(
     assert now["recurrence"].exdates == wanted.exdates
     assert now["recurrence"].overrides.keys() == wanted.overrides.keys()
     assert same("recurrence", now["recurrence"], wanted)
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_an_hour_that_a_clock_shows_twice_is_the_hour_that_is_meant(second: bool) -> None:
+    """Half past two, on the night on which summer ends."""
+    twice = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=int(second))
+    text = thing(
+        ("DTSTART;TZID=Europe/Berlin:20261024T090000", "DTEND;TZID=Europe/Berlin:20261024T100000", "SUMMARY:S")
+    )
+    now = read(after(text, {"time": read(text).fields["time"].moved_to(twice)})).fields["time"]
+    assert (now.start.astimezone(UTC), now.length) == (twice.astimezone(UTC), timedelta(hours=1))
+    back = read(after(text, {"time": Span(twice - timedelta(hours=2), twice, "Europe/Berlin")})).fields["time"]
+    assert back.end.astimezone(UTC) == twice.astimezone(UTC)
+
+
+def test_dates_of_one_line_are_all_told_alike_where_one_falls_on_an_hour_shown_twice() -> None:
+    zone = ZoneInfo("America/New_York")
+    text = thing(
+        (
+            "DTSTART;TZID=America/New_York:20260330T080000", "DURATION:PT1H", "SUMMARY:S", "RRULE:FREQ=DAILY;COUNT=30",
+            "EXDATE;TZID=Australia/Sydney:20260402T230000,20260405T220000,20260408T220000",
+        )
+    )  # fmt: skip
+    fields = read(text).fields
+    assert len(fields["recurrence"].exdates) == 3
+    to = datetime(2026, 3, 29, 12, 17, tzinfo=zone)
+    written = after(text, {"time": fields["time"].moved_to(to)})
+    wanted = shifted(fields["recurrence"], fields["time"].start, to)
+    assert read(written).fields["recurrence"].exdates == wanted.exdates
+    (line,) = [ln for ln in written.splitlines() if ln.startswith("EXDATE")]
+    values = line.partition(":")[2].split(",")
+    assert len({v.endswith("Z") for v in values}) == 1 and ("TZID" in line) is not values[0].endswith("Z")
