@@ -164,7 +164,8 @@ def look(
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
         reopened=_reopened(ctx, link, sides),
-        answered=_was_only_answered(sides),
+        answered=_was_only_answered(sides.digester, sides.item, sides.item_base),
+        replied=_was_only_answered(sides.digester, sides.crm, sides.crm_base),
         hidden=activity is not None and not in_scope(ctx, activity, ours=False),
         may=may,
     )
@@ -251,13 +252,13 @@ def _past(ctx: Context, view: Fields) -> bool:
     return bool(view) and over(view, ctx.moment.now, ctx.pairing.employee.zone)
 
 
-def _was_only_answered(sides: Sides) -> bool:
-    """True when all that changed in the item is what those who were invited before have answered."""
-    moved = [n for n, v in sides.item.items() if changed(sides.digester, sides.item_base, {n: v})]
-    was, now = sides.item_base.get("participants"), sides.item.get("participants")
+def _was_only_answered(digester: Digester, view: Fields, base: Mapping[str, Any]) -> bool:
+    """True when all that changed on this side is what those who took part before have answered."""
+    moved = [n for n, v in view.items() if changed(digester, base, {n: v})]
+    was, now = base.get("participants"), view.get("participants")
     if moved != ["participants"] or not isinstance(was, dict):
         return False
-    return {sides.digester.element("participants", key) for key in kind_of("participants").elements(now)} == was.keys()
+    return {digester.element("participants", key) for key in kind_of("participants").elements(now)} == was.keys()
 
 
 def _reopened(ctx: Context, link: Link, sides: Sides) -> bool:

@@ -132,6 +132,8 @@ class Situation:
     scheduled: bool = False
     #: All that changed in the item are its guests' answers: nobody has edited the meeting.
     answered: bool = False
+    #: All that changed in the activity is what those who take part have answered: nobody has edited it.
+    replied: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,8 @@ def decide(at: Situation, deletions: Deletions) -> Decision:
     """The decision for one link, as far as it may be carried out."""
     if at.activity is _A.GONE and at.item is _I.CHANGED and at.answered:
         at = replace(at, item=_I.SAME)  # an edit beats a deletion, and an answer is none
+    if at.item is _I.GONE and at.activity is _A.CHANGED and at.replied:
+        at = replace(at, activity=_A.SAME)
     return _permitted(at, _decided(at, deletions))
 
 

@@ -113,6 +113,31 @@ def test_what_is_edited_in_the_crm_and_dragged_to_a_colleague_stands_there_alone
     world.quiet()
 
 
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("made", ["calendar", "crm"])
+@pytest.mark.parametrize("series", [False, True])
+def test_whoever_takes_part_may_decline_while_its_owner_deletes_it(
+    order: tuple[str, ...], made: str, series: bool
+) -> None:
+    """What others answer is no edit that would beat the deletion."""
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    if made == "calendar":
+        world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    else:
+        world.appointment("a1", "ann", subject="Visit", recurrence=weekly, participants=people("ann", "bob"))
+    settled(world)
+    world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    for name in order:
+        (held,) = world.calendars[name].records
+        world.calendars[name].remove(held)
+    settled(world)
+    assert [world.items(n) for n in order] == [[], []]
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    world.quiet()
+
+
 # -- dragged to somebody who has had a copy before ---------------------------------------------------------------------
 
 
