@@ -66,10 +66,9 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if rule is Rule.DROP or both_gone:
         if not _takes_the_place(ctx, tx, link):
             _hand_on(ctx, tx, part, link)
-            if (
-                rule is Rule.DROP and at.situation.item is Item.PRIVATE
-            ):  # its activity was taken back, nobody deleted it
-                tx.set_row(link.activity, crm_ref=None)
+            if rule is Rule.DROP and at.situation.item is Item.PRIVATE:
+                if not _shown_beside(tx, link):  # its activity was taken back, nobody deleted it
+                    tx.set_row(link.activity, crm_ref=None)
                 if version is not None:  # a block of time may stand for it
                     tx.announce(link.pairing, "item", [link.item_ref or ""])
             tx.drop_link(link)
@@ -103,6 +102,12 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     made = rule in (Rule.CREATE_CRM, Rule.CREATE_ITEM)
     if detail or made or (rule is not Rule.NOTHING and decision.rest != at.link.rest):
         ctx.explain(tx, link, decision, **detail)
+
+
+def _shown_beside(tx: Transaction, link: Link) -> bool:
+    """True where another calendar shows the activity too: that it is gone is still to be said there."""
+    beside = (k for k in tx.links_of_row(link.activity) if k.id != link.id)
+    return any(k.item_ref is not None and k.rest not in ABSENT for k in beside)
 
 
 def _takes_the_place(ctx: Context, tx: Transaction, link: Link) -> bool:

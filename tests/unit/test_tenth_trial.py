@@ -138,6 +138,69 @@ def test_whoever_takes_part_may_decline_while_its_owner_deletes_it(
     world.quiet()
 
 
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("between", [0, 1, 4])
+@pytest.mark.parametrize("made", ["crm", "ann", "handed over"])
+@pytest.mark.parametrize("series", [False, True])
+def test_what_the_crm_deletes_goes_everywhere_though_somebody_has_made_his_private(
+    order: tuple[str, ...], between: int, made: str, series: bool
+) -> None:
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", recurrence=weekly, participants=people("ann", "bob"))
+    else:
+        world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    settled(world)
+    ref = only(world)
+    if made == "ann":
+        world.crm.edit(ref, participants=people("ann", "bob"))
+    elif made == "handed over":
+        hand_over(world, ref, "bob")
+    settled(world)
+    assert [len(world.items(n)) for n in order] == [1, 1]
+    world.now += timedelta(minutes=1)
+    who = "ann" if made == "handed over" else "bob"
+    (held,) = world.calendars[who].records
+    world.calendars[who].edit(held, sensitivity="private")
+    for _ in range(between):
+        world.sync()
+    world.crm.remove(ref)
+    settled(world)
+    world.now += timedelta(days=2)
+    settled(world)
+    assert world.activities == []
+    assert {n: [i["sensitivity"] for i in world.items(n)] for n in order if n != who} == {
+        n: [] for n in order if n != who
+    }
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("field", ["subject", "location"])
+@pytest.mark.parametrize("between", [0, 1])
+def test_what_is_typed_in_the_crm_stays_though_the_former_owner_makes_hers_private(
+    order: tuple[str, ...], field: str, between: int
+) -> None:
+    """It has been handed over: whatever the CRM's people type is no word of her entry."""
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit", location="Zoo")
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, "bob")
+    settled(world)
+    world.now += timedelta(minutes=1)
+    world.crm.edit(ref, **{field: "Typed"})
+    (held,) = world.calendars["ann"].records
+    for _ in range(between):
+        world.sync()
+    world.calendars["ann"].edit(held, sensitivity="private")
+    settled(world)
+    assert [a[field] for a in world.activities] == ["Typed"]
+    assert [i["summary" if field == "subject" else field] for i in world.items("bob")] == ["Typed"]
+    world.quiet()
+
+
 # -- dragged to somebody who has had a copy before ---------------------------------------------------------------------
 
 
