@@ -58,6 +58,15 @@ def uid_digest(key: bytes, uid: str, occurrence: str) -> str:
     return Digester(key, "uid").text(f"{uid}\0{occurrence}")
 
 
+def anew(base: Mapping[str, Any], made: Mapping[str, Any]) -> dict[str, Any]:
+    """The moves after which the base says just what was `made`: elements of a set that it had besides are gone."""
+    moves = dict(made)
+    for name, held in base.items():
+        if isinstance(held, dict) and isinstance(moves.get(name), dict):
+            moves[name] = {**dict.fromkeys(held), **moves[name]}
+    return moves
+
+
 def apply_moves(base: Mapping[str, Any], moves: Mapping[str, Any]) -> dict[str, Any]:
     """The base after the moves: a text replaces; a dict changes elements (None removes one)."""
     made = dict(base)

@@ -8,6 +8,7 @@ from uuid import UUID, uuid5
 
 from syncd.engine.allowed import May
 from syncd.engine.context import Context
+from syncd.engine.digest import anew
 from syncd.engine.given import GIVEN, KEPT, kept_private, made_private
 from syncd.engine.look import Look, item_view, was_handed_over
 from syncd.engine.pairing import participants_lines
@@ -47,8 +48,8 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         if image is not None:
             item_base[name] = digester.of(name, image)
     moves: Moves = {
-        "item": item_base,
-        "crm": digester.base(view),
+        "item": anew(link.item_base, item_base),
+        "crm": anew(link.crm_base, digester.base(view)),
         "texts": {n: str(v or "") for n, v in down.items() if lens.rules[n].merge == "text"},
         "private_copy": bool(record.fields.get("private")),
         GIVEN: made_private(link, {}, down.get("recurrence"), down.get("time")),

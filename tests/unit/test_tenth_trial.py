@@ -286,3 +286,29 @@ def test_a_few_new_entries_do_not_make_another_calendar_the_same(few: int) -> No
     settled(world)
     assert [r.held for r in world.sync(full=True)] == [12]
     assert {a["status"] for a in world.activities} == {"open"}
+
+
+# -- the people of a copy ----------------------------------------------------------------------------------------------
+
+
+def named(world: World, who: str) -> list[str]:
+    """Whom the list in the copy's description names."""
+    (item,) = world.items(who)
+    return [n for n in ("ann", "bob", "eve") if f"{n}@" in str(item["description"])]
+
+
+@pytest.mark.parametrize("notes", ["", "Bring the plans"])
+def test_the_list_of_a_copy_names_whoever_takes_part_now(notes: str) -> None:
+    world = World("ann", "bob")
+    ref = world.appointment("a1", "ann", notes=notes, participants=people("ann", "bob", "eve"))
+    settled(world)
+    assert named(world, "ann") == named(world, "bob") == ["ann", "bob", "eve"]
+    for names in (("ann", "eve"), ("ann",), ("ann", "bob"), ("ann", "bob", "eve")):
+        world.now += timedelta(minutes=1)
+        world.crm.edit(ref, participants=people(*names))
+        settled(world)
+        assert named(world, "ann") == list(names)
+        assert [named(world, "bob") for _ in world.items("bob")] == [list(names)] * ("bob" in names)
+        assert notes in str(world.items("ann")[0]["description"])
+        world.quiet()
+    assert world.activities[0]["notes"] == notes
