@@ -346,5 +346,5 @@ class Crm(Replica, Protocol):
 
     def redact(self, record: Record, kept: Fields) -> Written | None:
         """Take the content of the record back, its history too: only `kept` stays, with the values
-        given there (a time that may not stay becomes the day on which the record was made); with
+        given there (an appointment whose time may not stay has None, whatever its database says for it); with
         nothing kept the record itself goes. Returns None when it is gone. Raises Stale, Gone."""

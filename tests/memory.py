@@ -338,7 +338,8 @@ class MemoryCrm(MemoryReplica):
             del self.records[record.ref]
         else:
             fields = {n: kept.get(n, kind_of(n).empty) for n in held.fields}
-            if fields.get("time") is None and isinstance(held.fields.get("time"), Span):
+            logged = held.kind != "appointment"
+            if logged and fields.get("time") is None and isinstance(held.fields.get("time"), Span):
                 day = held.modified.date() if held.modified else date(2026, 1, 1)
                 fields["time"] = Span(day, day + timedelta(days=1))
             self.number += 1

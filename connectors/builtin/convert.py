@@ -36,6 +36,8 @@ def fields_of(found: Activity) -> dict[str, Any]:
     fields |= {"location": found.location, "participants": found.participants, "recurrence": Recurrence()}
     if found.starts:
         fields["time"] = span_of(found.starts, found.ends, found.zone)
+    if found.kind == "appointment" and len(found.starts) == len("20261124") and found.starts == found.ends:
+        fields["time"] = None  # a day without length: see `redact`
     if found.recurrence:
         fields["recurrence"] = recurrence_from(found.recurrence)
     known = ACTIVITY_FIELDS.get(found.kind)

@@ -238,7 +238,7 @@ class BuiltinCrm:
             return None
         self._requests += 1
         values = columns_of(_left(record.fields, kept))
-        if "time" in record.fields and "time" not in kept:
+        if "time" in record.fields and "time" not in kept:  # lists want a date: the day on which it was made, for none
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}
         with _port_errors(), self.crm.writing() as connection:

@@ -12,7 +12,7 @@ from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.leaving import as_block, asks_colleagues
-from syncd.engine.look import crm_view, equal_meeting
+from syncd.engine.look import STILL_PRIVATE, crm_view, equal_meeting, is_leftover
 from syncd.engine.newcomers import (
     add_link,
     as_activity,
@@ -81,8 +81,17 @@ def _was_here(ctx: Context, link: Link) -> bool:
     return link.pairing == ctx.pairing.id and _is_missing(ctx, link)
 
 
+#: What stands for the fields that an item could have brought, where they have been taken back.
+LEFT = frozenset({"left"})
+#: What the link of an item remembers whose activity is what is left of it.
+LEFTOVER = {STILL_PRIVATE: ["private"]}
+
+
 def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str]) -> Link:
-    """The link as the one that has brought these, and made the activity, unless another has."""
+    """The link as the one that has brought these, and made the activity, unless another has; of a leftover as one that
+    was private until now."""
+    if brought == LEFT:
+        return tx.set_link(link.id, rest="private", unconfirmed={**link.unconfirmed, **LEFTOVER})
     if not brought:
         return link
     if row.maker is None:
@@ -91,7 +100,10 @@ def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str])
 
 
 def could_have_brought(ctx: Context, activity: Record) -> frozenset[str]:
-    """All that an item may have brought to an activity of which nobody knows what it did."""
+    """All that an item may have brought to an activity of which nobody knows what it did; `LEFT` where it has been taken
+    back since."""
+    if is_leftover(activity):
+        return LEFT
     return frozenset(n for n, v in crm_view(ctx, activity).items() if not same(n, v, kind_of(n).empty))
 
 
@@ -221,13 +233,16 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
         return []
     if asks_colleagues(ctx, found.ref, who_may_show_it(ctx, activity)):
         raise Wait
-    private = bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
+    left = is_leftover(activity)
+    private = not left and bool(activity.fields.get("private"))  # of its own: the entry would have taken it back
     brought = frozenset[str]() if private else could_have_brought(ctx, activity)
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
         if row.uid_digest is None:  # whose meeting it is nobody has seen yet
             tx.set_row(row.id, uid_digest=uid_digest(ctx.key, found.uid, ""))
         place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": "own"}
+        if left:
+            return [tx.add_link(**place, rest="private", unconfirmed=LEFTOVER)]
         if not private and any(_shows(ctx, k) for k in tx.links_of_row(row.id)):
             return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
         link = tx.add_link(**place, private_copy=private, brought=brought)

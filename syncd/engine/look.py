@@ -88,6 +88,15 @@ def in_scope(ctx: Context, record: Record, *, ours: bool) -> bool:
     return mine or not ours or bool(employee.among(record.fields.get("participants") or {}))  # type: ignore[arg-type]
 
 
+def is_leftover(activity: Record) -> bool:
+    """True for what is left of an activity that became private, where somebody in the CRM had added something: it is
+    marked private, and has no time, or, where it needs none, no words."""
+    if not activity.fields.get("private"):
+        return False
+    name = "time" if "time" in activity.fields else "subject"
+    return same(name, activity.fields.get(name), kind_of(name).empty)
+
+
 def look(
     ctx: Context,
     link: Link,
@@ -166,7 +175,7 @@ def look(
         reopened=_reopened(ctx, link, sides),
         answered=_was_only_answered(sides.digester, sides.item, sides.item_base),
         replied=_was_only_answered(sides.digester, sides.crm, sides.crm_base),
-        hidden=activity is not None and not in_scope(ctx, activity, ours=False),
+        hidden=activity is not None and not _may_see(ctx, link, activity, ours=False),
         may=may,
     )
     return Look(link, situation, sides, activity, fields)
@@ -345,10 +354,17 @@ def _edited(sides: Sides, link: Link) -> bool:
     )
 
 
+def _may_see(ctx: Context, link: Link, activity: Record, *, ours: bool) -> bool:
+    """True where the employee may see the activity; of an appointment without a time nobody has a copy."""
+    nothing = link.ours and "time" in activity.fields and is_leftover(activity)
+    return in_scope(ctx, activity, ours=ours) and not nothing
+
+
 def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:
     if activity is None:
         return Activity.GONE
-    if not in_scope(ctx, activity, ours=link.ours):
+    of_it = STILL_PRIVATE in link.unconfirmed and not link.ours  # what is left of this very item, whoever has it
+    if not of_it and not _may_see(ctx, link, activity, ours=link.ours):
         return Activity.OUT
     moved = changed(sides.digester, sides.crm_base, sides.crm) or sides.any_freed("crm")
     return Activity.CHANGED if moved else Activity.SAME

@@ -33,11 +33,11 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     with ctx.store.reading() as tx:
         others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
     others = [k for k in others if ctx.speaks(k.pairing)]
-    copies = [k for k in others if k.ours and row.maker == link.id]  # they show what this item brought
+    handed = was_handed_over(ctx, link, activity)
+    copies = [k for k in others if k.ours and (handed or row.maker == link.id)]  # they show what this item brought
     speaking = [k for k in others if k not in copies]
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)
-    handed = was_handed_over(ctx, link, activity)
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours and not handed
     intent, kept, still = None, None, False
     check: dict[str, object] = {}

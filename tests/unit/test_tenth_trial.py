@@ -10,6 +10,7 @@ from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.model.recurrence import Recurrence
+from tests.stores import new_store
 from tests.unit.test_cases import only
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
@@ -312,3 +313,123 @@ def test_the_list_of_a_copy_names_whoever_takes_part_now(notes: str) -> None:
         assert notes in str(world.items("ann")[0]["description"])
         world.quiet()
     assert world.activities[0]["notes"] == notes
+
+
+# -- private, opened, and private again --------------------------------------------------------------------------------
+
+
+def told(world: World) -> str:
+    """All that the CRM and Bob's calendar say."""
+    fields = [*world.activities, *world.items("bob")]
+    return f"{fields}{dict(world.crm.history)}"
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("meanwhile", ["nothing", "renamed", "his words"])
+@pytest.mark.parametrize("full", [False, True])
+def test_what_was_handed_over_is_taken_back_each_time_it_becomes_private(
+    order: tuple[str, ...], series: bool, meanwhile: str, full: bool
+) -> None:
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Surgery", description="Knee", recurrence=weekly)
+    settled(world)
+    hand_over(world, only(world), "bob")
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    for number in range(3):
+        world.now += timedelta(minutes=1)
+        world.calendars["ann"].edit(held, sensitivity="private")
+        settled(world)
+        world.sync(full=full)
+        assert len(world.items("bob")) == 1
+        assert not {"Surgery", "Knee"} & {w for w in ("Surgery", "Knee") if w in told(world)}, number
+        world.now += timedelta(minutes=1)
+        world.calendars["ann"].edit(held, sensitivity="public")
+        settled(world)
+        assert "Knee" in told(world)
+        if meanwhile == "renamed":
+            world.calendars["ann"].edit(held, summary="Surgery again")
+        elif meanwhile == "his words":
+            (his,) = world.calendars["bob"].records
+            world.calendars["bob"].edit(his, summary=f"Talk {number}")
+        settled(world)
+    if meanwhile == "his words":
+        assert [a["subject"] for a in world.activities] == ["Talk 2"]
+
+
+# -- what is left of what became private -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("added", ["people", "a title"])
+@pytest.mark.parametrize("lost", ["all", "older"])
+@pytest.mark.parametrize("opened", ["", "meanwhile", "later"])
+def test_a_leftover_is_known_by_a_store_that_is_lost(series: bool, added: str, lost: str, opened: str) -> None:
+    """It is private, but not by the CRM's word: the entry goes on being withheld, and is as it was."""
+    world = World("ann", "bob")
+    backup = world.store.copy()
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Surgery", description="Knee", recurrence=weekly)
+    settled(world)
+    ref = only(world)
+    if added == "people":
+        world.crm.edit(ref, participants=people("ann", "bob"))
+        settled(world)
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(held, sensitivity="private")
+    if added == "a title":
+        world.crm.edit(ref, subject="Typed")
+    settled(world)
+    (left,) = world.activities
+    assert left["private"] and "Surgery" not in told(world)
+    before = dict(world.calendars["ann"].records[held].fields)
+    world.store = backup if lost == "older" else new_store(lambda moment: world.watch(moment))
+    if opened == "meanwhile":
+        world.calendars["ann"].edit(held, sensitivity="public")
+    settled(world)
+    if opened == "later":
+        assert world.calendars["ann"].records[held].fields == before
+        assert [a["private"] for a in world.activities] == [True] and "Surgery" not in told(world)
+        world.calendars["ann"].edit(held, sensitivity="public")
+        settled(world)
+    world.sync(full=True)
+    settled(world)
+    entry = world.calendars["ann"].records[held].fields
+    assert entry["time"] == before["time"] and entry["recurrence"] == before["recurrence"]
+    (now,) = world.activities
+    assert (now["private"], now["time"] == before["time"]) == (not opened, bool(opened))
+    assert entry["sensitivity"] == ("public" if opened else "private")
+    assert (("Knee" in told(world)) is bool(opened)) and [len(world.items(n)) for n in ("ann", "bob")] == [
+        1,
+        bool(opened) and added == "people",
+    ]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob", "cid"), ("cid", "bob", "ann")])
+@pytest.mark.parametrize("whom", [("cid",), ("ann", "cid"), ("ann", "bob", "cid")])
+def test_a_leftover_of_what_was_dragged_to_a_colleague_comes_back_with_it(
+    order: tuple[str, ...], whom: tuple[str, ...]
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Talk")
+    settled(world)
+    ref = only(world)
+    drag(world, "ann", "bob")
+    world.crm.edit(ref, participants=people(*whom))
+    settled(world)
+    (his,) = world.calendars["bob"].records
+    had = {n: len(world.items(n)) for n in order}
+    world.calendars["bob"].edit(his, sensitivity="private")
+    settled(world)
+    assert {n: len(world.items(n)) for n in order} == {"ann": 0, "bob": 1, "cid": 0}
+    world.calendars["bob"].edit(his, sensitivity="public")
+    settled(world)
+    world.sync(full=True)
+    assert {n: len(world.items(n)) for n in order} == had
+    assert [(a["subject"], a["private"]) for a in world.activities] == [("Talk", False)]
+    assert {i["summary"] for n in order for i in world.items(n)} == {"Talk"}
+    world.quiet()
