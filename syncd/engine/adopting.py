@@ -100,7 +100,7 @@ def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str])
 
 
 def could_have_brought(ctx: Context, activity: Record) -> frozenset[str]:
-    """All that an item may have brought to an activity of which nobody knows what it did; `LEFT` where it has been taken
+    """All that an item may have brought to an activity of which nobody knows what it did; `LEFT` where it was taken
     back since."""
     if is_leftover(activity):
         return LEFT

@@ -262,12 +262,14 @@ def _past(ctx: Context, view: Fields) -> bool:
 
 
 def _was_only_answered(digester: Digester, view: Fields, base: Mapping[str, Any]) -> bool:
-    """True when all that changed on this side is what those who took part before have answered."""
+    """True when all that changed on this side is what those who take part have answered: who took part before, and who
+    has declined."""
     moved = [n for n, v in view.items() if changed(digester, base, {n: v})]
     was, now = base.get("participants"), view.get("participants")
-    if moved != ["participants"] or not isinstance(was, dict):
+    if moved != ["participants"] or not isinstance(was, dict) or not isinstance(now, People):
         return False
-    return {digester.element("participants", key) for key in kind_of("participants").elements(now)} == was.keys()
+    new = {key for key in now if digester.element("participants", key) not in was}
+    return len(now) - len(new) == len(was) and all(now[key].answer == "declined" for key in new)
 
 
 def _reopened(ctx: Context, link: Link, sides: Sides) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
 from syncd.engine.allowed import ACTED_ON
-from syncd.engine.came import came_from_another, note_owner
+from syncd.engine.came import came_from_a_colleague, came_from_another, note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
@@ -330,7 +330,8 @@ def _part(
         "retracted": RETRACT in link.brought,
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
-        "elsewhere": any(k.role == "own" for k in awake) or (seen is None and _is_moving(ctx, row)),
+        "elsewhere": any(k.role == "own" and not _gave_it_away(ctx, row, k, activity) for k in awake)
+        or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
         "doubled": bool(by_hand) or moved_on or any(not k.ours and k.pairing in mine for k in awake),
     }
@@ -373,6 +374,17 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
+    """True for the entry of which the activity was made, of somebody who has handed it over to this employee: it is no
+    answer to what becomes of it now."""
+    if activity is None or activity.owner not in ctx.pairing.employee.addresses or link.ours:
+        return False
+    if link.pairing in {ctx.pairing.id, *ctx.siblings} or row.maker not in (link.id, None) or row.origin != "groupware":
+        return False
+    with ctx.store.reading() as tx:
+        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)
 
 
 def _let_go(ctx: Context, link: Link) -> None:

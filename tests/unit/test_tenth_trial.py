@@ -202,6 +202,40 @@ def test_what_is_typed_in_the_crm_stays_though_the_former_owner_makes_hers_priva
     world.quiet()
 
 
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("taking_part", [(), ("ann", "bob")])
+@pytest.mark.parametrize("who", ["bob", "both", "both, one by one", "bob and the CRM edits"])
+def test_whoever_answers_for_it_now_ends_it_though_the_former_owner_has_it_still(
+    order: tuple[str, ...], series: bool, taking_part: tuple[str, ...], who: str
+) -> None:
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    settled(world)
+    ref = only(world)
+    hand_over(world, ref, "bob")
+    settled(world)
+    if taking_part:
+        world.crm.edit(ref, participants=people(*taking_part))
+        settled(world)
+    for name in ("ann", "bob") if "both" in who else ("bob",):
+        world.now += timedelta(minutes=1)
+        (held,) = world.calendars[name].records
+        world.calendars[name].remove(held)
+        if "one by one" in who:
+            settled(world)
+    if "edits" in who:
+        world.crm.edit(ref, location="Hall")
+    settled(world)
+    world.now += timedelta(days=1)
+    settled(world)
+    ended = "edits" not in who
+    assert [a["status"] for a in world.activities] == ["rejected" if ended else "open"]
+    assert [i["location"] for i in world.items("bob")] == ([] if ended else ["Hall"])
+    world.quiet()
+
+
 # -- dragged to somebody who has had a copy before ---------------------------------------------------------------------
 
 
