@@ -132,7 +132,7 @@ class MemoryReplica:
     def edit(self, ref: str, **changes: Any) -> None:
         """A person changes some fields; a series' dates move with it."""
         old = self.records[ref].fields
-        if "time" in changes and "recurrence" not in changes and old.get("recurrence"):
+        if "time" in changes and "recurrence" not in changes and old.get("recurrence") and old.get("time"):
             changes["recurrence"] = shifted(old["recurrence"], old["time"].start, changes["time"].start)
         self.put(ref, self.records[ref].kind, {**old, **changes})
 

@@ -362,12 +362,21 @@ def _may_see(ctx: Context, link: Link, activity: Record, *, ours: bool) -> bool:
     return in_scope(ctx, activity, ours=ours) and not nothing
 
 
+def _was_edited_before(ctx: Context, sides: Sides, link: Link, activity: Record) -> bool:
+    """True for a copy that its employee edited in the interval in which the CRM took it away from him: that crosses, as
+    it would have a little earlier, and then the copy goes."""
+    if not link.ours or link.rest or not _may_see(ctx, link, activity, ours=False):
+        return False
+    return bool(sides.item) and changed(sides.digester, sides.item_base, sides.item)
+
+
 def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:
     if activity is None:
         return Activity.GONE
     of_it = STILL_PRIVATE in link.unconfirmed and not link.ours  # what is left of this very item, whoever has it
     if not of_it and not _may_see(ctx, link, activity, ours=link.ours):
-        return Activity.OUT
+        if not _was_edited_before(ctx, sides, link, activity):
+            return Activity.OUT
     moved = changed(sides.digester, sides.crm_base, sides.crm) or sides.any_freed("crm")
     return Activity.CHANGED if moved else Activity.SAME
 

@@ -14,7 +14,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
-from syncd.engine.look import LESS, RETRACT, item_view, showed
+from syncd.engine.look import LESS, RETRACT, in_scope, item_view, showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
@@ -129,6 +129,34 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     return any(d["link"] in gone or (d["link"] in again and d["rule"] == made) for d in last)
 
 
+def given(ctx: Context, record: Record, row: Row) -> Link | None:
+    """The link of our copy in the calendar of whoever answers for the activity, where that one has moved it into this
+    calendar of a colleague, who has nothing to do with it in the CRM: it is the colleague's own entry now. Raises Wait
+    while the other calendar has to be asked."""
+    if row.key != record.uid or row.crm_ref is None or record.kind == "message":
+        return None
+    with ctx.store.reading() as tx:
+        links = tx.links_of_row(row.id)
+    if any(k.pairing in {ctx.pairing.id, *ctx.siblings} and not _is_over(k) for k in links):
+        return None
+    activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
+    if not isinstance(activity, Record) or in_scope(ctx, activity, ours=True) or activity.fields.get("private"):
+        return None
+    theirs = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
+    copies = [k for k in links if k.ours and k.pairing in theirs]
+    since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with ctx.store.reading() as tx:
+        lately = {d["link"] for d in decisions(tx, row.id)[:9] if d["at"] >= since}
+    for copy in copies:
+        if copy.id in lately and (copy.rest in _GONE or WAS in copy.unconfirmed):
+            note_came(ctx, row, [copy.pairing])
+            return copy
+    there = [k for k in copies if k.rest not in ABSENT and k.item_ref is not None]
+    if there and _asked(ctx, row, there, record.ref):
+        raise Wait
+    return None
+
+
 #: The decision that is noted of an item that has moved to another calendar.
 MOVED_HERE = "moved here from another calendar"
 
@@ -183,7 +211,8 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     with ctx.store.reading() as tx:
         links = of_one_date(tx.links_of_row(row.id), occurrence=occurrence)
         open_ = {i.link for k in links for i in tx.intents(k.pairing)}
-    link = _its_own(ctx, record, row, links)
+    gift = given(ctx, record, row)
+    link = _its_own(ctx, record, row, links) if gift is None else None
     if link is not None and link.item_ref not in (None, record.ref):
         there = ctx.items.one(link.item_ref or "")
         if link.id in ctx.moved and record.kind == "message":
@@ -206,6 +235,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
     left += [k for k in elsewhere if k.pairing not in mine and k.rest in _GONE]
     invited = bool(record.fields.get("attendees") or record.guests)
     left = [k for k in left if k.pairing in mine or not (k.ours or (row.scheduled and invited))]
+    left = left if gift is None else [gift] if gift.rest in _GONE else []
     if link is None and left and any(k.id in open_ for k in left):
         raise Wait
     if link is None and not left and record.kind != "message":
@@ -219,14 +249,19 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
                 link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
-            made = add_link(ctx, tx, row, record, occurrence, ours=record.uid == row.key)
+            made = add_link(ctx, tx, row, record, occurrence, ours=gift is None and record.uid == row.key)
+            if gift is not None:  # what was made again in its place is one too many
+                ctx.touch(tx, gift, row)
+                ctx.report.again.add(gift.pairing)
             return _as_taken_back(ctx, tx, made, record, links) if made.ours else made
         if marks.claim is not None and not row.scheduled:
             tx.set_row(row.id, claim=marks.claim)
         _arrived(ctx, tx, row, record.ref, left[0])
         ctx.moved.add(left[0].id)
         rest = left[0].rest if left[0].rest == "item-gone" else ""  # see `moved`
-        place = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
+        place: dict[str, Any] = {"item_ref": record.ref, "item_version": "", "occurrence": occurrence}
+        if gift is not None:
+            place |= {"ours": False, "role": "own", "private_copy": False}
         made = hand_over(tx, left[0], ctx.pairing.id, **place, rest=rest)
         note_decision(
             tx,

@@ -321,7 +321,7 @@ def _part(
     awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
     mine = {ctx.pairing.id, *ctx.siblings}
-    moved_on = row.origin == "groupware" and link.ours and not ctx.pairing.employee.among(people or People())
+    moved_on = link.ours and not ctx.pairing.employee.among(people or People())
     if moved_on:
         with ctx.store.reading() as tx:
             moved_on = came_from_another(ctx, tx, row, awake, activity.owner if activity is not None else "")

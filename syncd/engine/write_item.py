@@ -57,7 +57,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
         "unconfirmed": ["item", sorted(down)],
         "local": ["crm", sorted(view.keys() - down.keys())],
     }
-    if not link.ours:
+    if link.rest != "taken-back":  # what was there was somebody's, or had been moved away
         moves[WAS] = sorted(str(v) for n, v in link.item_base.items() if n in TELLING_APART)
     lens.dress_item(fields, participants_lines(record.fields), caps)
     if "description" not in fields and participants_lines(record.fields):

@@ -9,6 +9,7 @@ import pytest
 from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
+from syncd.mapping.loader import load, shipped
 from syncd.model.recurrence import Recurrence
 from tests.stores import new_store
 from tests.unit.test_cases import only
@@ -467,3 +468,143 @@ def test_a_leftover_of_what_was_dragged_to_a_colleague_comes_back_with_it(
     assert [(a["subject"], a["private"]) for a in world.activities] == [("Talk", False)]
     assert {i["summary"] for n in order for i in world.items(n)} == {"Talk"}
     world.quiet()
+
+
+# -- what was made in the CRM and is dragged to a colleague ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "bob", "cid"), ("bob", "ann", "cid"), ("cid", "bob", "ann")])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("with_cid", [False, True])
+@pytest.mark.parametrize("edited", ["", "before", "before, and crossed", "after, at once", "after"])
+def test_a_copy_that_is_dragged_to_a_colleague_takes_its_activity_along(
+    order: tuple[str, ...], series: bool, with_cid: bool, edited: str
+) -> None:
+    """As an entry that was made in the calendar does: he alone has it, and nothing is called off."""
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    whom = people("cid") if with_cid else people()
+    ref = world.appointment("a1", "ann", subject="Visit", notes="Bring it", recurrence=weekly, participants=whom)
+    settled(world)
+    world.now += timedelta(minutes=1)
+    if edited.startswith("before"):
+        world.crm.edit(ref, location="Hall")
+    if edited == "before, and crossed":
+        settled(world)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove(held.ref)
+    world.calendars["bob"].put("dragged", "event", held.fields, uid=held.uid)
+    if edited == "after, at once":
+        world.crm.edit(ref, location="Hall")
+    settled(world)
+    if edited == "after":
+        world.crm.edit(ref, location="Hall")
+    settled(world)
+    world.now += timedelta(days=1)
+    settled(world)
+    assert [(a["status"], a.get("location", "")) for a in world.activities] == [("open", "Hall" if edited else "")]
+    assert {n: len(world.items(n)) for n in order} == {"ann": 0, "bob": 1, "cid": int(with_cid)}
+    assert {i.get("location", "") for n in order for i in world.items(n)} == {"Hall" if edited else ""}
+    world.now += timedelta(minutes=1)
+    world.calendars["bob"].edit("dragged", time=span(MON + timedelta(hours=7)))
+    settled(world)
+    assert [a["time"] for a in world.activities] == [span(MON + timedelta(hours=7))]
+    assert (world.activities[0]["notes"], world.activities[0]["participants"]) == ("Bring it", whom)
+    world.calendars["bob"].remove("dragged")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    assert world.items("ann") == world.items("bob") == []
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("then", ["back", "handed over", "handed to her"])
+def test_a_copy_that_was_dragged_to_a_colleague_is_like_any_other_entry(order: tuple[str, ...], then: str) -> None:
+    world = World(*order)
+    ref = world.appointment("a1", "ann", subject="Visit")
+    settled(world)
+    drag(world, "ann", "bob")
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
+    if then == "back":
+        drag(world, "bob", "ann")
+    else:
+        hand_over(world, ref, "bob")
+        settled(world)
+        if then == "handed to her":
+            hand_over(world, ref, "ann")
+    settled(world)
+    wanted = {"back": [1, 0], "handed over": [0, 1], "handed to her": [1, 1]}
+    assert [len(world.items(n)) for n in ("ann", "bob")] == wanted[then]
+    assert [a["status"] for a in world.activities] == ["open"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+def test_a_copy_that_stands_in_a_colleagues_calendar_as_well_is_still_hers(order: tuple[str, ...]) -> None:
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit")
+    settled(world)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["bob"].put("copied", "event", held.fields, uid=held.uid)
+    for _ in range(3):
+        settled(world)
+        world.now += timedelta(days=1)
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [1, 1]
+    world.calendars["ann"].remove(held.ref)
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["rejected"]
+
+
+# -- a copy that was edited in the interval in which it is nobody's here any more --------------------------------------
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("first", ["edited", "handed over"])
+@pytest.mark.parametrize("field", ["time", "location", "description"])
+@pytest.mark.parametrize("how", ["handed over", "taken out"])
+def test_what_is_edited_while_it_is_handed_over_crosses_and_goes(
+    order: tuple[str, ...], first: str, field: str, how: str
+) -> None:
+    """Field by field, as if it had been edited a little earlier."""
+    world = World(*order)
+    who, other = ("ann", "bob") if how == "handed over" else ("bob", "ann")
+    ref = world.appointment("a1", "ann", participants=people("ann", "bob") if how == "taken out" else people())
+    settled(world)
+    (held,) = world.calendars[who].records
+    value = span(MON + timedelta(hours=6)) if field == "time" else "Typed"
+
+    def edited() -> None:
+        world.calendars[who].edit(held, **{field: value})
+
+    def handed() -> None:
+        if how == "handed over":
+            hand_over(world, ref, "bob")
+        else:
+            world.crm.edit(ref, participants=people("ann"))
+
+    for act in (edited, handed) if first == "edited" else (handed, edited):
+        world.now += timedelta(minutes=1)
+        act()
+    settled(world)
+    world.now += timedelta(days=1)
+    settled(world)
+    assert world.items(who) == []
+    (item,) = world.items(other)
+    (activity,) = world.activities
+    assert activity["notes" if field == "description" else field] == value
+    assert item[field] == value or str(item[field]).startswith(str(value))
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+def test_what_is_done_while_it_is_handed_over_is_done(order: tuple[str, ...]) -> None:
+    world = World(*order, lens=load(shipped()["tasks"]))
+    world.crm.put("t1", "task", {"subject": "Call", "due": MON, "status": "open"}, owner="ann@us.example")
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(held, status="completed", completion=100)
+    hand_over(world, "t1", "bob")
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["completed"]
+    assert world.items("ann") == []
+    assert [i["status"] for i in world.items("bob")] in ([], ["completed"])
