@@ -83,15 +83,15 @@ def _was_here(ctx: Context, link: Link) -> bool:
 
 #: What stands for the fields that an item could have brought, where they have been taken back.
 LEFT = frozenset({"left"})
-#: What the link of an item remembers whose activity is what is left of it.
-LEFTOVER = {STILL_PRIVATE: ["private"]}
+#: What the link of an item remembers whose activity is what is left of it: that this is private is the item's word.
+WAS_PRIVATE = {STILL_PRIVATE: ["private"]}
 
 
 def with_brought(tx: Transaction, row: Row, link: Link, brought: frozenset[str]) -> Link:
     """The link as the one that has brought these, and made the activity, unless another has; of a leftover as one that
     was private until now."""
     if brought == LEFT:
-        return tx.set_link(link.id, rest="private", unconfirmed={**link.unconfirmed, **LEFTOVER})
+        return tx.set_link(link.id, rest="private", unconfirmed={**link.unconfirmed, **WAS_PRIVATE})
     if not brought:
         return link
     if row.maker is None:
@@ -242,7 +242,7 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
             tx.set_row(row.id, uid_digest=uid_digest(ctx.key, found.uid, ""))
         place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": "own"}
         if left:
-            return [tx.add_link(**place, rest="private", unconfirmed=LEFTOVER)]
+            return [tx.add_link(**place, rest="private", unconfirmed=WAS_PRIVATE)]
         if not private and any(_shows(ctx, k) for k in tx.links_of_row(row.id)):
             return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
         link = tx.add_link(**place, private_copy=private, brought=brought)

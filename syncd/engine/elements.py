@@ -32,6 +32,7 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
         if ended
         else _edited_and_left_out(sides, name, found, downs)
     )
+    lost |= dict.fromkeys(_goes_with_its_date(found, beats), item)
     for each in found:
         key, element = each.key, digester.element(name, each.key)
         up, down = sides.may.up(name, key) and name in sides.item, downs[key]
@@ -135,6 +136,13 @@ def _edited_and_left_out(
             if all(downs[e.key] is not May.NO for e in about):
                 made[key] = "crm"
     return made
+
+
+def _goes_with_its_date(found: Sequence[_Element], beats: Mapping[str, str]) -> list[str]:
+    """What was typed into dates of the item that the CRM leaves out now."""
+    ends = {date_of(e.key) for e in found if e.key.startswith("exdate ") and e.crm_changed and e.there is not None}
+    typed = (e.key for e in found if e.key.startswith("over ") and e.item_changed and e.here is not None)
+    return [key for key in typed if date_of(key) in ends and beats.get(date_of(key)) != "item"]
 
 
 @dataclass(frozen=True)

@@ -89,12 +89,11 @@ def in_scope(ctx: Context, record: Record, *, ours: bool) -> bool:
 
 
 def is_leftover(activity: Record) -> bool:
-    """True for what is left of an activity that became private, where somebody in the CRM had added something: it is
-    marked private, and has no time, or, where it needs none, no words."""
-    if not activity.fields.get("private"):
-        return False
-    name = "time" if "time" in activity.fields else "subject"
-    return same(name, activity.fields.get(name), kind_of(name).empty)
+    """True for what is left of an activity that became private, where somebody in the CRM had added something: an
+    appointment without a time, or, of what needs none, a private one without a subject."""
+    if "time" in activity.fields:
+        return activity.fields["time"] is None
+    return bool(activity.fields.get("private")) and not activity.fields.get("subject")
 
 
 def look(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
+from types import MappingProxyType
 
 import pytest
 
@@ -11,6 +13,7 @@ from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.mapping.loader import load, shipped
 from syncd.model.recurrence import Recurrence
+from syncd.model.span import moment_key
 from tests.stores import new_store
 from tests.unit.test_cases import only
 from tests.unit.test_eighth_trial import settled
@@ -608,3 +611,29 @@ def test_what_is_done_while_it_is_handed_over_is_done(order: tuple[str, ...]) ->
     assert [a["status"] for a in world.activities] == ["completed"]
     assert world.items("ann") == []
     assert [i["status"] for i in world.items("bob")] in ([], ["completed"])
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("who", ["crm", "ann"])
+def test_what_was_typed_into_a_date_that_is_taken_out_is_in_the_history(order: tuple[str, ...], who: str) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit", recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, participants=people("ann", "bob"))
+    settled(world)
+    key = moment_key(MON + timedelta(days=7))
+    (his,) = world.calendars["bob"].records.values()
+    (hers,) = world.calendars["ann"].records.values()
+    words = MappingProxyType({key: MappingProxyType({"summary": "Typed by him"})})
+    world.calendars["bob"].edit(his.ref, recurrence=replace(his.fields["recurrence"], overrides=words))
+    if who == "crm":
+        held = world.crm.records[ref].fields["recurrence"]
+        world.crm.edit(ref, recurrence=replace(held, exdates=frozenset({key})))
+    else:
+        world.calendars["ann"].edit(hers.ref, recurrence=replace(hers.fields["recurrence"], exdates=frozenset({key})))
+    settled(world)
+    for name in order:
+        assert [key in str(i) or "Typed by him" in str(i) for i in world.items(name)] == [True]
+    assert "Typed by him" in f"{world.activities}{dict(world.crm.history)}"
+    world.quiet()
