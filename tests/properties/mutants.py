@@ -992,6 +992,101 @@ MUTANTS |= {
         "    found = int(before or 0) + len(ctx.moved)",
         "    found = len(ctx.moved)",
     ),
+    "what others answer is an edit that beats a deletion": (
+        "engine/plan.py",
+        "    if at.item is _I.GONE and at.activity is _A.CHANGED and at.replied:",
+        "    if False:",
+    ),
+    "who is noted as having declined has been invited": (
+        "engine/look.py",
+        'all(now[key].answer == "declined" for key in new)',
+        "not new",
+    ),
+    "what somebody has made private is deleted for nobody else": (
+        "engine/close.py",
+        "                if not _shown_beside(tx, link):",
+        "                if True:",
+    ),
+    "what is typed after a hand-over goes with the former owner's words": (
+        "engine/redact.py",
+        '        theirs |= _TIMES | {"status"} | _typed_over(at)',
+        '        theirs |= _TIMES | {"status"}',
+    ),
+    "what was handed over is taken back once": (
+        "engine/redact.py",
+        "if k.ours and (handed or row.maker == link.id)]",
+        "if k.ours and row.maker == link.id]",
+    ),
+    "the list of a copy goes on naming who was taken out": (
+        "engine/elements.py",
+        "    if name not in sides.crm or (name not in sides.item and sides.item_base.get(name)):",
+        "    if name not in sides.crm or name not in sides.item:",
+    ),
+    "a copy that is made again remembers who took part before": (
+        "engine/write_item.py",
+        '        "crm": anew(link.crm_base, digester.base(view)),',
+        '        "crm": digester.base(view),',
+    ),
+    "a leftover is private by the CRM's word": (
+        "engine/adopting.py",
+        "    left = is_leftover(activity)\n",
+        "    left = False\n",
+    ),
+    "an entry could have brought what was taken back": (
+        "engine/adopting.py",
+        "    if is_leftover(activity):\n        return LEFT",
+        "    if False:\n        return LEFT",
+    ),
+    "of an appointment without a time there are copies": (
+        "engine/look.py",
+        '    nothing = link.ours and "time" in activity.fields and is_leftover(activity)',
+        "    nothing = False",
+    ),
+    "a leftover is out of reach of the entry of which it is left": (
+        "engine/look.py",
+        "    of_it = STILL_PRIVATE in link.unconfirmed and not link.ours",
+        "    of_it = False",
+    ),
+    "a former owner's entry speaks for what was handed over": (
+        "engine/unit.py",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _let_go",
+        "        return False\n\n\ndef _let_go",
+    ),
+    "what was dragged to a colleague is a former owner's entry": (
+        "engine/unit.py",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _let_go",
+        "        return True\n\n\ndef _let_go",
+    ),
+    "a copy that is dragged to a colleague is called off": (
+        "engine/moving.py",
+        "    if row.key != record.uid or row.crm_ref is None or record.kind",
+        "    if True or record.kind",
+    ),
+    "a copy that is dragged to a colleague is not asked for where it was": (
+        "engine/moving.py",
+        "    if there and _asked(ctx, row, there, record.ref):\n        raise Wait\n    return None",
+        "    return None",
+    ),
+    "a copy that was dragged and made again stays beside": (
+        "engine/moving.py",
+        "                ctx.touch(tx, gift, row)\n                ctx.report",
+        "                ctx.report",
+    ),
+    "a copy that was dragged and made again is not what was dragged": (
+        "engine/moving.py",
+        "(copy.rest in _GONE or WAS in copy.unconfirmed):",
+        "copy.rest in _GONE:",
+    ),
+    "what is edited while it is handed over stays where it was": (
+        "engine/look.py",
+        "        if not _was_edited_before(ctx, sides, link, activity):",
+        "        if True:",
+    ),
+    "what was typed into a date that is taken out is gone": (
+        "engine/elements.py",
+        "    lost |= dict.fromkeys(_goes_with_its_date(found, beats), item)\n",
+        "",
+    ),
 }
 
 #: Name and test, a line each: who noticed a fault the last time. Written by ``--note``.

@@ -447,6 +447,25 @@ def test_a_leftover_is_known_by_a_store_that_is_lost(series: bool, added: str, l
     world.quiet()
 
 
+@pytest.mark.parametrize("lost", ["all", "older"])
+def test_what_the_crm_has_added_to_a_leftover_stays_when_the_store_is_lost(lost: str) -> None:
+    world = World("ann")
+    backup = world.store.copy()
+    world.event("ann", uid="hers", summary="Surgery")
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    world.crm.edit(only(world), location="Hall")
+    world.calendars["ann"].edit(held, sensitivity="private")
+    settled(world)
+    assert [a["location"] for a in world.activities] == ["Hall"] and "Surgery" not in str(world.activities)
+    world.store = backup if lost == "older" else new_store(lambda moment: world.watch(moment))
+    settled(world)
+    world.sync(full=True)
+    assert [a["location"] for a in world.activities] == ["Hall"] and "Surgery" not in str(world.activities)
+    assert world.calendars["ann"].records[held].fields["sensitivity"] == "private"
+    world.quiet()
+
+
 @pytest.mark.parametrize("order", [("ann", "bob", "cid"), ("cid", "bob", "ann")])
 @pytest.mark.parametrize("whom", [("cid",), ("ann", "cid"), ("ann", "bob", "cid")])
 def test_a_leftover_of_what_was_dragged_to_a_colleague_comes_back_with_it(
@@ -636,4 +655,21 @@ def test_what_was_typed_into_a_date_that_is_taken_out_is_in_the_history(order: t
     for name in order:
         assert [key in str(i) or "Typed by him" in str(i) for i in world.items(name)] == [True]
     assert "Typed by him" in f"{world.activities}{dict(world.crm.history)}"
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+def test_what_was_dragged_to_a_colleague_is_not_called_off_by_the_copy_of_who_gave_it(order: tuple[str, ...]) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    world.crm.edit(only(world), participants=people("ann"))
+    settled(world)
+    drag(world, "ann", "bob")
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [1, 1]
+    (copy,) = world.calendars["ann"].records
+    world.calendars["ann"].remove(copy)
+    settled(world)
+    assert [a["status"] for a in world.activities] == ["open"]
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
     world.quiet()
