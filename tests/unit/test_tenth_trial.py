@@ -666,6 +666,8 @@ def test_what_was_dragged_to_a_colleague_is_not_called_off_by_the_copy_of_who_ga
     world.crm.edit(only(world), participants=people("ann"))
     settled(world)
     drag(world, "ann", "bob")
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
     assert [len(world.items(n)) for n in ("ann", "bob")] == [1, 1]
     (copy,) = world.calendars["ann"].records
     world.calendars["ann"].remove(copy)
