@@ -702,6 +702,9 @@ class World:
                 asked = {p.ref for p in parked(tx, name) if "is the same meeting" in p.reason} & self.restored
             hidden = {r.ref for r in replica.records.values() if r.fields.get("sensitivity") not in (None, "public")}
             asked |= hidden & self.restored  # what has become private since is nobody's question any more
+            back = {str(r.fields.get(field_)) for r in replica.records.values() if r.ref in self.restored}
+            copies = {r.ref for r in replica.records.values() if r.key and str(r.fields.get(field_)) in back}
+            asked |= hidden & copies  # so is a copy that its owner has made private before what it stood for was back
             for record in replica.records.values():
                 mark = TOKEN.match(str(record.fields.get(field_) or ""))
                 if mark is None or (name == "crm" and not self.choices.series):
