@@ -135,15 +135,17 @@ def given(ctx: Context, record: Record, row: Row) -> Link | None:
     while the other calendar has to be asked."""
     if row.key != record.uid or row.crm_ref is None or record.kind == "message":
         return None
+    mine = {ctx.pairing.id, *ctx.siblings}
     with ctx.store.reading() as tx:
         links = tx.links_of_row(row.id)
-    if any(k.pairing in {ctx.pairing.id, *ctx.siblings} and not _is_over(k) for k in links):
+    copies = [k for k in links if k.ours and k.pairing not in mine]
+    if not copies or any(k.pairing in mine and not _is_over(k) for k in links):
         return None
     activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
     if not isinstance(activity, Record) or in_scope(ctx, activity, ours=True) or activity.fields.get("private"):
         return None
     theirs = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
-    copies = [k for k in links if k.ours and k.pairing in theirs]
+    copies = [k for k in copies if k.pairing in theirs]
     since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with ctx.store.reading() as tx:
         lately = {d["link"] for d in decisions(tx, row.id)[:9] if d["at"] >= since}
