@@ -1125,7 +1125,8 @@ def main() -> int:
 def noticed() -> dict[str, str]:
     """The test that noticed each fault the last time: it is asked first."""
     lines = NOTICED.read_text(encoding="utf-8").splitlines()
-    return {name: test for name, _, test in (line.partition("\t") for line in lines)}
+    said = {name: test for name, _, test in (line.partition("\t") for line in lines)}
+    return {n: t if t.endswith("]") else t.partition("[")[0] for n, t in said.items()}  # a line may have been cut
 
 
 def _caught(name: str, first: str, steps: int, seed: int) -> str:
@@ -1153,6 +1154,7 @@ def _caught(name: str, first: str, steps: int, seed: int) -> str:
 
 def _run(folder: str, command: list[str], depth: str = "deep") -> str:
     environment = {**os.environ, "PYTHONPATH": folder, "PYTHONDONTWRITEBYTECODE": "1", "SYNCD_TESTS": depth}
+    environment["COLUMNS"] = "400"  # or names are cut
     try:
         done = subprocess.run(
             [sys.executable, *command],
