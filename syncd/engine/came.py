@@ -14,6 +14,9 @@ from syncd.engine.roles import ABSENT
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 
+#: The mark of what was handed over since: it names nobody.
+OVER = "over"
+
 
 def _name(pairing: str, row: int) -> str:
     return f"came\n{pairing}\n{row}"
@@ -61,7 +64,7 @@ def note_owner(ctx: Context, row: int, owner: str) -> None:
     names = _names(ctx, owner)
     if not _is(ctx, mark, owner):
         with ctx.store.transaction() as tx:
-            tx.drop_setting(name)
+            tx.set_setting(name, OVER)
     elif names != set(mark.split()):
         with ctx.store.transaction() as tx:
             tx.set_setting(name, " ".join(sorted(names)))
@@ -73,10 +76,15 @@ def came_from_a_colleague(ctx: Context, tx: Transaction, row: int, pairings: Ite
     return any(_is(ctx, mark, owner) for mark in said if mark is not None)
 
 
+def came_once(tx: Transaction, row: int, pairing: str) -> bool:
+    """True where this calendar has the item from a colleague's, whoever answers for it by now."""
+    return tx.setting(_name(pairing, row)) is not None
+
+
 def came_from_another(ctx: Context, tx: Transaction, row: Row, links: Sequence[Link], owner: str) -> bool:
     """True for an activity whose item was moved from a colleague's calendar to that of somebody who has it now, and
     that the CRM has not handed over to `owner` since."""
-    held = [k.pairing for k in links if k.role in ("own", "copy") and k.rest not in ABSENT]
+    held = [k.pairing for k in links if k.role in ("own", "copy") and (k.rest not in ABSENT or k.rest == "private")]
     return came_from_a_colleague(ctx, tx, row.id, held, owner)
 
 

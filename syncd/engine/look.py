@@ -364,7 +364,7 @@ def _may_see(ctx: Context, link: Link, activity: Record, *, ours: bool) -> bool:
 def _was_edited_before(ctx: Context, sides: Sides, link: Link, activity: Record) -> bool:
     """True for a copy that its employee edited in the interval in which the CRM took it away from him: that crosses, as
     it would have a little earlier, and then the copy goes."""
-    if not link.ours or link.rest or not _may_see(ctx, link, activity, ours=False):
+    if not link.ours or link.rest or not link.item_base or not _may_see(ctx, link, activity, ours=False):
         return False
     return bool(sides.item) and changed(sides.digester, sides.item_base, sides.item)
 

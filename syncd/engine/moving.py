@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from syncd.engine.came import hand_over, note_came
+from syncd.engine.came import came_once, hand_over, note_came
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
@@ -130,30 +130,30 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 
 
 def given(ctx: Context, record: Record, row: Row) -> Link | None:
-    """The link of our copy in the calendar of whoever answers for the activity, where that one has moved it into this
-    calendar of a colleague, who has nothing to do with it in the CRM: it is the colleague's own entry now. Raises Wait
-    while the other calendar has to be asked."""
+    """The link of our copy in the calendar of whoever answers for the activity, or of what somebody was given so, where
+    that one has moved it into this calendar of a colleague, who has nothing to do with it in the CRM: it is the
+    colleague's own entry now. Raises Wait while the other calendar has to be asked."""
     if row.key != record.uid or row.crm_ref is None or record.kind == "message":
         return None
     mine = {ctx.pairing.id, *ctx.siblings}
     with ctx.store.reading() as tx:
         links = tx.links_of_row(row.id)
-    copies = [k for k in links if k.ours and k.pairing not in mine]
-    if not copies or any(k.pairing in mine and not _is_over(k) for k in links):
+    theirs = [k for k in links if k.pairing not in mine and (k.ours or k.role == "own")]
+    if not theirs or any(k.pairing in mine and not _is_over(k) for k in links):
         return None
     activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
     if not isinstance(activity, Record) or in_scope(ctx, activity, ours=True) or activity.fields.get("private"):
         return None
-    theirs = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
-    copies = [k for k in copies if k.pairing in theirs]
+    owners = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
     since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with ctx.store.reading() as tx:
         lately = {d["link"] for d in decisions(tx, row.id)[:9] if d["at"] >= since}
-    for copy in copies:
-        if copy.id in lately and (copy.rest in _GONE or WAS in copy.unconfirmed):
-            note_came(ctx, row, [copy.pairing])
-            return copy
-    there = [k for k in copies if k.rest not in ABSENT and k.item_ref is not None]
+        held = [k for k in theirs if (k.pairing in owners if k.ours else came_once(tx, row.id, k.pairing))]
+    gone = [k for k in held if k.id in lately and (k.rest in _GONE or (k.ours and WAS in k.unconfirmed))]
+    there = [k for k in held if k not in gone and k.rest not in ABSENT and k.item_ref is not None]
+    if gone and not any(not k.ours for k in there):
+        note_came(ctx, row, [k.pairing for k in gone])
+        return min(gone, key=lambda k: k.ours)
     if there and _asked(ctx, row, there, record.ref):
         raise Wait
     return None

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
 from syncd.engine.allowed import ACTED_ON
-from syncd.engine.came import came_from_a_colleague, came_from_another, note_owner
+from syncd.engine.came import came_from_a_colleague, came_from_another, came_once, note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
 from syncd.engine.close import close
 from syncd.engine.context import Context
@@ -324,7 +324,8 @@ def _part(
     moved_on = link.ours and not ctx.pairing.employee.among(people or People())
     if moved_on:
         with ctx.store.reading() as tx:
-            moved_on = came_from_another(ctx, tx, row, awake, activity.owner if activity is not None else "")
+            there = of_one_date([k for k in others if k.id != link.id], link)
+            moved_on = came_from_another(ctx, tx, row, there, activity.owner if activity is not None else "")
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
@@ -381,9 +382,12 @@ def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -
     answer to what becomes of it now."""
     if activity is None or activity.owner not in ctx.pairing.employee.addresses or link.ours:
         return False
-    if link.pairing in {ctx.pairing.id, *ctx.siblings} or row.maker not in (link.id, None) or row.origin != "groupware":
+    if link.pairing in {ctx.pairing.id, *ctx.siblings}:
         return False
+    made_of_it = row.origin == "groupware" and row.maker in (link.id, None)
     with ctx.store.reading() as tx:
+        if not made_of_it and not came_once(tx, row.id, link.pairing):
+            return False
         return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)
 
 

@@ -675,3 +675,98 @@ def test_what_was_dragged_to_a_colleague_is_not_called_off_by_the_copy_of_who_ga
     assert [a["status"] for a in world.activities] == ["open"]
     assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
     world.quiet()
+
+
+EACH = [
+    ("ann", "bob", "cid"),
+    ("ann", "cid", "bob"),
+    ("bob", "ann", "cid"),
+    ("cid", "ann", "bob"),
+    ("cid", "bob", "ann"),
+]
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("then", ["", "back to him", "back to her", "handed over", "handed over and ended", "deleted"])
+def test_what_was_dragged_to_a_colleague_may_be_dragged_on(
+    order: tuple[str, ...], made: str, series: bool, then: str
+) -> None:
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", recurrence=weekly)
+    else:
+        world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    settled(world)
+    drag(world, "ann", "bob")
+    world.now += timedelta(hours=3)
+    if then.startswith("handed over"):
+        hand_over(world, only(world), "cid")
+        settled(world)
+        assert {n: len(world.items(n)) for n in order} == {"ann": 0, "bob": 1, "cid": 1}
+        if then == "handed over and ended":
+            world.calendars["cid"].remove(next(iter(world.calendars["cid"].records)))
+            settled(world)
+        assert [a["status"] for a in world.activities] == ["rejected" if "ended" in then else "open"]
+        world.quiet()
+        return
+    drag(world, "bob", "cid")
+    last = {"back to him": "bob", "back to her": "ann"}.get(then, "cid")
+    if last != "cid":
+        drag(world, "cid", last)
+    if then == "deleted":
+        world.calendars["cid"].remove(next(iter(world.calendars["cid"].records)))
+    settled(world)
+    world.now += timedelta(hours=3)
+    settled(world)
+    held = "" if then == "deleted" else last
+    assert {n: len(world.items(n)) for n in order} == {n: int(n == held) for n in order}
+    assert [a["status"] for a in world.activities] == ["open" if held else "rejected"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+def test_the_copy_of_a_participant_that_is_dragged_on_is_left_where_it_is(order: tuple[str, ...], made: str) -> None:
+    """Who merely takes part has nothing to give; but nobody deletes what a person has put there."""
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", participants=people("ann", "bob"))
+    else:
+        world.event("ann", uid="hers", summary="Visit")
+        settled(world)
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    drag(world, "bob", "cid")
+    settled(world)
+    world.sync(full=True)
+    assert {n: len(world.items(n)) for n in order} == {"ann": 1, "bob": 0, "cid": 1}
+    assert [a["status"] for a in world.activities] == ["open"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+def test_what_was_dragged_to_a_colleague_and_is_private_there_stays_there(order: tuple[str, ...], made: str) -> None:
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit")
+    else:
+        world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    drag(world, "ann", "bob")
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars["bob"].records
+    world.calendars["bob"].edit(held, sensitivity="private")
+    settled(world)
+    if made == "crm":
+        world.crm.edit(only(world), location="Hall")
+    settled(world)
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
+    world.calendars["bob"].edit(held, sensitivity="public")
+    settled(world)
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Visit", "open")]
+    world.quiet()
