@@ -23,7 +23,7 @@ from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
 from syncd.engine.feed import item_feed
 from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
-from syncd.engine.look import crm_view, in_scope, item_view, within
+from syncd.engine.look import crm_view, has_declined, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
 from syncd.engine.newcomers import (
     Marks,
@@ -174,13 +174,6 @@ def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool
     return bool(activity.uid) and all(k.ours or k.pairing in ctx.former for k in links)
 
 
-def _has_declined(ctx: Context, activity: Record) -> bool:
-    """True for what the employee merely takes part in, and has said no to."""
-    people = activity.fields.get("participants") or People()
-    me = ctx.pairing.employee.among(people)
-    return activity.owner not in ctx.pairing.employee.addresses and bool(me) and people[me].answer == "declined"
-
-
 def _is_leftover(ctx: Context, activity: Record) -> bool:
     """True for an appointment without a time: all that is left of one that was taken back, to which somebody in the
     CRM had added something. A calendar could only make an untitled day of it."""
@@ -224,7 +217,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         return None, ""
     if lens.mapping.item == "message" and not _written_here(ctx, activity):
         return None, ""
-    if _has_declined(ctx, activity):
+    if has_declined(ctx, activity):
         return None, ""
     if _is_leftover(ctx, activity):
         return None, ""

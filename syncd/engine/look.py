@@ -88,6 +88,13 @@ def in_scope(ctx: Context, record: Record, *, ours: bool) -> bool:
     return mine or not ours or bool(employee.among(record.fields.get("participants") or {}))  # type: ignore[arg-type]
 
 
+def has_declined(ctx: Context, activity: Record) -> bool:
+    """True for what the employee merely takes part in, and has said no to."""
+    people = activity.fields.get("participants") or People()
+    me = ctx.pairing.employee.among(people)
+    return activity.owner not in ctx.pairing.employee.addresses and bool(me) and people[me].answer == "declined"
+
+
 def is_leftover(activity: Record) -> bool:
     """True for what is left of an activity that became private, where somebody in the CRM had added something: an
     appointment without a time, or, of what needs none, a private one without a subject."""

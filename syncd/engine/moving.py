@@ -14,7 +14,7 @@ from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
 from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
-from syncd.engine.look import LESS, RETRACT, in_scope, item_view, showed
+from syncd.engine.look import LESS, RETRACT, has_declined, in_scope, item_view, showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
@@ -77,11 +77,10 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     for row in rows:
         if any(k.pairing in organiser or (k.pairing in mine and not _is_over(k)) for k in links[row.id]):
             return row
-    before = next((row for row in rows if any(k.pairing in mine for k in links[row.id])), None)
     if meeting:
-        return before or next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
+        return next((row for row in rows if row.claim == row.uid_digest), None)  # from before claims
     if (record.fields.get("sensitivity") or "public") != "public":
-        return before  # its activity is private to whoever had it
+        return None  # its activity is private to whoever had it
     links = {row: [k for k in found if _resembles(ctx, k, view)] for row, found in links.items()}
     for row in rows:
         if _has_left(ctx, row, links[row.id]):
@@ -90,7 +89,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
     for row in rows:
         if _may_have_left(ctx, row, links[row.id], record.ref):
             raise Wait
-    return before
+    return None
 
 
 def _is_over(link: Link) -> bool:
@@ -142,7 +141,9 @@ def given(ctx: Context, record: Record, row: Row) -> Link | None:
     if not theirs or any(k.pairing in mine and not _is_over(k) for k in links):
         return None
     activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-    if not isinstance(activity, Record) or in_scope(ctx, activity, ours=True) or activity.fields.get("private"):
+    if not isinstance(activity, Record) or activity.fields.get("private"):
+        return None
+    if in_scope(ctx, activity, ours=True) and not has_declined(ctx, activity):
         return None
     owners = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
     since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -395,6 +396,8 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
     asked whether it is still there."""
     for row, links in _of_one_uid(ctx, found):
         link = links[0]
+        if _is_over(link) and row.key != found.uid:
+            continue  # a copy that he once had is not what he has now
         if _is_not_there(ctx, link):
             with ctx.store.transaction() as tx:
                 ctx.moved |= {k.id for k in links}

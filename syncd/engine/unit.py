@@ -299,8 +299,8 @@ def _part(
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and activity.version != link.crm_version:
         note_owner(ctx, row.id, activity.owner)
-    handed = link.rest == "private" and not link.item_base and was_handed_over(ctx, link, activity)
-    if handed and activity is not None:  # what it says now is the new owner's word
+    again = link.rest == "private" and not link.item_base
+    if again and activity is not None and _is_anothers_word(ctx, link, activity):
         said = crm_view(ctx, activity)
         decided |= {n: "crm" for n, value in said.items() if not same(n, value, kind_of(n).empty)}
     elif activity is not None and link.role == "own" and not link.ours and not link.item_base:
@@ -375,6 +375,13 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _is_anothers_word(ctx: Context, link: Link, activity: Record) -> bool:
+    """True for what is shown again, and for which somebody else answers: what it says is old."""
+    if link.ours:
+        return activity.owner not in ctx.pairing.employee.addresses
+    return was_handed_over(ctx, link, activity)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:

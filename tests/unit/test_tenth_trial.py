@@ -742,6 +742,8 @@ def test_the_copy_of_a_participant_that_is_dragged_on_is_left_where_it_is(order:
     drag(world, "bob", "cid")
     settled(world)
     world.sync(full=True)
+    world.crm.edit(only(world), location="Hall")
+    settled(world)
     assert {n: len(world.items(n)) for n in order} == {"ann": 1, "bob": 0, "cid": 1}
     assert [a["status"] for a in world.activities] == ["open"]
     world.quiet()
@@ -769,4 +771,113 @@ def test_what_was_dragged_to_a_colleague_and_is_private_there_stays_there(order:
     settled(world)
     assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
     assert [(a["subject"], a["status"]) for a in world.activities] == [("Visit", "open")]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("had", ["taking part", "taking part, declined", "handed over and back", "taken out again", ""])
+@pytest.mark.parametrize("series", [False, True])
+def test_a_private_entry_that_is_dragged_to_who_once_had_a_copy_is_his(
+    order: tuple[str, ...], had: str, series: bool
+) -> None:
+    """Nobody deletes it when he opens it."""
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Visit", description="Words", recurrence=weekly)
+    settled(world)
+    ref = only(world)
+    if had.startswith("tak"):
+        world.crm.edit(ref, participants=people("ann", "bob"))
+        settled(world)
+    if had == "taking part, declined":
+        world.calendars["bob"].remove(next(iter(world.calendars["bob"].records)))
+    elif had == "taken out again":
+        world.crm.edit(ref, participants=people("ann"))
+    elif had:
+        for name in ("bob", "ann") if had.startswith("handed") else ():
+            hand_over(world, ref, name)
+            settled(world)
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(held, sensitivity="private")
+    settled(world)
+    assert world.items("bob") == [] and "Words" not in told(world)
+    drag(world, "ann", "bob")
+    world.now += timedelta(minutes=1)
+    assert [i["sensitivity"] for i in world.items("bob")] == ["private"]
+    assert "Words" not in f"{world.activities}{dict(world.crm.history)}{world.items('ann')}"
+    (his,) = world.calendars["bob"].records
+    world.calendars["bob"].edit(his, sensitivity="public")
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert [(i["summary"], str(i["description"])[:5]) for i in world.items("bob")] == [("Visit", "Words")]
+    assert [(a["subject"], a["notes"], a["status"]) for a in world.activities] == [("Visit", "Words", "open")]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+def test_what_is_dragged_to_who_has_declined_is_his_all_the_same(order: tuple[str, ...], made: str) -> None:
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", participants=people("bob"))
+    else:
+        world.event("ann", uid="hers", summary="Visit")
+        settled(world)
+        world.crm.edit(only(world), participants=people("bob"))
+    settled(world)
+    world.calendars["bob"].remove(next(iter(world.calendars["bob"].records)))
+    settled(world)
+    drag(world, "ann", "bob")
+    settled(world)
+    assert [len(world.items(n)) for n in ("ann", "bob")] == [0, 1]
+    assert [a["status"] for a in world.activities] == ["open"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+@pytest.mark.parametrize("change", ["time", "subject", "rejected", "deleted by its owner"])
+def test_a_copy_that_was_private_for_a_while_undoes_nothing(order: tuple[str, ...], made: str, change: str) -> None:
+    """What it says when its employee opens it is old; whoever answers for the meeting has gone on."""
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", location="Zoo", participants=people("ann", "bob"))
+    else:
+        world.event("ann", uid="hers", summary="Visit", location="Zoo")
+        settled(world)
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+    settled(world)
+    ref = only(world)
+    (his,) = world.calendars["bob"].records
+    world.calendars["bob"].edit(his, sensitivity="private")
+    settled(world)
+    world.now += timedelta(hours=1)
+    later = span(MON + timedelta(hours=5))
+    if change == "deleted by its owner":
+        world.calendars["ann"].remove(next(iter(world.calendars["ann"].records)))
+    elif change == "rejected":
+        world.crm.edit(ref, status="rejected")
+    else:
+        world.crm.edit(ref, **{change: later if change == "time" else "Renamed"})
+    settled(world)
+    world.now += timedelta(days=1)
+    world.calendars["bob"].edit(his, sensitivity="public")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    ended = change in ("rejected", "deleted by its owner")
+    assert activity["status"] == ("rejected" if ended else "open")
+    assert (activity["time"], activity["subject"]) == (
+        later if change == "time" else span(),
+        "Renamed" if change == "subject" else "Visit",
+    )
+    if not ended:
+        assert {(str(i["summary"]), i["time"] == activity["time"]) for n in order for i in world.items(n)} == {
+            (str(activity["subject"]), True)
+        }
+        assert [len(world.items(n)) for n in order] == [1, 1]
+    if change == "deleted by its owner":
+        assert world.items("ann") == []
     world.quiet()
