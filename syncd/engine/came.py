@@ -93,5 +93,6 @@ def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:
     mark = tx.setting(_name(link.pairing, link.activity)) if link.pairing != pairing else None
     if mark is not None:
         tx.drop_setting(_name(link.pairing, link.activity))
-        tx.set_setting(_name(pairing, link.activity), mark)
+        if tx.setting(_name(pairing, link.activity)) is None:  # else it is known already from whom it has come
+            tx.set_setting(_name(pairing, link.activity), mark)
     return tx.hand_over(link, pairing, **values)

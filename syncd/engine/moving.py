@@ -129,22 +129,22 @@ def _has_left(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
 
 
 def given(ctx: Context, record: Record, row: Row) -> Link | None:
-    """The link of our copy in the calendar of whoever answers for the activity, or of what somebody was given so, where
-    that one has moved it into this calendar of a colleague, who has nothing to do with it in the CRM: it is the
-    colleague's own entry now. Raises Wait while the other calendar has to be asked."""
+    """The link of our copy in the calendar of whoever answers for the activity, where that one has moved it into this
+    calendar of a colleague, who has nothing to do with it in the CRM; or of what somebody was given so, and has moved
+    on, or back: it is this employee's own entry now. Raises Wait while the other calendar has to be asked."""
     if row.key != record.uid or row.crm_ref is None or record.kind == "message":
         return None
     mine = {ctx.pairing.id, *ctx.siblings}
     with ctx.store.reading() as tx:
         links = tx.links_of_row(row.id)
     theirs = [k for k in links if k.pairing not in mine and (k.ours or k.role == "own")]
-    if not theirs or any(k.pairing in mine and not _is_over(k) for k in links):
+    if not theirs or any(k.pairing in mine and k.rest not in (*_GONE, "taken-back") for k in links):
         return None
     activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
     if not isinstance(activity, Record) or activity.fields.get("private"):
         return None
-    if in_scope(ctx, activity, ours=True) and not has_declined(ctx, activity):
-        return None
+    if in_scope(ctx, activity, ours=True) and not has_declined(ctx, activity):  # then what was given away comes back
+        theirs = [k for k in theirs if not k.ours]
     owners = {p.id for p in ctx.everyone if activity.owner in p.employee.addresses}
     since = (ctx.moment.now - JUST).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     with ctx.store.reading() as tx:
@@ -404,7 +404,20 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
                 _arrived(ctx, tx, row, found.ref, *links)
                 here = {"item_ref": found.ref, "item_version": "", "rest": ""}
                 return [hand_over(tx, k, ctx.pairing.id, **here) for k in links]
-        if found.kind == "message" or link.pairing not in {ctx.pairing.id, *ctx.siblings}:
+        if found.kind != "message" and link.pairing not in {ctx.pairing.id, *ctx.siblings}:
+            if link.role != "own" or link.ours or not ctx.is_configured(link.pairing):
+                continue
+            if _has_left(ctx, row, [link]):  # it was dragged here, and made private at once
+                note_came(ctx, row, [link.pairing])
+                with ctx.store.transaction() as tx:
+                    ctx.moved.add(link.id)
+                    _arrived(ctx, tx, row, found.ref, link)
+                    here = {"item_ref": found.ref, "item_version": "", "rest": ""}
+                    return [hand_over(tx, link, ctx.pairing.id, **here)]
+            if _may_have_left(ctx, row, [link], found.ref):
+                raise Wait
+            continue
+        if found.kind == "message":
             continue
         if (
             link.ours and row.origin == "groupware" and row.key != found.uid

@@ -227,7 +227,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "who has declined gets a copy again": (
         "engine/join.py",
-        "    if _has_declined(ctx, activity):",
+        "    if has_declined(ctx, activity):",
         "    if False:",
     ),
     "all of it crosses although nobody would know that it is private": (
@@ -869,8 +869,8 @@ MUTANTS |= {
     ),
     "the former owner's word replaces the new owner's": (
         "engine/unit.py",
-        "    if handed and activity is not None:",
-        "    if handed and activity is None:",
+        "    return was_handed_over(ctx, link, activity)\n\n\ndef _gave_it_away",
+        "    return False\n\n\ndef _gave_it_away",
     ),
     "a private date of a copy is everybody's where all of it crosses": (
         "engine/look.py",
@@ -1074,8 +1074,8 @@ MUTANTS |= {
     ),
     "a copy that was dragged and made again is not what was dragged": (
         "engine/moving.py",
-        "(copy.rest in _GONE or WAS in copy.unconfirmed):",
-        "copy.rest in _GONE:",
+        "(k.rest in _GONE or (k.ours and WAS in k.unconfirmed))]",
+        "k.rest in _GONE]",
     ),
     "what is edited while it is handed over stays where it was": (
         "engine/look.py",
@@ -1086,6 +1086,46 @@ MUTANTS |= {
         "engine/elements.py",
         "    lost |= dict.fromkeys(_goes_with_its_date(found, beats), item)\n",
         "",
+    ),
+    "what nobody has agreed on was edited before it was handed over": (
+        "engine/look.py",
+        "    if not link.ours or link.rest or not link.item_base or not _may_see",
+        "    if not link.ours or link.rest or not _may_see",
+    ),
+    "a copy that was private for a while speaks for everybody": (
+        "engine/unit.py",
+        "        return activity.owner not in ctx.pairing.employee.addresses\n    return was_handed_over",
+        "        return False\n    return was_handed_over",
+    ),
+    "a private entry becomes the copy that its employee once had": (
+        "engine/moving.py",
+        "        if _is_over(link) and row.key != found.uid:",
+        "        if False:",
+    ),
+    "what is made private as it is dragged to a colleague stays in the CRM": (
+        "engine/moving.py",
+        "            if _has_left(ctx, row, [link]):  # it was dragged here, and made private at once",
+        "            if False:",
+    ),
+    "what is made private as it is dragged to a colleague is not waited for": (
+        "engine/moving.py",
+        "            if _may_have_left(ctx, row, [link], found.ref):\n                raise Wait\n            continue",
+        "            continue",
+    ),
+    "what was dragged on comes from whoever had it first": (
+        "engine/came.py",
+        "        if tx.setting(_name(pairing, link.activity)) is None:  # else",
+        "        if True:  # else",
+    ),
+    "what was dragged to a colleague cannot come back to its owner": (
+        "engine/moving.py",
+        "        theirs = [k for k in theirs if not k.ours]\n",
+        "        return None\n",
+    ),
+    "what was dragged to a colleague and is private there is put back": (
+        "engine/came.py",
+        '(k.rest not in ABSENT or k.rest == "private")]',
+        "k.rest not in ABSENT]",
     ),
 }
 

@@ -881,3 +881,66 @@ def test_a_copy_that_was_private_for_a_while_undoes_nothing(order: tuple[str, ..
     if change == "deleted by its owner":
         assert world.items("ann") == []
     world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+@pytest.mark.parametrize(
+    "way", [("bob", "ann", "bob"), ("bob", "ann", "cid"), ("bob", "hand bob", "cid"), ("bob", "ann")]
+)
+def test_whatever_way_it_is_dragged_who_has_it_last_has_it(
+    order: tuple[str, ...], made: str, way: tuple[str, ...]
+) -> None:
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit")
+    else:
+        world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    where, owner = "ann", "ann"
+    for step in way:
+        world.now += timedelta(hours=1)
+        if step.startswith("hand"):
+            owner = step.split()[1]
+            hand_over(world, only(world), owner)
+            settled(world)
+        else:
+            drag(world, where, step)
+            where = step
+        settled(world)
+        assert [a["status"] for a in world.activities] == ["open"], step
+        assert len(world.items(where)) == 1, step
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars[where].records
+    world.calendars[where].edit(held, time=span(MON + timedelta(hours=6)))
+    settled(world)
+    assert [a["time"] for a in world.activities] == [span(MON + timedelta(hours=6))]
+    assert {n: len(world.items(n)) for n in order} == {n: int(n == where) for n in order}
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("whom", [(), ("cid",), ("ann", "bob", "cid")])
+def test_what_is_dragged_to_a_colleague_and_made_private_at_once_is_taken_back(
+    order: tuple[str, ...], whom: tuple[str, ...]
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    if whom:
+        world.crm.edit(only(world), participants=people(*whom))
+        settled(world)
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].edit(held.ref, description="Surgery")
+    settled(world)
+    world.now += timedelta(minutes=1)
+    (held,) = world.calendars["ann"].records.values()
+    world.calendars["ann"].remove(held.ref)
+    world.calendars["bob"].put("e2", "event", {**held.fields, "sensitivity": "private"}, uid=held.uid)
+    settled(world, 4)
+    world.sync(full=True)
+    settled(world)
+    seen = f"{world.activities}{dict(world.crm.history)}{world.items('ann')}{world.items('cid')}"
+    assert "Surgery" not in seen
+    assert "e2" in world.calendars["bob"].records
