@@ -48,6 +48,8 @@ def columns_of(fields: Fields) -> dict[str, Any]:
     """The fields as the CRM's columns."""
     made: dict[str, Any] = {}
     for name, value in fields.items():
+        if name == "time" and value is None:
+            continue  # of a leftover: its day stays
         if name == "time":
             span: Span = value
             zone = span.zone if zone_named(span.zone) else str(getattr(getattr(span.start, "tzinfo", None), "key", ""))

@@ -17,6 +17,7 @@ from syncd.crm.activities import Invalid
 from syncd.crm.database import Crm
 from syncd.crm.series import followed, recurrence_from, recurrence_text
 from syncd.crm.tables import activity
+from syncd.model.fields import same
 from syncd.model.people import Participant, People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence, starts
@@ -205,6 +206,17 @@ def test_a_series_whose_time_may_not_stay_is_none(box: BuiltinCrm) -> None:
     assert found["time"] is None
     with box.crm.reading() as connection:  # lists want a date all the same
         assert connection.execute(select(activity.c.starts)).scalar() == "20261001"
+
+
+def test_what_is_left_without_a_time_can_be_taken_back_once_more(box: BuiltinCrm) -> None:
+    record = series(box)
+    box.redact(record, {"notes": "Ours", "location": "Hall"})
+    left = read(box, record.ref)
+    box.redact(left, {n: v for n, v in left.fields.items() if n != "location"})
+    left = read(box, record.ref)
+    assert (left.fields["notes"], left.fields["location"], left.fields["time"]) == ("Ours", "", None)
+    box.update(left, {"time": record.fields["time"], "subject": "Back"})
+    assert same("time", read(box, record.ref).fields["time"], record.fields["time"])
 
 
 def test_a_date_that_says_that_it_is_private_stays_so_when_its_series_is_public_again() -> None:
