@@ -59,7 +59,7 @@ def note_owner(ctx: Context, row: int, owner: str) -> None:
     name = _name(ctx.pairing.id, row)
     with ctx.store.reading() as tx:
         mark = tx.setting(name)
-    if mark is None:
+    if mark in (None, OVER):
         return
     names = _names(ctx, owner)
     if not _is(ctx, mark, owner):
@@ -93,6 +93,6 @@ def hand_over(tx: Transaction, link: Link, pairing: str, **values: Any) -> Link:
     mark = tx.setting(_name(link.pairing, link.activity)) if link.pairing != pairing else None
     if mark is not None:
         tx.drop_setting(_name(link.pairing, link.activity))
-        if tx.setting(_name(pairing, link.activity)) is None:  # else it is known already from whom it has come
+        if tx.setting(_name(pairing, link.activity)) in (None, OVER):  # else it is known already from whom it came
             tx.set_setting(_name(pairing, link.activity), mark)
     return tx.hand_over(link, pairing, **values)

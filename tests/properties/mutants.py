@@ -1114,7 +1114,7 @@ MUTANTS |= {
     ),
     "what was dragged on comes from whoever had it first": (
         "engine/came.py",
-        "        if tx.setting(_name(pairing, link.activity)) is None:  # else",
+        "        if tx.setting(_name(pairing, link.activity)) in (None, OVER):  # else",
         "        if True:  # else",
     ),
     "what was dragged to a colleague cannot come back to its owner": (
