@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from sqlalchemy import inspect, text
@@ -20,6 +20,8 @@ from sqlalchemy import inspect, text
 from syncd.cli.radicale import Server, radicale
 from syncd.database import open_engine
 from tests.conftest import need, need_program
+from tests.depth import DEEP
+from tests.scenarios.typed import Typist, typist
 from tests.servers import cyrus as cyrus_of_debian
 from tests.servers.cyrus import Cyrus, cyrus
 from tests.servers.dovecot import PROGRAM, Dovecot, dovecot
@@ -30,6 +32,18 @@ from tests.servers.postgres import fresh_database
 ROOT = Path(__file__).resolve().parents[2]
 USERS = {name: name for name in ("ann", "bob", "cid", "dora", "eve")}
 MONDAY = (datetime.now(UTC) + timedelta(days=7)).replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _typist(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands are typed by one who has the program at hand; of a deep run each starts an interpreter."""
+    if DEEP:
+        yield
+        return
+    with typist(tmp_path_factory.mktemp("typist")) as who:
+        Desk.typist = who
+        yield
+        Desk.typist = None
 
 
 @pytest.fixture(scope="session")
@@ -71,24 +85,31 @@ class Desk:
     database: str = ""
     #: On which day commands are typed, counted from today.
     days: float = 0
+    #: Who types them; None starts an interpreter for each.
+    typist: ClassVar[Typist | None] = None
 
     def run(self, *words: str, status: int | tuple[int, ...] | None = 0, stdin: str = "", **env: str) -> Done:
         """Types a command in the folder."""
-        program = ["tests.scenarios.later", str(self.days)] if self.days else ["syncd.cli.command"]
-        done = subprocess.run(
-            [sys.executable, "-m", *program, *words],
-            cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "SYNCD_EMPLOYEE": "ann", **env},
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SYNCD_EMPLOYEE": "ann", **env}
+        if self.typist is not None:
+            done = Done(*self.typist.run(words, self.folder, environment, stdin, self.days, timeout=120))
+        else:
+            program = ["tests.scenarios.later", str(self.days)] if self.days else ["syncd.cli.command"]
+            ended = subprocess.run(
+                [sys.executable, "-m", *program, *words],
+                cwd=self.folder,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            done = Done(ended.returncode, ended.stdout, ended.stderr)
         allowed = (status,) if isinstance(status, int) else status
         if allowed is not None:
-            assert done.returncode in allowed, f"{words}: {done.returncode}\n{done.stdout}{done.stderr}"
-        return Done(done.returncode, done.stdout, done.stderr)
+            assert done.status in allowed, f"{words}: {done.status}\n{done.out}{done.err}"
+        return done
 
     def sync(self, *words: str, status: int | tuple[int, ...] = (0, 1)) -> dict[str, Any]:
         """A pass; the results by pairing."""
