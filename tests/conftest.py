@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.depth import DEEP, STRIDE
+from tests.depth import DEEP, MANY, STRIDE
 from tests.stores import close_all
 
 # In CI the same examples each time, so that a commit is judged by what it changed; elsewhere new ones.
@@ -41,20 +41,25 @@ def need_program(there: bool, what: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, so that no worker is left alone with it at the end. Of a grid of many stories the
-    fast run plays a part (`tests.depth`)."""
-    if DEEP:
-        for item in items:
-            if "properties" in item.path.parts:
-                item.add_marker("grid")
-    else:
+    """What takes long begins first, so that no worker is left alone with it at the end. Of what the fast tests tell in
+    many stories, the fast run plays a part (`tests.depth`)."""
+    stories = Counter(_test(item) for item in items)
+    grids = {name for name, number in stories.items() if number >= MANY and name.startswith("tests/unit/")}
+    for item in items:
+        if _test(item) in grids or (DEEP and "properties" in item.path.parts):
+            item.add_marker("grid")
+    if not DEEP:
         count: Counter[str] = Counter()
         for item in list(items):
-            name = item.nodeid.partition("[")[0]
-            if item.get_closest_marker("grid") is not None and count[name] % STRIDE:
+            if item.get_closest_marker("grid") is not None and count[_test(item)] % STRIDE:
                 items.remove(item)
-            count[name] += 1
+            count[_test(item)] += 1
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def _test(item: pytest.Item) -> str:
+    """The name of the test that tells this story."""
+    return item.nodeid.partition("[")[0]
 
 
 @pytest.fixture(autouse=True)

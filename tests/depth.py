@@ -15,7 +15,9 @@ T = TypeVar("T")
 DEEP = os.environ.get("SYNCD_TESTS") == "deep"
 #: The fast run takes one example, or one world, of so many.
 SHARE = 6
-#: And of a test marked `grid` one story of so many: a prime, so that each of its parameters takes each value.
+#: A fast test with so many stories, or one marked `grid`, is played in part:
+MANY = 8
+#: one story of so many: a prime, so that each of its parameters takes each value.
 STRIDE = 7
 
 

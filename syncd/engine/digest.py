@@ -53,6 +53,11 @@ class Digester:
         return name in base and base[name] == self.of(name, value)
 
 
+def named(name: str, digest: Digest) -> str:
+    """A field's name and its digest, in one word: for what a link remembers beside its bases."""
+    return f"{name} {digest if isinstance(digest, str) else ' '.join(sorted(map('='.join, digest.items())))}"
+
+
 def uid_digest(key: bytes, uid: str, occurrence: str) -> str:
     """By which a meeting is known across calendars, without its UID in the store."""
     return Digester(key, "uid").text(f"{uid}\0{occurrence}")

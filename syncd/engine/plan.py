@@ -83,6 +83,9 @@ SPEAKING = frozenset({_R.NOTHING, _R.TO_ITEM, _R.TO_CRM, _R.MERGE})
 #: it was put into a drop folder.
 HOLDERS = ("holder", "filed")
 
+#: Roles of what tells of an activity that did not begin with it: until something was agreed on, nobody has edited it.
+_DERIVED = ("stand-in", "copy")
+
 #: Roles of what somebody else sent: that the CRM wants nothing of it is remembered.
 RECEIVERS = (*HOLDERS, "attendee", "stand-in")
 
@@ -181,7 +184,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
     if asleep is not None:
         return asleep
     rule = TABLE[at.item, at.activity]
-    if rule is _R.DROP and at.item is _I.PRIVATE and at.role in RECEIVERS and at.deleted:
+    if rule is _R.DROP and at.item is _I.PRIVATE and at.role in (*RECEIVERS, "copy") and at.deleted:
         return Decision(_R.REST, "activity-gone")
     if at.role in HOLDERS:
         return _message(at, rule)
@@ -200,7 +203,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         # of a block of time nothing could be made again; and guests have been told that their meeting is off
         ended = _item_deleted(at, deletions, guest)
         return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_CRM and (at.role == "attendee" or (at.role == "stand-in" and at.fresh and at.deleted)):
+    if rule is _R.CREATE_CRM and (at.role == "attendee" or (at.role in _DERIVED and at.fresh and at.deleted)):
         return Decision(_R.REST, "activity-gone")
     if rule is _R.DELETE_ITEM and (guest or deletions.activity_gone == "keep"):
         return Decision(_R.REST, "activity-gone")

@@ -132,7 +132,7 @@ def _delete(ctx: Context, intent: Intent, link: Link, row: Row) -> None:
             else:
                 show_colleagues(tx, link, row, intent.moves.get("check", {}))
             said = {name: bool(intent.moves.get(name)) for name in ("block", "private", "handed")}
-            forget_agreement(tx, link, **said)
+            forget_agreement(tx, link, **said, taken=intent.moves.get("taken", ()))
         else:
             tx.close_intent(intent.id)
         _look_again(ctx, tx, link, row)

@@ -7,10 +7,11 @@ colleague's copy also shows stays theirs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
 
+from syncd.engine.again import remembered
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look, was_handed_over
@@ -41,6 +42,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours and not handed
     intent, kept, still = None, None, False
     check: dict[str, object] = {}
+    taken: list[str] = []
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if handed:  # when it is, and whether at all, is for the one who is responsible now
         theirs |= _TIMES | {"status"} | _typed_over(at)
@@ -59,9 +61,10 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
             kept = {}
         still = bool(kept.get("private")) and ("private" in link.brought or bool(over) or shell)
         check = _check(at, kept)
+        taken = sorted(n for n, v in activity.fields.items() if not same(n, v, kept.get(n, kind_of(n).empty)))
         if check or HISTORY in link.brought or not speaking:
             with ctx.store.transaction() as tx:
-                moves = {"check": check, "block": becomes_block, "private": still, "handed": handed}
+                moves = {"check": check, "block": becomes_block, "private": still, "handed": handed, "taken": taken}
                 intent = journal(ctx, tx, link, "crm", "redact", expected=activity.version, moves=moves)
                 for other in copies:  # with the activity they go too; what is left of one is the CRM's, and stays
                     marked = other.brought - {RETRACT, LESS} | {RETRACT if kept == {} else LESS}
@@ -80,7 +83,7 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
         if speaking:
             _hand_over(tx, link, row, speaking[0], theirs)
             show_colleagues(tx, link, row, check)
-        forget_agreement(tx, link, block=becomes_block, private=still, handed=handed)
+        forget_agreement(tx, link, block=becomes_block, private=still, handed=handed, taken=taken)
         if wanted(ctx) and link.item_ref is not None:
             tx.note_marks(link.pairing, [link.item_ref], logged=False)
         if becomes_block and not _shows_dates_alone(at):
@@ -222,16 +225,19 @@ def show_colleagues(tx: Transaction, link: Link, row: Row, taken: Iterable[str])
     tx.announce(there.pairing, "item", [there.item_ref or ""])
 
 
-def forget_agreement(tx: Transaction, link: Link, *, block: bool, private: bool, handed: bool) -> None:
+def forget_agreement(
+    tx: Transaction, link: Link, *, block: bool, private: bool, handed: bool, taken: Collection[str]
+) -> None:
     """The link of a redacted activity remembers nothing of it but that what is left stays `private`; it wakes as if
-    adopted. One that was `handed` over in the CRM is no longer made of the item."""
+    adopted. One that was `handed` over in the CRM is no longer made of the item; `taken`: the fields that were taken
+    back."""
     if handed:
         tx.set_row(link.activity, maker=None)
     values: dict[str, object] = {
         "item_base": {},
         "crm_base": {},
         "texts": {},
-        "unconfirmed": {STILL_PRIVATE: ["private"]} if private else {},
+        "unconfirmed": ({STILL_PRIVATE: ["private"]} if private else {}) | remembered(link, taken),
         "brought": frozenset(),
         "rest": "" if block else "private",
     }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
+from syncd.engine.again import crms_word
 from syncd.engine.allowed import ACTED_ON
 from syncd.engine.came import came_from_a_colleague, came_from_another, came_once, note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
@@ -19,7 +20,7 @@ from syncd.engine.feed import PEOPLE
 from syncd.engine.heirs import taken_over
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
-from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed, was_handed_over
+from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, moved_here, moving, private_here, series_here
@@ -36,7 +37,7 @@ from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
 from syncd.mapping.conditions import needs_people
-from syncd.model.fields import Fields, kind_of, same, with_answer
+from syncd.model.fields import Fields, kind_of, with_answer
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.recurrence import BadRule
@@ -299,10 +300,9 @@ def _part(
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and activity.version != link.crm_version:
         note_owner(ctx, row.id, activity.owner)
-    again = link.rest == "private" and not link.item_base
-    if again and activity is not None and _is_anothers_word(ctx, link, activity):
-        said = crm_view(ctx, activity)
-        decided |= {n: "crm" for n, value in said.items() if not same(n, value, kind_of(n).empty)}
+    theirs = crms_word(ctx, link, activity) if activity is not None else frozenset[str]()
+    if theirs:
+        decided |= dict.fromkeys(theirs, "crm")
     elif activity is not None and link.role == "own" and not link.ours and not link.item_base:
         decided |= dict.fromkeys(_as_before_the_move(ctx, link, activity, others), "groupware")
         if scheduled:  # guests have been told what the calendar says
@@ -339,6 +339,8 @@ def _part(
     if link.role in RECEIVERS:
         private = any(k.rest == "private" and (k.id == link.id or not k.ours) for k in others)
         more["deleted"] = row.crm_ref is not None and (link.role in HOLDERS or not private)
+    elif link.role == "copy" and not any(k.rest == "private" and not k.ours for k in others):
+        more["deleted"] = row.crm_ref is not None and RETRACT not in link.brought
     if admission is None and _is_private_elsewhere(ctx, link, [k for k in others if k.pairing in mine]):
         more["item"] = Item.PRIVATE
     seen_both = replace(seen_both, situation=replace(seen_both.situation, **more))
@@ -375,13 +377,6 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
-
-
-def _is_anothers_word(ctx: Context, link: Link, activity: Record) -> bool:
-    """True for what is shown again, and for which somebody else answers: what it says is old."""
-    if link.ours:
-        return activity.owner not in ctx.pairing.employee.addresses
-    return was_handed_over(ctx, link, activity)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:

@@ -868,9 +868,9 @@ MUTANTS |= {
         '"rest": link.rest}',
     ),
     "the former owner's word replaces the new owner's": (
-        "engine/unit.py",
-        "    return was_handed_over(ctx, link, activity)\n\n\ndef _gave_it_away",
-        "    return False\n\n\ndef _gave_it_away",
+        "engine/again.py",
+        "    if not link.ours and not was_handed_over(ctx, link, activity):",
+        "    if not link.ours:",
     ),
     "a private date of a copy is everybody's where all of it crosses": (
         "engine/look.py",
@@ -1093,9 +1093,9 @@ MUTANTS |= {
         "    if not link.ours or link.rest or not _may_see",
     ),
     "a copy that was private for a while speaks for everybody": (
-        "engine/unit.py",
-        "        return activity.owner not in ctx.pairing.employee.addresses\n    return was_handed_over",
-        "        return False\n    return was_handed_over",
+        "engine/again.py",
+        "if n in names and named(n, digester.of(n, v)) not in known)",
+        "if n in names and n not in names)",
     ),
     "a private entry becomes the copy that its employee once had": (
         "engine/moving.py",
@@ -1126,6 +1126,26 @@ MUTANTS |= {
         "engine/came.py",
         '(k.rest not in ABSENT or k.rest == "private")]',
         "k.rest not in ABSENT]",
+    ),
+    "what was taken back is the CRM's word when the copy is shown again": (
+        "engine/redact.py",
+        "remembered(link, taken),",
+        "remembered(link),",
+    ),
+    "a copy of which nothing was taken back forgets what the CRM said": (
+        "engine/close.py",
+        "        values[\"unconfirmed\"] = remembered(link) | values[\"unconfirmed\"]\n",
+        "        pass\n",
+    ),
+    "what the CRM has deleted is made anew of a copy that nobody edited": (
+        "engine/plan.py",
+        "at.role in _DERIVED and at.fresh and at.deleted",
+        "at.role == \"stand-in\" and at.fresh and at.deleted",
+    ),
+    "the link of a private copy is dropped when the CRM deletes the activity": (
+        "engine/plan.py",
+        "at.role in (*RECEIVERS, \"copy\") and at.deleted",
+        "at.role in RECEIVERS and at.deleted",
     ),
 }
 

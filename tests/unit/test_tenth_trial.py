@@ -12,6 +12,7 @@ from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.mapping.loader import load, shipped
+from syncd.model.fields import normal_text
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from tests.stores import new_store
@@ -944,3 +945,111 @@ def test_what_is_dragged_to_a_colleague_and_made_private_at_once_is_taken_back(
     seen = f"{world.activities}{dict(world.crm.history)}{world.items('ann')}{world.items('cid')}"
     assert "Surgery" not in seen
     assert "e2" in world.calendars["bob"].records
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("change", ["time", "subject", "location", "rejected", "by a colleague"])
+@pytest.mark.parametrize("typed", ["", "notes"])
+def test_a_copy_that_was_private_for_a_while_takes_what_the_others_have_changed_meanwhile(
+    order: tuple[str, ...], who: str, named: bool, change: str, typed: str
+) -> None:
+    """Of each field the word that was said last: whoever answers for it had the mark on it, or a colleague."""
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit", location="Zoo", notes="Words", participants=people("ann", "bob"))
+    settled(world)
+    other = "bob" if who == "ann" else "ann"
+    ref, (held,) = only(world), world.calendars[who].records
+    if named:
+        world.calendars[who].edit(held, location="Park")
+        settled(world)
+    world.now += timedelta(hours=1)
+    world.calendars[who].edit(held, sensitivity="private")
+    settled(world)
+    world.now += timedelta(hours=1)
+    later = span(MON + timedelta(hours=5))
+    if change == "by a colleague":
+        world.calendars[other].edit(next(iter(world.calendars[other].records)), time=later)
+    elif change == "rejected":
+        world.crm.edit(ref, status="rejected")
+    else:
+        values = {"time": later, "subject": "Renamed", "location": "Tower"}
+        world.crm.edit(ref, **{change: values[change]})
+    settled(world)
+    if typed:
+        world.calendars[who].edit(held, description="Typed")
+        settled(world)
+    assert "Typed" not in f"{world.activities}{world.items(other)}{dict(world.crm.history)}"
+    world.now += timedelta(days=1)
+    world.calendars[who].edit(held, sensitivity="public")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    assert activity["status"] == ("rejected" if change == "rejected" else "open")
+    assert activity["time"] == (later if change in ("time", "by a colleague") else span())
+    assert activity["subject"] == ("Renamed" if change == "subject" else "Visit")
+    if change != "rejected":
+        assert activity["location"] == ("Tower" if change == "location" else "Park" if named else "Zoo")
+        assert activity["notes"] == ("Typed" if typed else "Words")
+        assert {
+            (i["summary"], i["time"], i["location"], normal_text(str(i["description"])).split("\n")[0])
+            for n in order for i in world.items(n)
+        } == {(activity["subject"], activity["time"], activity["location"], activity["notes"])}  # fmt: skip
+        assert [len(world.items(n)) for n in order] == [1, 1]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("full", [False, True])
+def test_what_the_crm_has_deleted_is_not_made_anew_of_a_copy_that_was_private(
+    order: tuple[str, ...], who: str, full: bool
+) -> None:
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit", participants=people("ann", "bob"))
+    settled(world)
+    (held,) = world.calendars[who].records
+    world.calendars[who].edit(held, sensitivity="private")
+    settled(world)
+    world.crm.remove(only(world))
+    settled(world)
+    world.sync(full=full)
+    world.now += timedelta(days=10)
+    world.calendars[who].edit(held, sensitivity="public")
+    settled(world)
+    world.sync(full=full)
+    assert world.activities == [] and [len(world.items(n)) for n in order] == [n == who for n in order]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob", "cid"), ("bob", "cid", "ann"), ("cid", "ann", "bob")])
+@pytest.mark.parametrize("invited", [False, True])
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("ended", ["deleted", "rejected"])
+def test_of_a_file_that_a_colleague_imported_no_activity_is_made_when_the_crms_is_deleted(
+    order: tuple[str, ...], invited: bool, edited: bool, ended: str
+) -> None:
+    """Ann forwards our copy to Bob, who does not take part: the same UID in his calendar."""
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit", participants=people("ann", *["cid"] * invited))
+    settled(world)
+    (hers,) = world.calendars["ann"].records.values()
+    world.now += timedelta(minutes=1)
+    world.calendars["bob"].put("imported", "event", dict(hers.fields), uid=hers.uid, owner=hers.owner)
+    settled(world)
+    world.now += timedelta(days=1)
+    if edited:
+        world.crm.edit(only(world), location="Zoo")
+        settled(world)
+    if ended == "deleted":
+        world.crm.remove(only(world))
+    else:
+        world.crm.edit(only(world), status="rejected")
+    settled(world)
+    world.sync(full=True)
+    assert [a["status"] for a in world.activities] == ["rejected"] * (ended == "rejected")
+    assert [str(i["summary"]) for i in world.items("bob")] == ["Visit"]
+    if ended == "deleted":
+        assert world.items("ann") == world.items("cid") == []
+    world.quiet()
