@@ -73,9 +73,10 @@ class Allowed:
             return name == "participants" and (not element or element == self.me)
         if self.role != "copy":
             return True
-        return name != "participants" and not (
-            self.lens.rules[name].item == "recurrence" and self._is_private_to_copy(element)
-        )
+        item = self.lens.rules[name].item
+        if item == "sensitivity":  # whose meeting it is says so; what a colleague hides is his copy
+            return self.responsible
+        return name != "participants" and not (item == "recurrence" and self._is_private_to_copy(element))
 
     def _is_private_to_copy(self, element: str) -> bool:
         """Which dates a copy hides, or leaves out, is the affair of whoever holds it; the series is changed by who

@@ -56,7 +56,7 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
     item_changed = name in sides.item and _changed(sides, sides.item_base, name, item)
     crm_changed = name in sides.crm and _changed(sides, sides.crm_base, name, crm)
     item_changed = item_changed or sides.freed("item", name)
-    crm_changed = crm_changed or sides.freed("crm", name)
+    crm_changed = crm_changed or sides.freed("crm", name) or _was_emptied(sides, name)
     if sides.heal and not item_changed and not crm_changed and _was_taken_for_cut(sides, name, item, crm):
         item_changed = crm_changed = True  # an edit of either side that never crossed: the mapping's word decides
     if not item_changed and not crm_changed:
@@ -98,6 +98,11 @@ def _changed(sides: Sides, base: Mapping[str, Any], name: str, value: Value) -> 
     if name not in base:
         return not same(name, value, kind_of(name).empty)
     return not sides.digester.holds(base, name, value)
+
+
+def _was_emptied(sides: Sides, name: str) -> bool:
+    """True where the CRM's word counts and is that there is nothing."""
+    return name in sides.crm and name not in sides.crm_base and sides.decided.get(name) == "crm"
 
 
 def _was_taken_for_cut(sides: Sides, name: str, item: Value, crm: Value) -> bool:

@@ -252,7 +252,9 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
                 link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
-            made = add_link(ctx, tx, row, record, occurrence, ours=gift is None and record.uid == row.key)
+            theirs = invited and record.owner not in ctx.pairing.employee.addresses  # we make plain copies
+            ours = gift is None and record.uid == row.key and not theirs
+            made = add_link(ctx, tx, row, record, occurrence, ours=ours)
             if gift is not None:  # what was made again in its place is one too many
                 ctx.touch(tx, gift, row)
                 ctx.report.again.add(gift.pairing)

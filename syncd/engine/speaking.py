@@ -59,7 +59,7 @@ def was_ended(
     if not isinstance(found, Record):
         return isinstance(found, Gone) or found is None
     rejected = ctx.pairing.crm.statuses().get(str(found.fields.get("status"))) == "rejected"
-    return rejected and any(k.role == "own" and k.rest == "item-gone" for k in others)
+    return rejected and any(k.role in ("own", "copy") and k.rest == "item-gone" for k in others)
 
 
 def new_role(ctx: Context, link: Link, role: str) -> Link:

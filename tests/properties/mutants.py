@@ -869,8 +869,8 @@ MUTANTS |= {
     ),
     "the former owner's word replaces the new owner's": (
         "engine/again.py",
-        "    if not link.ours and not was_handed_over(ctx, link, activity):",
-        "    if not link.ours:",
+        "if link.ours else was_handed_over(ctx, link, activity)",
+        "if link.ours else False",
     ),
     "a private date of a copy is everybody's where all of it crosses": (
         "engine/look.py",
@@ -1134,18 +1134,38 @@ MUTANTS |= {
     ),
     "a copy of which nothing was taken back forgets what the CRM said": (
         "engine/close.py",
-        "        values[\"unconfirmed\"] = remembered(link) | values[\"unconfirmed\"]\n",
+        '        values["unconfirmed"] = remembered(link) | values["unconfirmed"]\n',
         "        pass\n",
     ),
     "what the CRM has deleted is made anew of a copy that nobody edited": (
         "engine/plan.py",
         "at.role in _DERIVED and at.fresh and at.deleted",
-        "at.role == \"stand-in\" and at.fresh and at.deleted",
+        'at.role == "stand-in" and at.fresh and at.deleted',
     ),
     "the link of a private copy is dropped when the CRM deletes the activity": (
         "engine/plan.py",
-        "at.role in (*RECEIVERS, \"copy\") and at.deleted",
+        'at.role in (*RECEIVERS, "copy") and at.deleted',
         "at.role in RECEIVERS and at.deleted",
+    ),
+    "what a participant hides in his calendar is hidden from everybody": (
+        "engine/allowed.py",
+        "            return self.responsible\n        return name",
+        "            return True\n        return name",
+    ),
+    "an invitation to what the CRM has made is a copy of ours": (
+        "engine/moving.py",
+        "ours = gift is None and record.uid == row.key and not theirs",
+        "ours = gift is None and record.uid == row.key",
+    ),
+    "what the CRM has emptied comes back with a copy that was private": (
+        "engine/merge.py",
+        "    return name in sides.crm and name not in sides.crm_base and sides.decided",
+        "    return False and sides.decided",
+    ),
+    "a guest's copy brings back what its organiser has deleted of the CRM's": (
+        "engine/speaking.py",
+        'k.role in ("own", "copy") and k.rest == "item-gone"',
+        'k.role == "own" and k.rest == "item-gone"',
     ),
 }
 

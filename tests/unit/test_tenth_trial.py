@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
@@ -13,10 +14,11 @@ from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.mapping.loader import load, shipped
 from syncd.model.fields import normal_text
+from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
 from tests.stores import new_store
-from tests.unit.test_cases import only
+from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
 from tests.unit.test_ninth_trial import busy, drag, readdressed
@@ -950,7 +952,7 @@ def test_what_is_dragged_to_a_colleague_and_made_private_at_once_is_taken_back(
 @pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
 @pytest.mark.parametrize("who", ["ann", "bob"])
 @pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("change", ["time", "subject", "location", "rejected", "by a colleague"])
+@pytest.mark.parametrize("change", ["time", "subject", "location", "emptied", "rejected", "by a colleague"])
 @pytest.mark.parametrize("typed", ["", "notes"])
 def test_a_copy_that_was_private_for_a_while_takes_what_the_others_have_changed_meanwhile(
     order: tuple[str, ...], who: str, named: bool, change: str, typed: str
@@ -974,8 +976,8 @@ def test_a_copy_that_was_private_for_a_while_takes_what_the_others_have_changed_
     elif change == "rejected":
         world.crm.edit(ref, status="rejected")
     else:
-        values = {"time": later, "subject": "Renamed", "location": "Tower"}
-        world.crm.edit(ref, **{change: values[change]})
+        said = {"time": later, "subject": "Renamed", "location": "Tower"}
+        world.crm.edit(ref, **({"location": ""} if change == "emptied" else {change: said[change]}))
     settled(world)
     if typed:
         world.calendars[who].edit(held, description="Typed")
@@ -990,12 +992,13 @@ def test_a_copy_that_was_private_for_a_while_takes_what_the_others_have_changed_
     assert activity["time"] == (later if change in ("time", "by a colleague") else span())
     assert activity["subject"] == ("Renamed" if change == "subject" else "Visit")
     if change != "rejected":
-        assert activity["location"] == ("Tower" if change == "location" else "Park" if named else "Zoo")
+        places = {"location": "Tower", "emptied": ""}
+        assert (activity["location"] or "") == places.get(change, "Park" if named else "Zoo")
         assert activity["notes"] == ("Typed" if typed else "Words")
         assert {
-            (i["summary"], i["time"], i["location"], normal_text(str(i["description"])).split("\n")[0])
+            (i["summary"], i["time"], i["location"] or "", normal_text(str(i["description"])).split("\n")[0])
             for n in order for i in world.items(n)
-        } == {(activity["subject"], activity["time"], activity["location"], activity["notes"])}  # fmt: skip
+        } == {(activity["subject"], activity["time"], activity["location"] or "", activity["notes"])}  # fmt: skip
         assert [len(world.items(n)) for n in order] == [1, 1]
     world.quiet()
 
@@ -1052,4 +1055,100 @@ def test_of_a_file_that_a_colleague_imported_no_activity_is_made_when_the_crms_i
     assert [str(i["summary"]) for i in world.items("bob")] == ["Visit"]
     if ended == "deleted":
         assert world.items("ann") == world.items("cid") == []
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("then", ["", "opened", "moved by its owner", "moved by him", "moved in the CRM"])
+def test_where_private_things_cross_too_what_a_participant_marks_private_is_his_copy_alone(
+    order: tuple[str, ...], made: str, series: bool, then: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": "full"})
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", recurrence=weekly, participants=people("bob", "cid"))
+    else:
+        world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+        settled(world)
+        world.crm.edit(only(world), participants=people("bob", "cid"))
+    settled(world)
+    (his,), (hers,) = world.calendars["bob"].records, world.calendars["ann"].records
+    world.calendars["bob"].edit(his, sensitivity="private")
+    settled(world)
+    later = span(MON + timedelta(hours=4))
+    if then == "opened":
+        world.calendars["bob"].edit(his, sensitivity="public")
+    elif then == "moved in the CRM":
+        world.crm.edit(only(world), time=later)
+    elif then:
+        world.calendars["bob" if then == "moved by him" else "ann"].edit(
+            his if then == "moved by him" else hers, time=later
+        )
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    assert (activity["private"], activity["time"]) == (False, later if then.startswith("moved") else span())
+    assert [(i["time"], i["sensitivity"]) for n in ("ann", "bob", "cid") for i in world.items(n)] == [
+        (activity["time"], "public"),
+        (activity["time"], "public" if then == "opened" else "private"),
+        (activity["time"], "public"),
+    ]
+    world.quiet()
+
+
+def answers_of(activity: dict[str, object]) -> list[str]:
+    found = activity["participants"]
+    return [p.answer for p in found.values()] if isinstance(found, People) else []
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize(
+    "then", ["", "accepts", "deletes", "the CRM moves it", "she moves it", "she deletes hers", "both go"]
+)
+def test_whom_an_employee_invites_to_what_the_crm_has_made_takes_part_and_answers(
+    order: tuple[str, ...], together: bool, then: str
+) -> None:
+    """The invitation has the UID of our copy; it is no copy of ours."""
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit")
+    settled(world)
+    ann, bob = world.calendars["ann"], world.calendars["bob"]
+    (hers,) = ann.records
+    ann.records[hers] = replace(ann.records[hers], owner="ann@us.example")
+    ann.edit(hers, attendees=people("bob"))
+    if not together:
+        settled(world)
+    shown = ann.records[hers]
+    bob.put("inv", "event", dict(shown.fields), uid=shown.uid, owner="ann@us.example")
+    settled(world)
+    (activity,) = world.activities
+    assert answers_of(activity) == ["needs-action"]
+    later = span(MON + timedelta(hours=4))
+    if then == "accepts":
+        bob.edit("inv", attendees=People([Participant("bob@us.example", answer="accepted")]))
+    elif then == "deletes":
+        bob.remove("inv")
+    elif then == "the CRM moves it":
+        world.crm.edit(only(world), time=later)
+    elif then == "she moves it":
+        for replica, ref in ((ann, hers), (bob, "inv")):
+            replica.edit(ref, time=later)
+    elif then:  # a server that schedules takes Bob's along
+        ann.remove(hers)
+        if then == "both go":
+            bob.remove("inv")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    answers = {"accepts": "accepted", "deletes": "declined"}
+    if then != "both go":
+        assert answers_of(activity) == [answers.get(then, "needs-action")]
+    ended = then in ("she deletes hers", "both go")
+    assert activity["status"] == ("rejected" if ended else "open")
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [not ended, then not in ("deletes", "both go"), 0]
+    if then == "the CRM moves it":  # the guests must be told first
+        assert [i["time"] for n in ("ann", "bob") for i in world.items(n)] == [span(), span()]
     world.quiet()
