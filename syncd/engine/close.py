@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from syncd.engine.again import remembered
+from syncd.engine.again import SAID, remembered
 from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
@@ -180,6 +180,7 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         unconfirmed.pop("crm", None)
     if decision.rule in SPEAKING:
         unconfirmed.pop(STILL_PRIVATE, None)
+        unconfirmed.pop(SAID, None)
     if decision != Decision(Rule.REST, "item-gone") or not has_ended(ctx, at.activity):
         unconfirmed.pop(ENDED, None)
     elif at.link.rest != "item-gone":  # what was taken out of the calendar before it ended is not wanted there
@@ -195,7 +196,7 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
         if not (part.item_written and link.rest == "taken-back"):
             values["rest"] = decision.rest
     if decision.rest == "private" and link.rest != "private":
-        values["unconfirmed"] = remembered(link) | values["unconfirmed"]
+        values["unconfirmed"] |= remembered(link)
     if decision.rest == "private" or (at.situation.item is Item.PRIVATE and at.situation.role in HOLDERS):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
     return values

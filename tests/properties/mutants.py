@@ -1134,7 +1134,7 @@ MUTANTS |= {
     ),
     "a copy of which nothing was taken back forgets what the CRM said": (
         "engine/close.py",
-        '        values["unconfirmed"] = remembered(link) | values["unconfirmed"]\n',
+        '        values["unconfirmed"] |= remembered(link)\n',
         "        pass\n",
     ),
     "what the CRM has deleted is made anew of a copy that nobody edited": (

@@ -1152,3 +1152,29 @@ def test_whom_an_employee_invites_to_what_the_crm_has_made_takes_part_and_answer
     if then == "the CRM moves it":  # the guests must be told first
         assert [i["time"] for n in ("ann", "bob") for i in world.items(n)] == [span(), span()]
     world.quiet()
+
+
+@pytest.mark.parametrize("who", ["ann", "bob"])
+@pytest.mark.parametrize("edited", ["his", "the CRM's"])
+def test_each_time_that_a_copy_is_private_it_remembers_anew_what_the_crm_said(who: str, edited: str) -> None:
+    world = World("ann", "bob")
+    world.appointment("a1", "ann", subject="Visit", location="Zoo", participants=people("ann", "bob"))
+    settled(world)
+    (held,) = world.calendars[who].records
+    for number in range(3):
+        world.now += timedelta(hours=1)
+        world.crm.edit(only(world), location=f"Room {number}")
+        settled(world)
+        world.calendars[who].edit(held, sensitivity="private")
+        settled(world)
+        world.now += timedelta(hours=1)
+        if edited == "his":
+            world.calendars[who].edit(held, location=f"Hall {number}")
+        else:
+            world.crm.edit(only(world), location=f"Hall {number}")
+        settled(world)
+        world.calendars[who].edit(held, sensitivity="public")
+        settled(world)
+        assert {str(i["location"]) for n in ("ann", "bob") for i in world.items(n)} == {f"Hall {number}"}
+        assert [a["location"] for a in world.activities] == [f"Hall {number}"]
+    world.quiet()
