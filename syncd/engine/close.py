@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from syncd.engine.again import SAID, remembered
+from syncd.engine.again import SAID
 from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
@@ -195,8 +195,6 @@ def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[
     if (not part.item_written and not part.crm_written) or decision.rule in (Rule.TO_ITEM, Rule.TO_CRM, Rule.MERGE):
         if not (part.item_written and link.rest == "taken-back"):
             values["rest"] = decision.rest
-    if decision.rest == "private" and link.rest != "private":
-        values["unconfirmed"] |= remembered(link)
     if decision.rest == "private" or (at.situation.item is Item.PRIVATE and at.situation.role in HOLDERS):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}, "brought": frozenset()}
     return values

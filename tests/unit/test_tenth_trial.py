@@ -1178,3 +1178,35 @@ def test_each_time_that_a_copy_is_private_it_remembers_anew_what_the_crm_said(wh
         assert {str(i["location"]) for n in ("ann", "bob") for i in world.items(n)} == {f"Hall {number}"}
         assert [a["location"] for a in world.activities] == [f"Hall {number}"]
     world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_was_taken_back_with_a_copy_that_became_private_comes_back_with_it(
+    order: tuple[str, ...], shared: bool, edited: bool
+) -> None:
+    """The CRM has made it; she has named the place, and nobody else's calendar shows that while it is private."""
+    world = World(*order)
+    world.appointment("a1", "ann", subject="Visit", participants=people("ann"))
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    world.calendars["ann"].edit(held, location="Clinic")
+    settled(world)
+    world.calendars["ann"].edit(held, sensitivity="private")
+    settled(world)
+    assert "Clinic" not in f"{world.activities}{dict(world.crm.history)}"
+    if shared:
+        world.crm.edit(only(world), participants=people("ann", "bob"))
+        settled(world)
+    if edited:
+        world.crm.edit(only(world), subject="Renamed")
+        settled(world)
+    world.now += timedelta(days=1)
+    world.calendars["ann"].edit(held, sensitivity="public")
+    settled(world)
+    assert [(a["subject"], a["location"]) for a in world.activities] == [("Renamed" if edited else "Visit", "Clinic")]
+    assert [(i["summary"], i["location"]) for n in order for i in world.items(n)] == [
+        ("Renamed" if edited else "Visit", "Clinic")
+    ] * (2 if shared else 1)
+    world.quiet()
