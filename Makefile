@@ -18,7 +18,7 @@ lint: $(VENV)/.dev             ## ruff, mypy --strict, import-linter
 	@$(BIN)/lint-imports
 
 unit: $(VENV)/.dev             ## the fast tests
-	@$(BIN)/pytest tests/unit tests/properties
+	@$(BIN)/pytest -n 2 tests/unit tests/properties
 
 bench: $(VENV)/.dev            ## one JSON line a bar
 	@$(BIN)/python -m bench

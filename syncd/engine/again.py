@@ -21,7 +21,7 @@ from syncd.store import Link
 SAID = "said"
 
 
-def remembered(link: Link, taken_back: Collection[str] = ()) -> dict[str, list[str]]:
+def remembered(link: Link, taken_back: Collection[str]) -> dict[str, list[str]]:
     """What the link of our copy keeps when it becomes private, but for the fields that were taken back with it."""
     said = [named(name, digest) for name, digest in link.crm_base.items() if name not in taken_back]
     return {SAID: sorted(said)} if link.ours and said else {}

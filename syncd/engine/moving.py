@@ -19,7 +19,7 @@ from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
-from syncd.engine.roles import ABSENT, of_one_date
+from syncd.engine.roles import ABSENT, is_invitation, of_one_date
 from syncd.engine.sides import NO_DIFFERENCE
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -252,8 +252,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
                 link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
-            theirs = invited and record.owner not in ctx.pairing.employee.addresses  # we make plain copies
-            ours = gift is None and record.uid == row.key and not theirs
+            ours = gift is None and record.uid == row.key and not is_invitation(record, ctx.pairing.employee)
             made = add_link(ctx, tx, row, record, occurrence, ours=ours)
             if gift is not None:  # what was made again in its place is one too many
                 ctx.touch(tx, gift, row)

@@ -22,8 +22,7 @@ ABSENT = ("item-gone", "declined", "taken-back", "private")
 
 def role_of(record: Record, employee: Employee, link: Link | None, others: Sequence[Link]) -> str:
     """own, attendee, stand-in or copy; `others` are the links of the same activity."""
-    invited = bool(record.owner) and record.owner not in employee.addresses
-    if link is not None and link.ours and not (invited and (record.fields.get("attendees") or record.guests)):
+    if link is not None and link.ours and not is_invitation(record, employee):
         return "copy"  # else somebody has invited the employee to it, and the server has made it his invitation
     if record.kind == "message":
         return "filed" if "filed" in (record.fields.get("traits") or ()) or _left(record, link) else "holder"
@@ -35,6 +34,12 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
         return "attendee"
     before = [o for o in speaks if o.role == "stand-in" and (link is None or o.id < link.id or link.role != "stand-in")]
     return "attendee" if before else "stand-in"
+
+
+def is_invitation(record: Record, employee: Employee) -> bool:
+    """True for what somebody else organises, for others too: we make plain copies."""
+    theirs = bool(record.owner) and record.owner not in employee.addresses
+    return theirs and bool(record.fields.get("attendees") or record.guests)
 
 
 def of_one_date(links: Sequence[Link], link: Link | None = None, *, occurrence: str = "") -> list[Link]:

@@ -395,8 +395,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "an invitation that was our copy is still ours": (
         "engine/roles.py",
-        'link.ours and not (invited and (record.fields.get("attendees") or record.guests)):',
-        "link.ours:",
+        "if link is not None and link.ours and not is_invitation(record, employee):",
+        "if link is not None and link.ours:",
     ),
     "of an occurrence edited here and left out there the deletion counts": (
         "engine/elements.py",
@@ -1149,7 +1149,7 @@ MUTANTS |= {
     ),
     "an invitation to what the CRM has made is a copy of ours": (
         "engine/moving.py",
-        "ours = gift is None and record.uid == row.key and not theirs",
+        "ours = gift is None and record.uid == row.key and not is_invitation(record, ctx.pairing.employee)",
         "ours = gift is None and record.uid == row.key",
     ),
     "what the CRM has emptied comes back with a copy that was private": (

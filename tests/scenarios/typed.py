@@ -3,7 +3,8 @@
 Half of what a short command takes is the interpreter and its imports. ``python -m tests.scenarios.typed SOCKET`` does
 that once and forks for each command that `Typist.run` asks for: the same program, in a process that has its own
 folder, environment, files, exit status and end. What depends on a start of one's own (environment variables that the
-interpreter reads, a signal to the process) is started by the tests themselves.
+interpreter reads, a signal to the process) is started by the tests themselves. multiprocessing's fork server would
+import pytest's main module into each child, and end it without the interpreter's own end.
 """
 
 from __future__ import annotations

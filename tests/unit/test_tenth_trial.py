@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 
+from syncd.engine.again import SAID
 from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
@@ -1177,6 +1178,9 @@ def test_each_time_that_a_copy_is_private_it_remembers_anew_what_the_crm_said(wh
         settled(world)
         assert {str(i["location"]) for n in ("ann", "bob") for i in world.items(n)} == {f"Hall {number}"}
         assert [a["location"] for a in world.activities] == [f"Hall {number}"]
+        with world.store.reading() as tx:
+            row = tx.rows_by_ref("crm", [only(world)])[only(world)]
+            assert all(SAID not in k.unconfirmed for k in tx.links_of_row(row.id))
     world.quiet()
 
 
