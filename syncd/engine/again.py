@@ -13,7 +13,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import named
 from syncd.engine.look import crm_view, was_handed_over
-from syncd.model.fields import kind_of, same
+from syncd.model.fields import Fields, kind_of, same
 from syncd.model.record import Record
 from syncd.store import Link
 
@@ -25,6 +25,15 @@ def remembered(link: Link, taken_back: Collection[str]) -> dict[str, list[str]]:
     """What the link of our copy keeps when it becomes private, but for the fields that were taken back with it."""
     said = [named(name, digest) for name, digest in link.crm_base.items() if name not in taken_back]
     return {SAID: sorted(said)} if link.ours and said else {}
+
+
+def is_as_it_was(ctx: Context, link: Link, item: Fields) -> bool:
+    """True where our copy, shown again, says what the CRM said when it became private: nobody has edited it since."""
+    if not link.ours or link.rest != "private" or link.item_base or SAID not in link.unconfirmed:
+        return False
+    known, digester = set(link.unconfirmed[SAID]), ctx.digester(link.id)
+    names = {entry.partition(" ")[0] for entry in known} - {"participants"}
+    return bool(item) and all(named(n, digester.of(n, v)) in known for n, v in item.items() if n in names)
 
 
 def crms_word(ctx: Context, link: Link, activity: Record) -> frozenset[str]:

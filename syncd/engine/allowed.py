@@ -74,9 +74,9 @@ class Allowed:
         if self.role != "copy":
             return True
         item = self.lens.rules[name].item
-        if item == "sensitivity":  # whose meeting it is says so; what a colleague hides is his copy
-            return self.responsible
-        return name != "participants" and not (item == "recurrence" and self._is_private_to_copy(element))
+        if item == "sensitivity" or name == "participants":
+            return self.responsible  # what a colleague hides, or whom he asks along, is his copy's affair
+        return not (item == "recurrence" and self._is_private_to_copy(element))
 
     def _is_private_to_copy(self, element: str) -> bool:
         """Which dates a copy hides, or leaves out, is the affair of whoever holds it; the series is changed by who

@@ -130,7 +130,7 @@ def _restoring(ctx: Context, record: Record, at: Look) -> Merge:
     lens, caps, digester = ctx.pairing.lens, ctx.items.capabilities, at.sides.digester
     down = {n: v for n, v in at.sides.crm.items() if at.sides.may.down(n) is May.YES}
     images = {n: lens.on_item(n, v, caps) for n, v in down.items()}
-    series = item_view(ctx, record.fields, at.link.role)
+    series = item_view(ctx, record.fields)
     same = {n for n, v in down.items() if n in series and n != "time" and _says(ctx, n, series[n], v)}
     made = Merge(to_item={n: v for n, v in down.items() if n not in same})
     base = {n: series[n] if n in same else there for n, there in images.items() if there is not None}

@@ -125,7 +125,7 @@ def _admitted(
     made = []
     out: list[tuple[Unit, Record, str]] = []
     for unit, admission, record in maybe:
-        view = item_view(ctx, record.fields, "own")
+        view = item_view(ctx, record.fields)
         due = outside(ctx, record.fields, view, known)
         if due is None:
             made.append(_New(unit, admission, record, marks_of(ctx, record, ""), view))

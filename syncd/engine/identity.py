@@ -111,7 +111,7 @@ class Identities:
                     self.ctx.moved.add(link.id)
 
     def _differs(self, record: Record, link: Link) -> bool:
-        view = item_view(self.ctx, record.fields, "holder")
+        view = item_view(self.ctx, record.fields)
         digester = self.ctx.digester(link.id)
         said = [n for n in ("subject", "time") if n in view and n in link.item_base]
         return not all(digester.holds(link.item_base, n, view[n]) for n in said)
@@ -174,7 +174,7 @@ class Identities:
         """True when the message is the one of the row: by what was agreed on; by the other message in this
         mailbox; by what stands in the CRM, unless somebody changed it there."""
         links = self._links(row)
-        view = item_view(self.ctx, record.fields, "holder")
+        view = item_view(self.ctx, record.fields)
         said = {name: view[name] for name in _WORDS if view.get(name)}
         if any(self.ctx.digester(k.id).holds(k.item_base, n, v) for k in links for n, v in said.items()):
             return True

@@ -58,7 +58,7 @@ def join_item(
     `due` ("" for never). Raises Wait, Rejected.
     """
     lens = ctx.pairing.lens
-    view = item_view(ctx, fields, "own")
+    view = item_view(ctx, fields)
     due = outside(ctx, fields, view, known_people(ctx, fields))
     if due is not None and record.kind == "message":
         return None, due
@@ -166,6 +166,13 @@ def _had(ctx: Context, link: Link) -> bool:
     return before and link.rest in ("item-gone", "declined")
 
 
+def _invites(ctx: Context, link: Link) -> bool:
+    """True for our copy from which whoever answers for it has invited the employee: the invitation is the copy."""
+    asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
+    mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
+    return link.ours and any(each in asked for each in mine)
+
+
 def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
     """True for an activity that stands in the employee's calendar, as far as anybody knows: it was made of an entry of
     which the store knows nothing (any more), or has one under a former name of an account, or of an employee."""
@@ -238,8 +245,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # so it may, and the store knows nothing (any more) of what it stands for
         if tx.setting(as_block(pairing.id, activity.ref)) is not None:
             return None, ""  # the employee has it, as a private one
-        if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
-            return None, ""  # the employee has it, or had it, in another calendar
+        if row is not None and any(_had(ctx, k) or _invites(ctx, k) for k in tx.links_of_row(row.id)):
+            return None, ""  # the employee has it, or had it, in another calendar, or gets it by mail
         if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar
         if row is not None and just_asked(ctx, tx.setting(moving(row))):

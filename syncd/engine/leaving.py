@@ -61,7 +61,7 @@ def as_block(pairing: str, activity: str) -> str:
 
 def look_beside(ctx: Context, link: Link) -> None:
     """The link's item is gone: what is known to stand in another calendar under its UID is looked at again."""
-    if not ctx.siblings or link.item_ref is None:
+    if link.item_ref is None:
         return
     name = beside(ctx.pairing.id, link.item_ref)
     with ctx.store.reading() as tx:

@@ -59,12 +59,10 @@ ENDED = "ended"
 STILL_PRIVATE = "still-private"
 
 
-def item_view(ctx: Context, fields: Fields, role: str) -> dict[str, Any]:
+def item_view(ctx: Context, fields: Fields) -> dict[str, Any]:
     """The item in the activity's terms, as far as both sides can hold it."""
     seen = ctx.pairing.lens.from_item(fields)
     names = ctx.pairing.names - ({"recurrence"} if ctx.pairing.expands else set())
-    if role == "copy":
-        names -= {"participants"}
     if ctx.pairing.lens.mapping.item == "message":  # what was not read, or may not cross, is not empty
         names = frozenset(n for n in names if ctx.pairing.lens.rules[n].item in fields)
     return {name: value for name, value in seen.items() if name in names}
@@ -132,14 +130,15 @@ def look(
     """
     pairing, lens = ctx.pairing, ctx.pairing.lens
     record = admission.record if admission else None
-    item = item_view(ctx, fields, link.role) if fields is not None else {}
+    item = item_view(ctx, fields) if fields is not None else {}
     crm = crm_view(ctx, activity, link) if activity is not None else {}
     responsible = activity is None or _responsible(ctx, link, activity, answered=answered)
     completed = activity is not None and _completed(ctx, activity)
     past = _past(ctx, item or crm) or completed
     ended = completed or (past and (not crm or _past(ctx, crm)))
     answers = responsible and (activity is not None or link.role != "copy")  # of one that is gone nobody knows who did
-    may = _may(ctx, link, admission, item, responsible=responsible, answers=answers, ended=ended)
+    lately = activity is not None and _answered_until_now(ctx, link, activity)
+    may = _may(ctx, link, admission, item, responsible=responsible or lately, answers=answers, ended=ended)
     sides = Sides(
         item=item,
         crm=crm,
@@ -251,6 +250,18 @@ def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool =
     people = activity.fields.get("participants") or People()
     alone = link.role == "own" and not link.ours and not answered and not employee.among(people)
     return alone and not was_handed_over(ctx, link, activity)
+
+
+def _answered_until_now(ctx: Context, link: Link, activity: Record) -> bool:
+    """True for whoever holds our copy of what somebody else answers for now, and did not merely take part in it when
+    both sides last agreed: what is typed on it crosses as it would have a little earlier."""
+    if not link.ours or link.rest or not link.item_base or link.crm_version == activity.version:
+        return False
+    if "participants" not in ctx.pairing.names:
+        return False
+    took_part: Mapping[str, str] = link.crm_base.get("participants", {})
+    addresses, digester = ctx.pairing.employee.addresses, ctx.digester(link.id)
+    return not any(digester.element("participants", each) in took_part for each in addresses)
 
 
 def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:

@@ -252,6 +252,7 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
                 link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
+            _no_longer_asked(ctx, tx, row, record.ref)
             ours = gift is None and record.uid == row.key and not is_invitation(record, ctx.pairing.employee)
             made = add_link(ctx, tx, row, record, occurrence, ours=ours)
             if gift is not None:  # what was made again in its place is one too many
@@ -280,6 +281,14 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         return made
 
 
+def _no_longer_asked(ctx: Context, tx: Transaction, row: Row, ref: str) -> None:
+    """It is known what the item `ref` is, whatever another calendar was asked about it."""
+    name = _question(ctx, row, ref)
+    if tx.setting(name) is not None:
+        tx.drop_setting(name)
+        tx.drop_setting(moving(row))
+
+
 def _arrived(ctx: Context, tx: Transaction, row: Row, ref: str, *links: Link) -> None:
     """The item `ref` is what these links were of: nobody is asked for it any more, and a copy that was made in its
     place in another of the employee's calendars is one too many."""
@@ -299,7 +308,7 @@ def _as_taken_back(ctx: Context, tx: Transaction, copy: Link, record: Record, li
     nobody's edit; it becomes what is left of the activity, or goes with it."""
     if not any((k.rest == "private" or k.role == "block") and not k.ours for k in links):
         return copy
-    base = ctx.digester(copy.id).base(item_view(ctx, record.fields, "copy"))
+    base = ctx.digester(copy.id).base(item_view(ctx, record.fields))
     return tx.set_link(copy.id, item_base=base, crm_base=base, brought=frozenset({LESS, RETRACT}))
 
 
@@ -415,6 +424,7 @@ def moved_here(ctx: Context, found: Admission) -> list[Link]:
                     _arrived(ctx, tx, row, found.ref, link)
                     here = {"item_ref": found.ref, "item_version": "", "rest": ""}
                     return [hand_over(tx, link, ctx.pairing.id, **here)]
+            _note_beside(ctx, found, link)
             if _may_have_left(ctx, row, [link], found.ref):
                 raise Wait
             continue

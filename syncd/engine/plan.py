@@ -113,6 +113,8 @@ class Situation:
     left: bool = False
     #: Nothing of it was ever agreed on, or what was has been taken back.
     fresh: bool = False
+    #: It was private, is shown again, and says what the CRM said when it became private.
+    untouched: bool = False
     #: Its activity was there, and somebody deleted it.
     deleted: bool = False
     #: Somebody has changed in the CRM what the item had brought there.
@@ -207,8 +209,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.REST, "activity-gone")
     if rule is _R.DELETE_ITEM and (guest or deletions.activity_gone == "keep"):
         return Decision(_R.REST, "activity-gone")
-    if rule is _R.TAKE_BACK:
-        return Decision(rule, "taken-back") if at.ours else Decision(_R.REST, "out")
+    if rule is _R.TAKE_BACK or (rule is _R.REST and at.activity is _A.OUT and at.untouched):
+        return Decision(_R.TAKE_BACK, "taken-back") if at.ours else Decision(_R.REST, "out")
     if rule is _R.REDACT and at.activity is _A.OUT and (at.ours or at.fresh or at.role == "attendee"):
         return Decision(_R.REST, "private")  # of it nothing has crossed
     if rule is _R.REDACT:

@@ -204,7 +204,7 @@ def _fetch(ctx: Context, side: str, link: Link, row: Row) -> _Held | None:
         view = crm_view(ctx, found, link)
         return _Held(ref, found.version, view, {**found.fields, **view})
     shown = found.record
-    view = item_view(ctx, shown.fields, link.role) if shown is not None else {}
+    view = item_view(ctx, shown.fields) if shown is not None else {}
     return _Held(ref, found.version, view, view, shown)
 
 
@@ -225,7 +225,7 @@ def _occurrence_holds(ctx: Context, link: Link, shown: Record | None, check: dic
     fields = expand(shown.fields, ctx.moment.bounds(ctx.pairing.lens)).get(link.occurrence)
     if fields is None:
         return not check or "status" in check
-    view = item_view(ctx, fields, link.role)
+    view = item_view(ctx, fields)
     digester = ctx.digester(link.id)
     return bool(check) and all(digester.of(n, view.get(n)) == meant for n, meant in check.items())
 

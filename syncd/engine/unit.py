@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from syncd.engine.adopting import is_another_persons, takes_part, went_private_unseen
-from syncd.engine.again import crms_word
+from syncd.engine.again import crms_word, is_as_it_was
 from syncd.engine.allowed import ACTED_ON
 from syncd.engine.came import came_from_a_colleague, came_from_another, came_once, note_owner
 from syncd.engine.carry import write_history_first, write_item, write_rest
@@ -329,6 +329,7 @@ def _part(
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
+        "untouched": is_as_it_was(ctx, link, seen_both.sides.item),
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
         "elsewhere": any(k.role == "own" and not _gave_it_away(ctx, row, k, activity) for k in awake)

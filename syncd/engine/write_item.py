@@ -70,7 +70,7 @@ def create_item(ctx: Context, look: Look, row: Row) -> Link:
     if is_anothers(ctx, link, written.ref):
         drop(ctx, [intent])
         raise Rejected(f"its copy is that of another activity: {written.ref}: delete one of the two")
-    intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields, "copy"))
+    intent, written = confirm(ctx, "item", written, intent, down, lambda found: item_view(ctx, found.fields))
     with ctx.store.transaction() as tx:
         link = finish(
             ctx, tx, intent, written, item_ref=written.ref, crm_version=record.version, ours=True, role="copy"
@@ -119,9 +119,9 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
     tell = any(_is_told(look, merge) for look, merge, _ in parts)
     written: Written = attempt(ctx, intents, lambda: ctx.items.update(record, changes, tell=tell))
     if len(parts) == 1 and not parts[0][0].link.occurrence:
-        sent, role = parts[0][1].to_item, parts[0][0].link.role
+        sent = parts[0][1].to_item
         intents[0], written = confirm(
-            ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields, role)
+            ctx, "item", written, intents[0], sent, lambda found: item_view(ctx, found.fields)
         )
     links = []
     with ctx.store.transaction() as tx:

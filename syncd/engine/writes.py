@@ -347,4 +347,4 @@ def find_made(ctx: Context, intent: Intent) -> tuple[str, Fields] | None:
     if admission is None:
         return None
     shown = admission.record if admission.record is not None and not admission.read_only else None
-    return admission.ref, item_view(ctx, shown.fields, "copy") if shown is not None else {}
+    return admission.ref, item_view(ctx, shown.fields) if shown is not None else {}

@@ -143,7 +143,7 @@ def starts(span: Span, recurrence: Recurrence, after: datetime, before: datetime
     if recurrence.rule:
         for moment in _by_rule(span.start, recurrence.rule, after, before):
             found.setdefault(moment_key(moment), moment)
-    elif not recurrence.rdates or after <= as_instant(span.start) < before:
+    elif after <= as_instant(span.start) < before:
         found[moment_key(span.start)] = span.start
     for key in recurrence.rdates:
         moment = like(parse_moment(key), span.start)

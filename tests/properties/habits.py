@@ -693,6 +693,7 @@ class HabitWorld:
         if guests and tells and self.habits.guests != "tell":
             raise Broken(f"{name}: {write.op} of {mark} tells its guests")
         if write.op == "delete":
+            mark = mark or self._showed(name, write.ref)  # what went with something private was made less first
             self._check_deleted(name, write, mark, secret, guests)
             return
         changed = {n for n in PLAIN if not same(PLAIN[n], write.before.get(PLAIN[n]), write.after.get(PLAIN[n]))}
@@ -730,6 +731,12 @@ class HabitWorld:
             if found is not None and not found.delivered and self._way(each) in ("both", "to-crm") and found.value:
                 if each != "status" and not self._is_kept(found.value) and not self._shows(mark, each, found.value):
                     raise Broken(f"{name}: {mark} was deleted with an edit of {each} that nobody has seen")
+        self._forget(name, write.ref)  # a copy that is made again has its ref
+
+    def _showed(self, name: str, ref: str) -> str:
+        """The mark that a record had before the engine wrote into it."""
+        found = [mark_in(w.before) for w in self.calendars[name].log if w.ref == ref]
+        return next((mark for mark in reversed(found) if mark), "")
 
     def _shows(self, mark: str, field: str, value: Any) -> bool:
         """True when somebody has typed the same in the CRM."""
