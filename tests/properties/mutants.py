@@ -355,7 +355,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what the employee has in another calendar is copied": (
         "engine/join.py",
-        "if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):",
+        "if row is not None and any(_had(ctx, k) or _invites(ctx, k) for k in tx.links_of_row(row.id)):",
         "if row is None and ctx.full is None:",
     ),
     "what is gone here and stands in another calendar ends the activity": (
@@ -1200,9 +1200,8 @@ MUTANTS |= {
     ),
     "what stands private beside a colleague's waits for a full comparison": (
         "engine/moving.py",
-        "            _note_beside(ctx, found, link)\n            if _may_have_left(ctx, row, [link], found.ref):\n        "
-        "        raise Wait\n            continue",
-        "            if _may_have_left(ctx, row, [link], found.ref):\n                raise Wait\n            continue",
+        "                    return [hand_over(tx, link, ctx.pairing.id, **here)]\n            _note_beside(ctx, found, link)",
+        "                    return [hand_over(tx, link, ctx.pairing.id, **here)]",
     ),
     "a question is open although it is known what the item is": (
         "engine/moving.py",
