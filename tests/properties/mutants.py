@@ -1200,8 +1200,8 @@ MUTANTS |= {
     ),
     "what stands private beside a colleague's waits for a full comparison": (
         "engine/moving.py",
-        "                    return [hand_over(tx, link, ctx.pairing.id, **here)]\n            _note_beside(ctx, found, link)",
-        "                    return [hand_over(tx, link, ctx.pairing.id, **here)]",
+        "**here)]\n            _note_beside(ctx, found, link)\n",
+        "**here)]\n",
     ),
     "a question is open although it is known what the item is": (
         "engine/moving.py",
