@@ -58,6 +58,8 @@ class Allowed:
     me: str = ""
     #: The employee answers for the activity.
     responsible: bool = True
+    #: The employee did so when both sides last agreed, although somebody else does now.
+    lately: bool = False
     #: It has taken place, and nobody moves it to another day: no guest is told of that any more.
     over: bool = False
     #: Says of an original start whether that date of the series is over.
@@ -84,7 +86,7 @@ class Allowed:
         what, _, rest = element.partition(" ")
         if rest.partition(" ")[0] in self.masked:
             return True
-        return not self.responsible and what != "over"
+        return not (self.responsible or self.lately) and what != "over"
 
     def down(self, name: str, element: str = "") -> May:
         """Whether the field (or this element of it) may go to the item."""
@@ -191,6 +193,7 @@ def allowed(
     telling: Callable[[], Telling],
     view: Fields,
     responsible: bool,
+    lately: bool = False,
     over: bool = False,
     passed: Callable[[str], bool] = lambda _key: False,
     own_dates: frozenset[str] = frozenset(),
@@ -209,6 +212,7 @@ def allowed(
         telling=telling,
         me=employee.among(people) if isinstance(people, People) else "",
         responsible=responsible,
+        lately=lately,
         over=over,
         passed=passed,
     )

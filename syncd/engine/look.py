@@ -138,7 +138,7 @@ def look(
     ended = completed or (past and (not crm or _past(ctx, crm)))
     answers = responsible and (activity is not None or link.role != "copy")  # of one that is gone nobody knows who did
     lately = activity is not None and _answered_until_now(ctx, link, activity)
-    may = _may(ctx, link, admission, item, responsible=responsible or lately, answers=answers, ended=ended)
+    may = _may(ctx, link, admission, item, responsible=responsible, lately=lately, answers=answers, ended=ended)
     sides = Sides(
         item=item,
         crm=crm,
@@ -193,6 +193,7 @@ def _may(
     view: Fields,
     *,
     responsible: bool,
+    lately: bool,
     answers: bool,
     ended: bool,
 ) -> Allowed:
@@ -213,6 +214,7 @@ def _may(
         telling=ctx.items.telling,
         view=view,
         responsible=responsible,
+        lately=lately,
         over=ended,
         passed=_passes(ctx, view, admission.ends if admission is not None else {}),
     )
@@ -254,7 +256,7 @@ def _responsible(ctx: Context, link: Link, activity: Record, *, answered: bool =
 
 def _answered_until_now(ctx: Context, link: Link, activity: Record) -> bool:
     """True for whoever holds our copy of what somebody else answers for now, and did not merely take part in it when
-    both sides last agreed: what is typed on it crosses as it would have a little earlier."""
+    both sides last agreed: which dates it leaves out crosses as it would have a little earlier."""
     if not link.ours or link.rest or not link.item_base or link.crm_version == activity.version:
         return False
     if "participants" not in ctx.pairing.names:

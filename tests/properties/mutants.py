@@ -391,7 +391,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a copy says which dates there are for everybody": (
         "engine/allowed.py",
-        '        return not self.responsible and what != "over"',
+        '        return not (self.responsible or self.lately) and what != "over"',
         "        return False",
     ),
     "an invitation that was our copy is still ours": (
@@ -1180,8 +1180,8 @@ MUTANTS |= {
     ),
     "a date that is taken out while its series is handed over is there again": (
         "engine/look.py",
-        "responsible=responsible or lately,",
-        "responsible=responsible,",
+        "        lately=lately,\n",
+        "",
     ),
     "whoever took part has answered for it": (
         "engine/look.py",

@@ -258,3 +258,33 @@ def test_a_colleague_who_is_invited_from_the_calendar_gets_no_copy_beside_the_in
     settled(world)
     assert [a["status"] for a in world.activities] == ["rejected"]
     world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("first", ["taken out", "handed over"])
+def test_what_its_former_owner_does_not_see_any_more_stays_in_a_series_that_is_handed_over(
+    order: tuple[str, ...], first: str
+) -> None:
+    """A date that is private in the CRM is now the new owner's alone."""
+    world = World(*order)
+    out, secret = (moment_key(MON + timedelta(weeks=n)) for n in (1, 2))
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4", overrides={secret: {"subject": "Of the CRM", "private": True}})
+    world.appointment("a1", "ann", subject="Visit", recurrence=weekly)
+    settled(world)
+    (held,) = world.calendars["ann"].records.values()
+    shown = held.fields["recurrence"]
+    assert isinstance(shown, Recurrence) and secret in shown.overrides
+    for each in ("edited", "handed over") if first == "taken out" else ("handed over", "edited"):
+        world.now += timedelta(minutes=1)
+        if each == "edited":
+            world.calendars["ann"].edit(held.ref, recurrence=replace(shown, exdates=frozenset({out})))
+        else:
+            hand_over(world, only(world), "bob")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    there = activity["recurrence"]
+    assert isinstance(there, Recurrence)
+    assert dict(there.overrides[secret]) == {"subject": "Of the CRM", "private": True}
+    assert out in there.exdates and len(world.items("bob")) == 1
+    world.quiet()
