@@ -92,6 +92,10 @@ class BuiltinCrm:
         since = int(cursor.partition(" ")[0] or 0)
         with _port_errors(), self.crm.reading() as connection:
             end = activities.last_seq(connection)
+        if cursor and since >= end:  # nothing has happened
+            self._requests += 1
+            yield Page([], cursor, complete=False)
+            return
         while True:
             self._requests += 1
             with _port_errors(), self.crm.reading() as connection:

@@ -12,7 +12,20 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import ColumnElement, Connection, exists, func, insert, literal, or_, select, true, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+    update,
+)
 from sqlalchemy import delete as sql_delete
 
 from syncd.crm import belongings, series
@@ -123,6 +136,8 @@ def _loaded(
     connection: Connection, guids: Sequence[str], viewer: Viewer, which: ColumnElement[bool]
 ) -> dict[str, Activity]:
     """As `load`, of those for which the condition holds; in each, what is its owner's alone is left out."""
+    if not guids:
+        return {}
     joined = t.activity.outerjoin(t.employee, t.activity.c.owner == t.employee.c.id)
     columns = [*t.activity.c, t.employee.c.address.label("owner_address")]
     statement = select(*columns).select_from(joined).where(t.activity.c.guid.in_(guids), which)
@@ -462,12 +477,15 @@ def latest(connection: Connection, until: int, viewer: System) -> tuple[int, str
     return max(((int(f[0]), str(f[1])) for f in found if f is not None), default=None)
 
 
+_KNOWN = [
+    select(c.seq).where(c.guid == bindparam("guid"), c.seq >= bindparam("number")).limit(1)
+    for c in (t.activity.c, t.gone.c)
+]
+
+
 def is_known(connection: Connection, guid: str, number: int, viewer: System) -> bool:
     """True when an activity has been changed or deleted with that number, or a later one."""
-    return any(
-        connection.execute(select(c.seq).where(c.guid == guid, c.seq >= number)).first() is not None
-        for c in (t.activity.c, t.gone.c)
-    )
+    return any(connection.execute(known, {"guid": guid, "number": number}).first() is not None for known in _KNOWN)
 
 
 def alike(
@@ -504,9 +522,12 @@ def alike(
     return made
 
 
+_LAST_SEQ = select(t.counter.c.value).where(t.counter.c.name == "seq")
+
+
 def last_seq(connection: Connection) -> int:
     """The number of the latest change."""
-    return int(connection.execute(select(t.counter.c.value).where(t.counter.c.name == "seq")).scalar() or 0)
+    return int(connection.execute(_LAST_SEQ).scalar() or 0)
 
 
 def _as_kept(word: str) -> str:

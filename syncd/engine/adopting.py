@@ -26,7 +26,7 @@ from syncd.engine.newcomers import (
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import Wait
-from syncd.model.fields import Fields, kind_of, same
+from syncd.model.fields import Fields, says_nothing
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.ports import Gone
@@ -104,7 +104,7 @@ def could_have_brought(ctx: Context, activity: Record) -> frozenset[str]:
     back since."""
     if is_leftover(activity):
         return LEFT
-    return frozenset(n for n, v in crm_view(ctx, activity).items() if not same(n, v, kind_of(n).empty))
+    return frozenset(n for n, v in crm_view(ctx, activity).items() if not says_nothing(n, v))
 
 
 def _was_made_of(ctx: Context, record: Record, occurrence: str, activity: Record) -> bool:

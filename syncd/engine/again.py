@@ -13,7 +13,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.digest import named
 from syncd.engine.look import crm_view, was_handed_over
-from syncd.model.fields import Fields, kind_of, same
+from syncd.model.fields import Fields, says_nothing
 from syncd.model.record import Record
 from syncd.store import Link
 
@@ -49,4 +49,4 @@ def crms_word(ctx: Context, link: Link, activity: Record) -> frozenset[str]:
     anothers = (
         activity.owner not in ctx.pairing.employee.addresses if link.ours else was_handed_over(ctx, link, activity)
     )
-    return frozenset(n for n, v in said.items() if anothers and not same(n, v, kind_of(n).empty))
+    return frozenset(n for n, v in said.items() if anothers and not says_nothing(n, v))

@@ -9,7 +9,7 @@ from typing import Any
 
 from syncd.engine.digest import Digester
 from syncd.engine.gate import Gate
-from syncd.engine.pairing import Moment, Pairing, is_of_employee
+from syncd.engine.pairing import Moment, Pairing, is_of_employee, item_feed
 from syncd.engine.plan import HOLDERS, Decision
 from syncd.ports import Transient
 from syncd.store import Link, Row, Store, Transaction
@@ -124,9 +124,11 @@ class Context:
 
     @cached_property
     def former(self) -> frozenset[str]:
-        """Pairings that have links and are not read any more: their account has another name, or another employee."""
+        """Pairings that were read and are not any more: their account has another name, or another employee."""
+        begin = item_feed("")
         with self.store.reading() as tx:
-            return frozenset(name for name in tx.linked_pairings() if not self.is_configured(name))
+            names = (feed.removeprefix(begin) for feed in tx.feed_mappings(begin))
+            return frozenset(name for name in names if not self.is_configured(name))
 
     @cached_property
     def siblings(self) -> frozenset[str]:

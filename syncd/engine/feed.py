@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from syncd.engine.context import Context
 from syncd.engine.guard import ALL, holding
-from syncd.engine.pairing import Pairing
+from syncd.engine.pairing import Pairing, item_feed
 from syncd.mapping.conditions import needs_people
 from syncd.ports import Change, CursorExpired, Knowing, Lasting, Page
 from syncd.store import Link, Transaction
@@ -19,11 +19,6 @@ from syncd.store.journal import parked
 
 #: Why an announcement may be put off, where no day can be named: whom the CRM knows decides.
 PEOPLE = "~people"
-
-
-def item_feed(pairing: str) -> str:
-    """The name of a pairing's item feed in the store."""
-    return f"item {pairing}"
 
 
 def crm_feed(crm: str) -> str:
@@ -116,21 +111,22 @@ def is_another(ctx: Context) -> bool:
     return place is not None and place["listing"] in ("emptied", "another")
 
 
-def _found_again(pairing: str) -> str:
+def found_again(pairing: str) -> str:
     """The setting that counts what was found under other refs, since nothing was seen of what the calendar held."""
     return f"again\n{pairing}"
 
 
-def know_again(ctx: Context, left: int) -> None:
+def know_again(ctx: Context, left: int, before: str | None) -> None:
     """What was there before has been found under other refs, or its end was approved, but for what is `left` to be
     deleted. That may be on its way: where a full comparison finds nothing more, and no more than a fifth is left, it is
-    the same calendar, and what is left is judged like any other deletion."""
-    name = _found_again(ctx.pairing.id)
+    the same calendar, and what is left is judged like any other deletion. `before`: what `found_again` says."""
+    name = found_again(ctx.pairing.id)
     with ctx.store.reading() as tx:
-        before, place = tx.setting(name), tx.feed(item_feed(ctx.pairing.id))
-        looking = not left and bool(tx.pending_refs(ctx.pairing.id, "item"))  # for what is missing
-    if place is None or looking or (before is None and place["listing"] not in ("emptied", "another")):
-        return
+        place = tx.feed(item_feed(ctx.pairing.id))
+        if place is None or (before is None and place["listing"] not in ("emptied", "another")):
+            return
+        if not left and tx.pending_refs(ctx.pairing.id, "item"):
+            return  # it is looked for what is missing
     found = int(before or 0) + len(ctx.moved)
     with ctx.store.transaction() as tx:
         if not left or (ctx.full and not ctx.moved and left * 4 <= found):

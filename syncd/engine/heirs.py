@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from syncd.engine.came import hand_over, note_came
 from syncd.engine.context import Context
-from syncd.engine.feed import item_feed
 from syncd.engine.newcomers import marks_of
-from syncd.engine.pairing import is_of_employee
+from syncd.engine.pairing import is_of_employee, item_feed
 from syncd.model.record import Record
 from syncd.ports import Gone, Rejected
 from syncd.privacy import Admission
@@ -27,6 +26,9 @@ BATCH = 100
 def take_over_what_went(ctx: Context) -> None:
     """Before the first listing of a pairing is settled: links of items that are gone come over from the pairing that
     has read this collection before. Raises PortErrors."""
+    with ctx.store.reading() as tx:
+        if not tx.pending(ctx.pairing.id, "item", 0, ctx.moment.today, 1):
+            return
     if not ctx.former:
         return
     with ctx.store.reading() as tx:

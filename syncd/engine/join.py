@@ -21,7 +21,6 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
-from syncd.engine.feed import item_feed
 from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
 from syncd.engine.look import crm_view, has_declined, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
@@ -38,7 +37,7 @@ from syncd.engine.newcomers import (
     outside,
     row_of,
 )
-from syncd.engine.pairing import day_text, is_of_employee
+from syncd.engine.pairing import day_text, is_of_employee, item_feed
 from syncd.engine.roles import ABSENT
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait

@@ -20,7 +20,7 @@ from syncd.engine.sides import Sides
 from syncd.engine.text import image
 from syncd.engine.window import inside, over
 from syncd.mapping.conditions import taken
-from syncd.model.fields import Fields, kind_of, normal_text, same
+from syncd.model.fields import Fields, kind_of, normal_text, same, says_nothing
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
@@ -283,9 +283,10 @@ def _past(ctx: Context, view: Fields) -> bool:
 def _was_only_answered(digester: Digester, view: Fields, base: Mapping[str, Any]) -> bool:
     """True when all that changed on this side is what those who take part have answered: who took part before, and who
     has declined."""
-    moved = [n for n, v in view.items() if changed(digester, base, {n: v})]
     was, now = base.get("participants"), view.get("participants")
-    if moved != ["participants"] or not isinstance(was, dict) or not isinstance(now, People):
+    if not isinstance(was, dict) or not isinstance(now, People):
+        return False
+    if [n for n, v in view.items() if changed(digester, base, {n: v})] != ["participants"]:
         return False
     new = {key for key in now if digester.element("participants", key) not in was}
     return len(now) - len(new) == len(was) and all(now[key].answer == "declined" for key in new)
@@ -406,7 +407,7 @@ def changed(digester: Digester, base: Mapping[str, Any], view: Fields) -> bool:
     return any(
         not digester.holds(base, name, value)
         for name, value in view.items()
-        if name in base or not same(name, value, kind_of(name).empty)
+        if name in base or not says_nothing(name, value)
     )
 
 
@@ -415,6 +416,8 @@ def _accept_shaping(ctx: Context, sides: Sides, link: Link, record: Record | Non
     an image of what we sent and the sender's side still holds what it sent (fine print 3): at the first look
     after a write that gave no version. Under the version of our own write whatever stands there is the
     server's doing. A later version is an edit."""
+    if not link.unconfirmed:
+        return sides
     bases = {"item": dict(sides.item_base), "crm": dict(sides.crm_base)}
     versions = {
         "item": (link.item_version, record.version if record is not None else None),

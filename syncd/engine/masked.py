@@ -15,7 +15,7 @@ from syncd.engine.look import Look, changed, showed
 from syncd.engine.newcomers import mark_row, marks_of
 from syncd.engine.roles import ABSENT, of_one_date
 from syncd.engine.writes import Wait
-from syncd.model.fields import kind_of, same
+from syncd.model.fields import says_nothing
 from syncd.model.record import Record
 from syncd.store import Link, Row
 
@@ -60,4 +60,4 @@ def typed_on(at: Look) -> bool:
     if changed(at.sides.digester, at.sides.crm_base, at.sides.crm) or at.sides.local.get("crm"):
         return True
     fields = at.activity.fields if at.activity is not None else {}
-    return any(not same(n, v, kind_of(n).empty) for n, v in fields.items() if n not in at.sides.crm)
+    return any(not says_nothing(n, v) for n, v in fields.items() if n not in at.sides.crm)

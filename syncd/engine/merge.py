@@ -16,7 +16,7 @@ from syncd.engine.elements import by_element
 from syncd.engine.sides import Merge, Sides, winner
 from syncd.engine.text import image, merge_text
 from syncd.mapping.lens import Rule
-from syncd.model.fields import Value, kind_of, same
+from syncd.model.fields import Value, kind_of, same, says_nothing
 
 
 def merge(sides: Sides) -> Merge:
@@ -96,7 +96,7 @@ def _changed(sides: Sides, base: Mapping[str, Any], name: str, value: Value) -> 
     """True when a side's value is not what it held when both agreed. Where they never did, nothing is
     no change: it does not replace what the other side has."""
     if name not in base:
-        return not same(name, value, kind_of(name).empty)
+        return not says_nothing(name, value)
     return not sides.digester.holds(base, name, value)
 
 

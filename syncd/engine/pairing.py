@@ -143,3 +143,8 @@ def participants_lines(fields: Fields) -> list[str]:
     if not people:
         return []
     return ["Participants:", *(f"  {people[a].name} <{a}>" if people[a].name else f"  {a}" for a in people)]
+
+
+def item_feed(pairing: str) -> str:
+    """The name of a pairing's item feed in the store."""
+    return f"item {pairing}"

@@ -13,7 +13,7 @@ from syncd.engine.marks import show_marks
 from syncd.engine.recover import recover
 from syncd.engine.settle import settle
 from syncd.ports import AuthFailed, PortError, Transient
-from syncd.store.journal import approve, approved, conflicts, end_run, parked, runs
+from syncd.store.journal import approve, end_run, runs, standing
 
 #: A clock that was set back by less has changed nothing.
 CLOCKS = timedelta(hours=1)
@@ -28,9 +28,10 @@ def run_pass(ctx: Context) -> Report:
     for_mail(ctx)
     pairing = ctx.pairing.id
     with ctx.store.reading() as tx:
-        ctx.approved = approved(tx, pairing)
+        last = runs(tx, pairing).get(pairing, {})
         ctx.asked = tx.settings(questions(pairing))
-        ctx.anew = _clock_went_back(ctx, runs(tx, pairing).get(pairing, {}).get("started", ""))
+    ctx.approved = int(last.get("approved") or 0)
+    ctx.anew = _clock_went_back(ctx, last.get("started", ""))
     outcome = "failed"
     try:
         recover(ctx)
@@ -65,9 +66,7 @@ def _clock_went_back(ctx: Context, last: str) -> bool:
 
 def _end(ctx: Context, outcome: str) -> None:
     with ctx.store.transaction() as tx:
-        ctx.report.parked = len(parked(tx, ctx.pairing.id))
-        ctx.report.conflicts = len(conflicts(tx, ctx.pairing.id))
-        ctx.report.waiting = len(tx.waiting(ctx.pairing.id))
+        ctx.report.parked, ctx.report.conflicts, ctx.report.waiting = standing(tx, ctx.pairing.id)
         if ctx.report.parked and outcome == "ok":
             outcome = "parked"
         if outcome in ("ok", "held", "parked"):

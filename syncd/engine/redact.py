@@ -20,7 +20,7 @@ from syncd.engine.plan import HOLDERS, RECEIVERS
 from syncd.engine.roles import ABSENT
 from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
-from syncd.model.fields import Fields, Value, kind_of, normal_text, same
+from syncd.model.fields import Fields, Value, kind_of, normal_text, same, says_nothing
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 from syncd.store.journal import close_conflicts
@@ -188,7 +188,7 @@ _NO_WORDS = frozenset({"time", "direction", "status", "account", "contact", "tra
 
 def _empty(kept: Fields) -> bool:
     """True for a log that would say nothing but that there was a message, and where it was filed."""
-    return all(same(n, v, kind_of(n).empty) for n, v in kept.items() if n not in _NO_WORDS)
+    return all(says_nothing(n, v) for n, v in kept.items() if n not in _NO_WORDS)
 
 
 def not_there(tx: Transaction, link: Link, row: Row) -> None:
@@ -314,7 +314,7 @@ def _typed_over(at: Look) -> frozenset[str]:
         n
         for n in at.link.brought & fields.keys() & base.keys() - {"private", "status"} - at.link.texts.keys()
         if not kind_of(n).keyed
-        and not same(n, fields[n], kind_of(n).empty)
+        and not says_nothing(n, fields[n])
         and not digester.holds(base, n, at.sides.crm.get(n, fields[n]))
     )
 
@@ -343,7 +343,7 @@ def _kept(at: Look, theirs: frozenset[str], over: frozenset[str], *, made_here: 
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
     if made_here:
         nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
-        added = {n: v for n, v in kept.items() if n in over or (n not in nothing and not same(n, v, kind_of(n).empty))}
+        added = {n: v for n, v in kept.items() if n in over or (n not in nothing and not says_nothing(n, v))}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
         if not added or block:
             kept = {**added, **times}
@@ -363,9 +363,7 @@ def _of_the_entry(at: Look, fields: Fields, *, made_here: bool) -> frozenset[str
     return names | {
         n
         for n, v in added.items()
-        if kind_of(n).keyed
-        or n in link.texts
-        or (not same(n, v, kind_of(n).empty) and digester.holds(link.item_base, n, v))
+        if kind_of(n).keyed or n in link.texts or (not says_nothing(n, v) and digester.holds(link.item_base, n, v))
     }
 
 

@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from sqlalchemy.exc import IntegrityError
 
 from syncd.engine.context import IN_A_ROW, Context
-from syncd.engine.feed import is_another, item_feed, know_again
+from syncd.engine.feed import found_again, is_another, know_again
 from syncd.engine.fresh import settle_fresh
 from syncd.engine.given import given_of
 from syncd.engine.guard import allows, holding
 from syncd.engine.join import join_activity
+from syncd.engine.pairing import item_feed
 from syncd.engine.parts import Outcome, Unit
 from syncd.engine.roles import ABSENT
 from syncd.engine.unit import settle_unit
@@ -39,12 +40,12 @@ OFTEN = 20
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
-    name = f"late\n{ctx.pairing.id}"
+    name, held = f"late\n{ctx.pairing.id}", holding(ctx.pairing.id)
     with ctx.store.reading() as tx:
-        before = tx.setting(name) or ""
-    again = False
+        noted = tx.settings_of((name, held, found_again(ctx.pairing.id)))
+    before, again = noted.get(name, ""), False
     try:
-        _settle(ctx)
+        _settle(ctx, noted)
         again = bool(ctx.late) and all(_named(unit) in before.split("\n") for unit, _ in ctx.late)
         if ctx.late and not ctx.ready and (not again or len(ctx.late) >= IN_A_ROW):
             raise ctx.late[-1][1]  # nothing says that it is not the server; if it is these again, it is these
@@ -56,21 +57,20 @@ def settle(ctx: Context) -> None:
                 tx.set_setting(name, now)
 
 
-def _settle(ctx: Context) -> None:
+def _settle(ctx: Context, noted: Mapping[str, str]) -> None:
     found: list[tuple[Unit, int]] = []
     for side in ("item", "crm"):
         _side(ctx, side, found)
     found = _still_linked(ctx, _once_each(found))
-    know_again(ctx, sum(count for _, count in found))
-    with ctx.store.reading() as tx:
-        waiting = tx.setting(holding(ctx.pairing.id)) is not None
+    know_again(ctx, sum(count for _, count in found), noted.get(found_again(ctx.pairing.id)))
     if not found:
-        if waiting:
+        if holding(ctx.pairing.id) in noted:
             with ctx.store.transaction() as tx:
                 tx.drop_setting(holding(ctx.pairing.id))
         return
     deferred, number = [unit for unit, _ in found], sum(count for _, count in found)
     with ctx.store.reading() as tx:
+        waiting = tx.setting(holding(ctx.pairing.id)) is not None  # somebody may have said so just now
         links = tx.count_links(ctx.pairing.id)
     if allows(number, links, ctx.approved, emptied=is_another(ctx), waiting=waiting):
         if waiting:

@@ -29,7 +29,7 @@ from syncd.engine.writes import (
     seen,
 )
 from syncd.mapping import blocks
-from syncd.model.fields import Fields, kind_of, same
+from syncd.model.fields import Fields, kind_of, same, says_nothing
 from syncd.model.people import People
 from syncd.model.record import Record
 from syncd.model.span import Span
@@ -74,7 +74,7 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
             n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
         },
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
-        "brought": sorted({n for n, v in fields.items() if mail or not same(n, v, kind_of(n).empty)} | told),
+        "brought": sorted({n for n, v in fields.items() if mail or not says_nothing(n, v)} | told),
         "unconfirmed": ["crm", sorted(fields)],
         "local": ["item", sorted(view.keys() - up.keys())],
     }

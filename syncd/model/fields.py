@@ -67,6 +67,10 @@ class Kind:
         """Text that is equal exactly for equal values."""
         return "" if value is None else str(value)
 
+    def nothing(self, value: Value) -> bool:
+        """True for a value that means the same as the empty one."""
+        return not value
+
     def elements(self, value: Value) -> dict[str, str]:
         """For a keyed kind: element key -> canonical text of the element."""
         raise TypeError(f"{self.name} has no elements")
@@ -88,6 +92,9 @@ class Text(Kind):
 
     def canonical(self, value: Value) -> str:
         return normal_text(value or "")
+
+    def nothing(self, value: Value) -> bool:
+        return not value or not normal_text(value)
 
     def shape(self, value: Value, limit: Limit) -> Value:
         if value is None or limit.length is None or len(value) <= limit.length:
@@ -199,6 +206,9 @@ class Series(Kind):
 
     def canonical(self, value: Value) -> str:
         return "\n".join(f"{k}={v}" for k, v in sorted(self.elements(value).items()))
+
+    def nothing(self, value: Value) -> bool:
+        return not self.elements(value)
 
     def elements(self, value: Value) -> dict[str, str]:
         recurrence: Recurrence = value or Recurrence()
@@ -401,8 +411,15 @@ def kind_of(name: str) -> Kind:
 
 def same(name: str, one: Value, other: Value) -> bool:
     """True when both values of the field mean the same."""
+    if one is other:
+        return True
     kind = kind_of(name)
     return kind.canonical(one) == kind.canonical(other)
+
+
+def says_nothing(name: str, value: Value) -> bool:
+    """True where the field is empty."""
+    return kind_of(name).nothing(value)
 
 
 def only_answer_of(people: People, address: str) -> People:

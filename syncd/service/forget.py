@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from syncd.engine.digest import Digester
-from syncd.engine.feed import item_feed, seed_feed
+from syncd.engine.feed import seed_feed
+from syncd.engine.pairing import item_feed
 from syncd.store import Store, Transaction
 from syncd.store.journal import forget
 

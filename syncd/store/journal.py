@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from syncd.store import tables as t
 from syncd.store.lease import lease_name
 from syncd.store.rows import Conflict, Parked, Pending
-from syncd.store.transaction import Transaction, pack, unpack
+from syncd.store.transaction import WAITS, Transaction, pack, unpack
 
 _EXPLAIN, _LEDGER = insert(t.explain), insert(t.ledger)
 _UNPARK = delete(t.parked).where(
@@ -127,6 +127,22 @@ def conflicts(tx: Transaction, pairing: str | None = None, link: int | None = No
     return found
 
 
+_STANDING = select(
+    *(
+        select(func.count()).select_from(table).where(table.c.pairing == bindparam("pairing")).scalar_subquery()
+        for table in (t.parked, t.conflict)
+    ),
+    select(func.count()).select_from(t.link).where(t.link.c.pairing == bindparam("pairing"), WAITS).scalar_subquery(),
+)
+
+
+def standing(tx: Transaction, pairing: str) -> tuple[int, int, int]:
+    """How many entries of a pairing are parked, how many conflicts a person is asked about, and of how many links
+    something waits until guests have been told."""
+    found = tx.connection.execute(_STANDING, {"pairing": pairing}).one()
+    return int(found[0]), int(found[1]), int(found[2])
+
+
 def decide(tx: Transaction, conflict: int, word: str) -> None:
     """A person's word on a conflict: "crm" or "groupware"; the next pass carries it out."""
     tx.connection.execute(update(t.conflict).where(t.conflict.c.id == conflict).values(word=word))
@@ -145,10 +161,13 @@ def end_run(tx: Transaction, pairing: str, at: str, outcome: str, counts: Mappin
     tx.upsert(t.run, [{"pairing": pairing, **values}])
 
 
+_RUN = select(t.run).where(t.run.c.pairing == bindparam("pairing"))
+
+
 def runs(tx: Transaction, pairing: str | None = None) -> dict[str, dict[str, Any]]:
     """Pairing -> its last pass, and what all passes together have done."""
-    wanted = select(t.run) if pairing is None else select(t.run).where(t.run.c.pairing == pairing)
-    found = tx.connection.execute(wanted).mappings().all()
+    wanted, values = (select(t.run), {}) if pairing is None else (_RUN, {"pairing": pairing})
+    found = tx.connection.execute(wanted, values).mappings().all()
     return {
         f["pairing"]: {**dict(f), "counts": json.loads(f["counts"]), "totals": json.loads(f["totals"])} for f in found
     }
@@ -159,11 +178,6 @@ def approve(tx: Transaction, pairing: str, number: int) -> None:
     changed = tx.connection.execute(update(t.run).where(t.run.c.pairing == pairing).values(approved=number))
     if changed.rowcount == 0:
         tx.upsert(t.run, [{"pairing": pairing, "started": "", "approved": number}])
-
-
-def approved(tx: Transaction, pairing: str) -> int:
-    """How many deletions an administrator has let through."""
-    return int(tx.connection.execute(select(t.run.c.approved).where(t.run.c.pairing == pairing)).scalar() or 0)
 
 
 def retire(tx: Transaction, *, decisions: datetime, ledger: datetime) -> tuple[int, int]:

@@ -13,7 +13,19 @@ from functools import cache
 from importlib import import_module
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.engine import Row as Found
 from sqlalchemy.engine import RowMapping
 from sqlalchemy.sql import Executable
@@ -33,6 +45,13 @@ def _upsert(dialect: str, table: Table, columns: tuple[str, ...]) -> Executable:
     return cast(Executable, made.on_conflict_do_update(index_elements=keys, set_=changed))
 
 
+@cache
+def _beginning(dialect: str, name: ColumnElement[str], value: ColumnElement[str]) -> Executable:
+    """Compared as bytes, also where the database sorts by a language."""
+    exact = name if dialect == "sqlite" else name.collate("C")
+    return select(name, value).where(exact >= bindparam("first"), exact < bindparam("after"))
+
+
 def pack(text: str) -> bytes:
     """Words as they stand in the store."""
     return zlib.compress(text.encode())
@@ -46,6 +65,8 @@ def unpack(raw: bytes) -> str:
 _ROW = [t.row.c[name] for name in Row.__dataclass_fields__]
 _LINK = [t.link.c[name] for name in Link.__dataclass_fields__]
 _INTENT = [t.intent.c[name] for name in Intent.__dataclass_fields__]
+
+_INTENTS = select(*_INTENT).where(t.intent.c.pairing == bindparam("pairing")).order_by(t.intent.c.id)
 
 #: Why a link rests whose item is known not to be there.
 _NOT_THERE = ("item-gone", "taken-back", "declined")
@@ -109,6 +130,11 @@ _OPEN_CREATES = select(t.intent.c.link).where(
     t.intent.c.side == "crm",
     t.intent.c.op == "create",
 )
+#: As the index says it, which no parameter would find.
+WAITS = t.link.c.waits != literal_column("''")
+_SETTINGS_OF = select(t.setting.c.name, t.setting.c.value).where(
+    t.setting.c.name.in_(bindparam("names", expanding=True))
+)
 _SETTING = select(t.setting.c.value).where(t.setting.c.name == bindparam("name"))
 
 
@@ -171,8 +197,7 @@ class Transaction:
 
     def feed_mappings(self, prefix: str) -> dict[str, str]:
         """Of the feeds whose names begin so: name -> the mapping under which they were read."""
-        statement = select(t.feed.c.name, t.feed.c.mapping).where(t.feed.c.name.startswith(prefix, autoescape=True))
-        return {found[0]: found[1] for found in self.connection.execute(statement)}
+        return self._beginning(t.feed.c.name, t.feed.c.mapping, prefix)
 
     # -- pending ------------------------------------------------------------------------------------
 
@@ -341,7 +366,7 @@ class Transaction:
 
     def waiting(self, pairing: str) -> list[Link]:
         """Links of which something waits until guests have been told."""
-        statement = select(*_LINK).where(t.link.c.pairing == pairing, t.link.c.waits != "").order_by(t.link.c.id)
+        statement = select(*_LINK).where(t.link.c.pairing == pairing, WAITS).order_by(t.link.c.id)
         return [_link(f) for f in self.connection.execute(statement)]
 
     def has_news(self, pairing: str, side: str, ref: str) -> bool:
@@ -373,10 +398,6 @@ class Transaction:
         for pairing, ref in self.connection.execute(select(*columns).where(where).distinct().order_by(*columns)):
             found.setdefault(pairing, []).append(ref)
         return found
-
-    def linked_pairings(self) -> list[str]:
-        """The pairings that have links."""
-        return [name for (name,) in self.connection.execute(select(t.link.c.pairing).distinct())]
 
     def count_links(self, pairing: str) -> int:
         """How many links a pairing has whose item is there."""
@@ -453,8 +474,7 @@ class Transaction:
 
     def intents(self, pairing: str) -> list[Intent]:
         """Writes of a pairing that may or may not have arrived."""
-        statement = select(*_INTENT).where(t.intent.c.pairing == pairing).order_by(t.intent.c.id)
-        return [_intent(f) for f in self.connection.execute(statement)]
+        return [_intent(f) for f in self.connection.execute(_INTENTS, {"pairing": pairing})]
 
     def open_creates(self, row: int) -> list[int]:
         """Links with an open create of this activity."""
@@ -512,9 +532,18 @@ class Transaction:
         return found[0] if found else None
 
     def settings(self, prefix: str) -> dict[str, str]:
-        """The named values whose names begin so."""
-        where = t.setting.c.name.startswith(prefix, autoescape=True)
-        return {f[0]: f[1] for f in self.connection.execute(select(t.setting.c.name, t.setting.c.value).where(where))}
+        """The named values whose names begin so; all of them for ""."""
+        return self._beginning(t.setting.c.name, t.setting.c.value, prefix)
+
+    def settings_of(self, names: Collection[str]) -> dict[str, str]:
+        """The values of these names, as far as there are any."""
+        return {f[0]: f[1] for f in self.connection.execute(_SETTINGS_OF, {"names": list(names)})}
+
+    def _beginning(self, name: ColumnElement[str], value: ColumnElement[str], prefix: str) -> dict[str, str]:
+        """Name -> value where the name begins so. By the index: LIKE would look through the whole table."""
+        after = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
+        statement = _beginning(self.connection.dialect.name, name, value)
+        return {found[0]: found[1] for found in self.connection.execute(statement, {"first": prefix, "after": after})}
 
     def drop_setting(self, name: str) -> None:
         """Forgets a named value."""

@@ -17,8 +17,8 @@ from sqlalchemy import delete, update
 
 from syncd.engine.context import Context, Report
 from syncd.engine.digest import Digester
-from syncd.engine.feed import item_feed, seed_feed
-from syncd.engine.pairing import Moment
+from syncd.engine.feed import seed_feed
+from syncd.engine.pairing import Moment, item_feed
 from syncd.engine.passes import run_pass
 from syncd.engine.write_item import copy_key
 from syncd.mapping.blocks import MARK

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from syncd.engine.context import Context
-from syncd.engine.feed import item_feed, seed_feed
-from syncd.engine.pairing import Employee, Moment
+from syncd.engine.feed import seed_feed
+from syncd.engine.pairing import Employee, Moment, item_feed
 from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence

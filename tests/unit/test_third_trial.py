@@ -15,8 +15,8 @@ import yaml
 from syncd.engine.allowed import Allowed
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
-from syncd.engine.feed import item_feed, seed_feed
-from syncd.engine.pairing import Moment
+from syncd.engine.feed import seed_feed
+from syncd.engine.pairing import Moment, item_feed
 from syncd.engine.passes import run_pass
 from syncd.engine.sides import Sides, winner
 from syncd.mapping.loader import load, shipped
