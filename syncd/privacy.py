@@ -64,7 +64,7 @@ def excluded(record: Record, policy: Policy, rules: Iterable[MailRules]) -> bool
     keywords = one_forms(record.fields.get("categories") or ())
     people = [*(record.fields.get("correspondents") or ()), record.owner, *record.mentioned]
     for rule in rules:
-        if keywords & one_forms(rule.exclude_keywords):
+        if keywords and keywords & one_forms(rule.exclude_keywords):
             return True
         if rule.block and UNREAD in record.traits:
             return True

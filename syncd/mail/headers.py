@@ -182,11 +182,18 @@ def mentioned(texts: Iterable[str]) -> frozenset[str]:
     for raw in texts:
         if "@" not in raw and "=?" not in raw:
             continue
-        for text in {raw, words(raw)}:
+        alone = _ALONE.fullmatch(raw) if len(raw) < 256 else None
+        if alone is not None:  # as nearly all lines are
+            found.add(normal_address(alone[1]))
+            continue
+        plain = raw.isascii() and raw.isprintable() and "=?" not in raw  # nothing in it to be decoded or left out
+        for text in (raw,) if plain else {raw, words(raw)}:
             near = " ".join(text.replace("\\", "").split()).replace(" @", "@").replace("@ ", "@")
-            for form in {near, near.translate(_QUOTES_AS_BLANKS), near.translate(_NO_QUOTES)}:
+            quoted = not _QUOTED.isdisjoint(near)
+            for form in {near, near.translate(_QUOTES_AS_BLANKS), near.translate(_NO_QUOTES)} if quoted else (near,):
                 for word in _BETWEEN.split(form):
-                    found |= _as_addresses(word)
+                    if "@" in word:
+                        found |= _as_addresses(word)
     return frozenset(found)
 
 
@@ -199,6 +206,9 @@ def _as_addresses(word: str) -> set[str]:
 
 
 _QUOTES = "'\"`´‘’‚“”„«»"
+#: One address, perhaps with a name before it, and nothing that could be read in two ways.
+_ALONE = re.compile(r"(?:[A-Za-z0-9 .,_-]*<)?([A-Za-z0-9.+_-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)>?")
+_QUOTED = frozenset(_QUOTES)
 _QUOTES_AS_BLANKS, _NO_QUOTES = str.maketrans(dict.fromkeys(_QUOTES, " ")), str.maketrans(dict.fromkeys(_QUOTES, ""))
 #: What stands between the words of a list, and what ends the name of a domain.
 _BETWEEN, _BEHIND = re.compile(r"[\s<>()\[\],;:]+"), re.compile(r"[^\w.\-\u0300-\u036f'\"`]")

@@ -19,7 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
-    text,
 )
 
 metadata = MetaData()
@@ -81,7 +80,7 @@ link = Table(
     Column("seen", Integer, nullable=False, default=0),
     UniqueConstraint("pairing", "item_ref", "occurrence"),
     Index("link_activity", "activity"),
-    Index("link_waits", "pairing", sqlite_where=text("waits != ''"), postgresql_where=text("waits != ''")),
+    Index("link_waits", "pairing", "waits"),
 )
 
 #: Which message, by a digest of its Message-ID, is which activity: those that answer it are filed like it.

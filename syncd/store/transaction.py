@@ -22,7 +22,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal_column,
     select,
     update,
 )
@@ -130,8 +129,8 @@ _OPEN_CREATES = select(t.intent.c.link).where(
     t.intent.c.side == "crm",
     t.intent.c.op == "create",
 )
-#: As the index says it, which no parameter would find.
-WAITS = t.link.c.waits != literal_column("''")
+#: Something waits; said so that an index finds it.
+WAITS = t.link.c.waits > ""
 _SETTINGS_OF = select(t.setting.c.name, t.setting.c.value).where(
     t.setting.c.name.in_(bindparam("names", expanding=True))
 )

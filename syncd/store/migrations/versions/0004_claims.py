@@ -17,5 +17,4 @@ def upgrade() -> None:
     op.execute("UPDATE activity SET uid_digest = claim")
     op.create_index("ix_activity_uid_digest", "activity", ["uid_digest"])
     op.add_column("link", sa.Column("waits", sa.String(), nullable=False, server_default=""))
-    some = sa.text("waits != ''")
-    op.create_index("link_waits", "link", ["pairing"], sqlite_where=some, postgresql_where=some)
+    op.create_index("link_waits", "link", ["pairing", "waits"])
