@@ -166,7 +166,7 @@ def _had(ctx: Context, link: Link) -> bool:
 
 
 def _invites(ctx: Context, link: Link) -> bool:
-    """True for our copy from which whoever answers for it has invited the employee: the invitation is the copy."""
+    """True for our copy from which its holder has invited the employee: the invitation is the copy."""
     asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
     mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
     return link.ours and any(each in asked for each in mine)
