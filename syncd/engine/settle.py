@@ -40,9 +40,9 @@ OFTEN = 20
 
 def settle(ctx: Context) -> None:
     """Settles everything that is due. Raises Transient and AuthFailed, which stop the pairing."""
-    name, held = f"late\n{ctx.pairing.id}", holding(ctx.pairing.id)
+    name = f"late\n{ctx.pairing.id}"
     with ctx.store.reading() as tx:
-        noted = tx.settings_of((name, held, found_again(ctx.pairing.id)))
+        noted = tx.settings_of((name, holding(ctx.pairing.id), found_again(ctx.pairing.id)))
     before, again = noted.get(name, ""), False
     try:
         _settle(ctx, noted)
@@ -62,26 +62,27 @@ def _settle(ctx: Context, noted: Mapping[str, str]) -> None:
     for side in ("item", "crm"):
         _side(ctx, side, found)
     found = _still_linked(ctx, _once_each(found))
+    held = holding(ctx.pairing.id)
     know_again(ctx, sum(count for _, count in found), noted.get(found_again(ctx.pairing.id)))
     if not found:
-        if holding(ctx.pairing.id) in noted:
+        if held in noted:
             with ctx.store.transaction() as tx:
-                tx.drop_setting(holding(ctx.pairing.id))
+                tx.drop_setting(held)
         return
     deferred, number = [unit for unit, _ in found], sum(count for _, count in found)
     with ctx.store.reading() as tx:
-        waiting = tx.setting(holding(ctx.pairing.id)) is not None  # somebody may have said so just now
+        waiting = tx.setting(held) is not None  # somebody may have said so just now
         links = tx.count_links(ctx.pairing.id)
     if allows(number, links, ctx.approved, emptied=is_another(ctx), waiting=waiting):
         if waiting:
             with ctx.store.transaction() as tx:
-                tx.drop_setting(holding(ctx.pairing.id))
+                tx.drop_setting(held)
         for start in range(0, len(deferred), BATCH):
             _units(ctx, deferred[start : start + BATCH], lambda unit, outcome: None, deletions=True)
         return
     ctx.report.held = number
     with ctx.store.transaction() as tx:
-        tx.set_setting(holding(ctx.pairing.id), ctx.moment.text)
+        tx.set_setting(held, ctx.moment.text)
         for unit in deferred:
             tx.hold(ctx.pairing.id, unit.entries)
 
