@@ -21,6 +21,7 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
+from syncd.engine.identity import GONE
 from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
 from syncd.engine.look import crm_view, has_declined, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
@@ -165,11 +166,18 @@ def _had(ctx: Context, link: Link) -> bool:
     return before and link.rest in ("item-gone", "declined")
 
 
+def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
+    """True for an employee whom an entry of the activity invites, be it our copy: the invitation is the copy. Where
+    those who take part are not mapped, nobody knows whom a meeting with guests invites."""
+    if row.scheduled and "participants" not in ctx.pairing.names:
+        return True
+    return any(_invites(ctx, link) for link in links if link.rest not in GONE)
+
+
 def _invites(ctx: Context, link: Link) -> bool:
-    """True for our copy from which its holder has invited the employee: the invitation is the copy."""
     asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
     mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
-    return link.ours and any(each in asked for each in mine)
+    return any(each in asked for each in mine)
 
 
 def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:
@@ -236,7 +244,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         raise Wait
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
-        if row is not None and row.scheduled:
+        if row is not None and is_invited(ctx, row, tx.links_of_row(row.id)):
             return None, ""  # their own invitation is their copy
         if row is not None and any(k.role == "block" for k in tx.links_of_row(row.id)):
             return None, ""  # it stands for an entry of somebody's
@@ -244,8 +252,8 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # so it may, and the store knows nothing (any more) of what it stands for
         if tx.setting(as_block(pairing.id, activity.ref)) is not None:
             return None, ""  # the employee has it, as a private one
-        if row is not None and any(_had(ctx, k) or _invites(ctx, k) for k in tx.links_of_row(row.id)):
-            return None, ""  # the employee has it, or had it, in another calendar, or gets it by mail
+        if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
+            return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar
         if row is not None and just_asked(ctx, tx.setting(moving(row))):
@@ -260,7 +268,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         raise Wait  # or a colleague's, who has invited the employee
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
-        if row is not None and row.scheduled:
+        if row is not None and is_invited(ctx, row, tx.links_of_row(row.id)):
             return None, ""
         row = row or row_of(ctx, tx, activity)
         if ctx.siblings:

@@ -38,6 +38,15 @@ def as_they_answered(
     return {**fields, "attendees": shown} if shown else fields
 
 
+def speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
+    """Of an activity's links those that may be its organiser's. Where an entry has made the activity, and none of ours
+    organises the meeting, the copies that the CRM's participants have of it are nobody's word."""
+    ours = {address for p in (*ctx.everyone, ctx.pairing) for address in p.employee.addresses}
+    if row.maker is None or not record.owner or record.owner in ours:
+        return others
+    return [link for link in others if link.role != "copy"]
+
+
 def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
     """True for an activity that was made of an attendee's copy, as that was read first, be it a block by now."""
     return any(k.id == row.maker and k.role in (*GUESTS, "block") for k in others)

@@ -32,7 +32,14 @@ from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, 
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
 from syncd.engine.roles import ABSENT, of_one_date, role_of
 from syncd.engine.sides import Merge, Sides
-from syncd.engine.speaking import as_they_answered, made_by_a_guest, new_role, said_private, was_ended
+from syncd.engine.speaking import (
+    as_they_answered,
+    made_by_a_guest,
+    new_role,
+    said_private,
+    speaking_among,
+    was_ended,
+)
 from syncd.engine.window import ends_on, enters, wakes
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -270,7 +277,8 @@ def _part(
         _let_go(ctx, link)
         raise Wait  # what was a block of time is the other's now
     if seen is not None:
-        role = "block" if masked else role_of(seen, ctx.pairing.employee, link, others)
+        speaking = speaking_among(ctx, seen, row, others)
+        role = "block" if masked else role_of(seen, ctx.pairing.employee, link, speaking)
         stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)
         if role != link.role and not stays:
             link = new_role(ctx, link, role)
@@ -485,9 +493,13 @@ def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:
         moves: Any = digester.of(name, value)
     else:
         people: People = at.activity.fields.get("participants") or People()
-        me = ctx.pairing.employee.among(people) or ctx.pairing.employee.addresses[0]
-        name, value = "participants", with_answer(people, me, "declined")
-        moves = {digester.element(name, me): digester.content(name, me, "declined")}
+        name, me = "participants", ctx.pairing.employee.among(people)
+        if me:
+            value = with_answer(people, me, "declined")
+            moves = {digester.element(name, me): digester.content(name, me, "declined")}
+        else:  # whoever takes part no more, by the organiser's word or the CRM's, declines nothing
+            value = people
+            moves = {digester.element(name, each): None for each in ctx.pairing.employee.addresses}
     agreed = kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name))
     if not agreed:
         made.to_crm[name] = value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from syncd.engine.context import Context
+from syncd.engine.join import is_invited
 from syncd.engine.look import crm_view, in_scope, within
 from syncd.engine.mailroom import Mailroom, for_mail
 from syncd.engine.pairing import Moment, Pairing
@@ -111,7 +112,7 @@ def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], act
         )
     if pairing.lens.mapping.direction == "to-crm":
         return "not in the calendar: the mapping goes to the CRM only"
-    if row is not None and row.scheduled:
+    if row is not None and is_invited(ctx, row, links):
         return "not copied: the employee's own invitation is the copy"
     if pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected":
         return "not in the calendar: it is rejected"

@@ -1,0 +1,202 @@
+"""What fresh minds found in a twelfth trial, and what is of its kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
+from tests.unit.test_cases import only
+from tests.unit.test_eighth_trial import settled
+from tests.unit.test_eleventh_trial import EACH, invite, listed
+from tests.unit.test_engine import World
+from tests.unit.test_sixth_trial import hand_over
+
+
+def add(world: World, name: str) -> None:
+    """Somebody adds a participant in the CRM."""
+    now = world.crm.records[only(world)].fields.get("participants") or People()
+    assert isinstance(now, People)
+    world.crm.edit(only(world), participants=People([*now.values(), Participant(f"{name}@us.example")]))
+
+
+def meeting(world: World, by: str, *, series: bool = False) -> None:
+    """One with a customer that was made in a calendar: Ann's own, or the customer's, who has invited her."""
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4") if series else Recurrence()
+    world.event("ann", uid="hers", summary="Visit", recurrence=weekly)
+    invite(world, "e1", kim="needs-action")
+    if by == "kim":
+        ann = world.calendars["ann"]
+        ann.records["e1"] = replace(ann.records["e1"], owner="kim@acme.example")
+        ann.edit("e1")
+    settled(world)
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("by", ["ann", "kim"])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("then", ["", "moved", "taken out", "full"])
+def test_whom_the_crm_adds_to_a_meeting_with_guests_has_it_in_the_calendar(
+    order: tuple[str, ...], by: str, series: bool, then: str
+) -> None:
+    world = World(*order)
+    meeting(world, by, series=series)
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [1, 0, 0]
+    add(world, "bob")
+    settled(world)
+    (copy,) = world.items("bob")
+    assert copy["summary"] == "Visit" and not copy.get("attendees")
+    if then == "moved":
+        world.calendars["ann"].edit("e1", location="Zoo")
+        settled(world)
+        assert [i["location"] for i in world.items("bob")] == ["Zoo"]
+    elif then == "taken out":
+        now = world.crm.records[only(world)].fields["participants"]
+        assert isinstance(now, People)
+        world.crm.edit(only(world), participants=People([p for p in now.values() if not p.address.startswith("bob")]))
+        settled(world)
+        assert world.items("bob") == []
+    elif then == "full":
+        world.sync(full=True)
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [1, then != "taken out", 0]
+    (entry,) = world.items("ann")
+    assert "bob@us.example" not in (entry["attendees"] or {})  # type: ignore[operator]
+    assert not any(c.outbox for c in world.calendars.values())
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("first", ["added", "invited"])
+def test_added_in_the_crm_while_a_customer_is_invited_has_it_in_whatever_order(
+    order: tuple[str, ...], first: str
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    for act in ("added", "invited") if first == "added" else ("invited", "added"):
+        if act == "added":
+            add(world, "bob")
+        else:
+            invite(world, "e1", kim="needs-action")
+    settled(world)
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [1, 1, 0]
+    assert {"bob", "kim"} <= listed(world).keys()
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("then", ["", "cleared away", "kim is taken out", "bob moves it"])
+def test_a_meeting_with_guests_that_is_handed_over_is_in_the_new_owners_calendar(
+    order: tuple[str, ...], then: str
+) -> None:
+    world = World(*order)
+    meeting(world, "ann")
+    hand_over(world, only(world), "bob")
+    settled(world)
+    assert len(world.items("bob")) == 1
+    if then == "cleared away":
+        world.calendars["ann"].remove("e1")
+    elif then == "kim is taken out":
+        invite(world, "e1")
+    elif then:
+        (his,) = world.calendars["bob"].records
+        world.calendars["bob"].edit(his, location="Zoo")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    assert activity["status"] == "open" and len(world.items("bob")) == 1
+    assert not any(c.outbox for c in world.calendars.values())
+    if then == "bob moves it":
+        assert activity["location"] == "Zoo" and not world.items("ann")[0].get("location")  # it waits for the guests
+    else:
+        world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("invited", ["with kim", "later", "before the CRM adds"])
+def test_whom_the_entry_invites_has_his_invitation_and_no_copy(order: tuple[str, ...], invited: str) -> None:
+    world = World(*order)
+    meeting(world, "ann")
+    if invited != "later":
+        invite(world, "e1", kim="needs-action", bob="needs-action")
+        settled(world)
+    if invited != "with kim":
+        add(world, "bob")
+        settled(world)
+    if invited == "later":
+        assert len(world.items("bob")) == 1
+        invite(world, "e1", kim="needs-action", bob="needs-action")
+        settled(world)
+    else:
+        assert world.items("bob") == []  # it is still on its way
+    hers = world.calendars["ann"].records["e1"]
+    world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+    settled(world)
+    world.sync(full=True)
+    assert [i["attendees"] is not None for i in world.items("bob")] == [True]
+    assert len(world.activities) == 1
+    world.quiet()
+
+
+# -- taken out of an invitation ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("gap", [False, True])
+@pytest.mark.parametrize("answer", ["needs-action", "accepted"])
+@pytest.mark.parametrize("again", [False, True])
+def test_whom_the_organiser_takes_out_does_not_take_part_and_has_not_declined(
+    order: tuple[str, ...], gap: bool, answer: str, again: bool
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    invite(world, "e1", kim="needs-action", bob=answer)
+    hers = world.calendars["ann"].records["e1"]
+    world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+    settled(world)
+    assert listed(world) == {"ann": "accepted", "kim": "needs-action", "bob": answer}
+    invite(world, "e1", kim="needs-action")
+    if gap:
+        settled(world)
+    world.calendars["bob"].remove("his")  # the server's CANCEL
+    settled(world)
+    assert listed(world) == {"ann": "accepted", "kim": "needs-action"}
+    if again:
+        invite(world, "e1", kim="needs-action", bob="accepted")
+        hers = world.calendars["ann"].records["e1"]
+        world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+        settled(world)
+        assert listed(world) == {"ann": "accepted", "kim": "needs-action", "bob": "accepted"}
+        assert len(world.items("bob")) == 1
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_customers_meeting_is_followed_although_a_colleague_has_a_copy_of_it(
+    order: tuple[str, ...], gone: bool
+) -> None:
+    """Kim has invited Ann and Cid; the CRM has added Bob."""
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    invite(world, "e1", cid="needs-action")
+    for name, ref in (("ann", "e1"), ("cid", "e2")):
+        fields = dict(world.calendars["ann"].records["e1"].fields)
+        world.calendars[name].put(ref, "event", fields, uid="hers", owner="kim@acme.example")
+    settled(world)
+    add(world, "bob")
+    settled(world)
+    if gone:
+        world.calendars["ann"].remove("e1")  # she clears hers away, which is her answer
+        settled(world)
+    for name in ("ann", "cid"):
+        for ref in world.calendars[name].records:
+            world.calendars[name].edit(ref, location="Zoo")
+    settled(world)
+    (activity,) = world.activities
+    assert activity["location"] == "Zoo" and activity["status"] == "open"
+    assert [i["location"] for i in world.items("bob")] == ["Zoo"]
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [not gone, 1, 1]
+    world.quiet()
