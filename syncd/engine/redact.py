@@ -192,9 +192,9 @@ def _empty(kept: Fields) -> bool:
 
 
 def not_there(tx: Transaction, link: Link, row: Row) -> None:
-    """The activity of a message, or of somebody else's meeting, went because it was taken back, not because somebody
+    """The activity of a message, or of a meeting of several, went because it was taken back, not because somebody
     wanted none: a colleague's copy, or this one when it is public again, makes it anew."""
-    if link.role in RECEIVERS:
+    if link.role in RECEIVERS or any(k.role in RECEIVERS and k.rest == "private" for k in tx.links_of_row(row.id)):
         tx.set_row(row.id, crm_ref=None)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
-from tests.unit.test_cases import only
+from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_eleventh_trial import EACH, invite, listed
 from tests.unit.test_engine import World
@@ -199,4 +200,37 @@ def test_a_customers_meeting_is_followed_although_a_colleague_has_a_copy_of_it(
     assert activity["location"] == "Zoo" and activity["status"] == "open"
     assert [i["location"] for i in world.items("bob")] == ["Zoo"]
     assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [not gone, 1, 1]
+    world.quiet()
+
+
+# -- private, and public again -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("between", [(), ("his",), ("hers",), ("his", "hers")])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("first", ["hers", "his"])
+def test_the_public_copy_of_somebody_invited_shows_whatever_the_organisers_was_before(
+    order: tuple[str, ...], between: tuple[str, ...], policy: str, first: str, tmp_path: Path
+) -> None:
+    """Ann's is private in the end, Bob's was for a while."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    world.event("ann", uid="hers", summary="Visit")
+    invite(world, "e1", kim="needs-action", bob="accepted")
+    hers = world.calendars["ann"].records["e1"]
+    world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+    settled(world)
+    world.calendars["bob"].edit("his", sensitivity="private")
+    if "his" in between:
+        settled(world)
+    for act in ("hers", "his") if first == "hers" else ("his", "hers"):
+        if act == "hers":
+            world.calendars["ann"].edit("e1", sensitivity="private")
+        else:
+            world.calendars["bob"].edit("his", sensitivity="public")
+        if act in between:
+            settled(world)
+    settled(world)
+    assert [a["status"] for a in world.activities if a["subject"] == "Visit"] == ["open"]
+    assert len(world.items("bob")) == len(world.items("ann")) == 1
     world.quiet()
