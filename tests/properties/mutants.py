@@ -736,6 +736,11 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "            value = people\n            moves =",
         '            value = with_answer(people, ctx.pairing.employee.addresses[0], "declined")\n            moves =',
     ),
+    "what the organiser's private copy takes back is not made of a copy that is shown meanwhile": (
+        "engine/redact.py",
+        ' or any(k.role in RECEIVERS and k.rest == "private" for k in tx.links_of_row(row.id)):',
+        ":",
+    ),
 }
 
 MUTANTS |= {
