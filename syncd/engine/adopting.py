@@ -38,8 +38,7 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> tupl
     """The row of the one activity that is this item, typed by hand on both sides, or known from a calendar that
     has been replaced by this one; and what of it the item has brought, if it was made of the item before the store was
     lost: all that it could have."""
-    owner = ctx.pairing.employee.addresses[0]
-    (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
+    (found,) = ctx.candidates([as_activity(ctx, record, view)])
     same_uid = [c for c in found if record.uid and c.uid == record.uid and _under_one_organiser(ctx, record, c)]
     alike = [] if record.kind == "message" else [c for c in found if equal_meeting(ctx, view, c)]
     likely = same_uid or alike  # two messages of one second may have one subject
@@ -60,8 +59,7 @@ def block_before(ctx: Context, record: Record, occurrence: str, view: Fields) ->
     from where it was, and whatever stands behind them, two blocks of one time say the same."""
     if not ctx.former and not ctx.missing:
         return None
-    owner = ctx.pairing.employee.addresses[0]
-    (found,) = ctx.pairing.crm.candidates([as_activity(ctx, record, view)], owner)
+    (found,) = ctx.candidates([as_activity(ctx, record, view)])
     alike = [c.ref for c in found if equal_meeting(ctx, view, c)]
     me = ctx.pairing.employee.id
     with ctx.store.reading() as tx:
@@ -156,7 +154,7 @@ def forgotten(ctx: Context, several: Sequence[Record]) -> list[list[Record]]:
     if not several or ctx.pairing.lens.mapping.item == "message":
         return [[] for _ in several]
     me = ctx.pairing.employee.addresses
-    answers = ctx.pairing.crm.candidates(several, me[0])
+    answers = ctx.candidates(several)
     likely = [
         [
             c

@@ -131,6 +131,8 @@ def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
         return
     mine = {ctx.pairing.id, *ctx.siblings}
     beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.pairing in mine]
+    if not beside and part.look.situation.item is Item.GONE:  # of one who takes part no more, what others show too
+        beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.role in ("own", "stand-in")]
     heirs = sorted((k for k in beside if k.item_ref is not None and k.rest not in ABSENT), key=lambda k: k.ours)
     if not heirs:
         return

@@ -11,6 +11,7 @@ from syncd.engine.digest import Digester
 from syncd.engine.gate import Gate
 from syncd.engine.pairing import Moment, Pairing, is_of_employee, item_feed
 from syncd.engine.plan import HOLDERS, Decision
+from syncd.model.record import Record
 from syncd.ports import Transient
 from syncd.store import Link, Row, Store, Transaction
 from syncd.store.journal import note_crossing, note_decision
@@ -152,6 +153,15 @@ class Context:
                 if organizer in other.employee.addresses:
                     return other.employee.addresses[0]
         return self.pairing.employee.addresses[0]
+
+    def candidates(self, several: Sequence[Record]) -> list[list[Record]]:
+        """For each of these activities-to-be those of the employee's in the CRM that may be the same (see
+        `syncd.ports.Crm.candidates`), under whichever of the own addresses the employee takes part."""
+        made: list[dict[str, Record]] = [{} for _ in several]
+        for address in self.pairing.employee.addresses:
+            for known, found in zip(made, self.pairing.crm.candidates(several, address), strict=True):
+                known |= {record.ref: record for record in found}
+        return [list(known.values()) for known in made]
 
     def digester(self, link: int) -> Digester:
         """Digests in the scope of a link."""

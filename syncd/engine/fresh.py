@@ -232,7 +232,7 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
     if not plain:
         return []
     records = [as_activity(ctx, n.record, n.view) for n in plain]
-    found = ctx.pairing.crm.candidates(records, ctx.pairing.employee.addresses[0])
+    found = ctx.candidates(records)
     left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
     return [n for n, twins in zip(plain, found, strict=True) if not twins]
 

@@ -30,7 +30,7 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
-from syncd.engine.roles import ABSENT, of_one_date, role_of
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.speaking import (
     as_they_answered,
@@ -361,6 +361,8 @@ def _part(
     if decision.rule is Rule.CREATE_ITEM and activity is not None and not in_scope(ctx, activity, ours=True):
         _offer(ctx, activity)  # what we made would not be this employee's
         decision = Decision(Rule.REST, "item-gone")
+    if seen is None and activity is not None and _takes_part_no_more(ctx, link, awake, activity, decision):
+        decision = Decision(Rule.DROP)
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
     if beside is not None and decision.rule is Rule.REDACT and typed_on(seen_both):
@@ -386,6 +388,14 @@ def _part(
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
         part.merge = _ending(ctx, seen_both, decision.rule)
     return part
+
+
+def _takes_part_no_more(ctx: Context, link: Link, awake: Sequence[Link], activity: Record, decision: Decision) -> bool:
+    """True for what somebody had whom the organiser, or the CRM, has taken out, and has no more: that was no answer of
+    his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds."""
+    ended = decision.rule is Rule.DECLINE or link.rest == "declined"
+    speaks = link.role == "stand-in" and not any(k.role in ("own", "stand-in") for k in awake)
+    return ended and link.role in (*GUESTS, "copy") and not speaks and not takes_part(ctx, activity)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
@@ -494,12 +504,10 @@ def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:
     else:
         people: People = at.activity.fields.get("participants") or People()
         name, me = "participants", ctx.pairing.employee.among(people)
-        if me:
-            value = with_answer(people, me, "declined")
-            moves = {digester.element(name, me): digester.content(name, me, "declined")}
-        else:  # whoever takes part no more, by the organiser's word or the CRM's, declines nothing
-            value = people
-            moves = {digester.element(name, each): None for each in ctx.pairing.employee.addresses}
+        if not me:
+            return made  # whoever takes no part declines nothing
+        value = with_answer(people, me, "declined")
+        moves = {digester.element(name, me): digester.content(name, me, "declined")}
     agreed = kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name))
     if not agreed:
         made.to_crm[name] = value

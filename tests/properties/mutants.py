@@ -731,15 +731,25 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    if row.maker is None or not record.owner or record.owner in ours:",
         "    if True:",
     ),
-    "whom the organiser has taken out declines": (
-        "engine/unit.py",
-        "            value = people\n            moves =",
-        '            value = with_answer(people, ctx.pairing.employee.addresses[0], "declined")\n            moves =',
-    ),
     "what the organiser's private copy takes back is not made of a copy that is shown meanwhile": (
         "engine/redact.py",
         ' or any(k.role in RECEIVERS and k.rest == "private" for k in tx.links_of_row(row.id)):',
         ":",
+    ),
+    "whom the organiser took out has no copy when the CRM adds him": (
+        "engine/unit.py",
+        '    ended = decision.rule is Rule.DECLINE or link.rest == "declined"',
+        "    ended = False",
+    ),
+    "whoever cleared his copy away has none when the CRM adds him again": (
+        "engine/unit.py",
+        '    ended = decision.rule is Rule.DECLINE or link.rest == "declined"',
+        "    ended = decision.rule is Rule.DECLINE",
+    ),
+    "after a loss the employee is known by one address": (
+        "engine/context.py",
+        "        for address in self.pairing.employee.addresses:\n            for known",
+        "        for address in self.pairing.employee.addresses[:1]:\n            for known",
     ),
 }
 

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from syncd.engine.pairing import Employee
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from tests.stores import new_store
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_eleventh_trial import EACH, invite, listed
 from tests.unit.test_engine import World
-from tests.unit.test_sixth_trial import hand_over
+from tests.unit.test_sixth_trial import hand_over, people
 
 
 def add(world: World, name: str) -> None:
@@ -233,4 +235,110 @@ def test_the_public_copy_of_somebody_invited_shows_whatever_the_organisers_was_b
     settled(world)
     assert [a["status"] for a in world.activities if a["subject"] == "Visit"] == ["open"]
     assert len(world.items("bob")) == len(world.items("ann")) == 1
+    world.quiet()
+
+
+# -- taken out, and added after all -----------------------------------------------------------------------------------
+
+
+def takes_out(world: World, name: str) -> None:
+    """Somebody takes a participant out in the CRM."""
+    now = world.crm.records[only(world)].fields["participants"]
+    assert isinstance(now, People)
+    world.crm.edit(only(world), participants=People([p for p in now.values() if not p.address.startswith(name)]))
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("then", ["added", "handed over"])
+@pytest.mark.parametrize("answer", ["needs-action", "accepted"])
+@pytest.mark.parametrize("gone", ["with it", "later"])
+@pytest.mark.parametrize("again", [False, True])
+def test_whom_the_organiser_took_out_and_the_crm_wants_in_has_a_copy(
+    order: tuple[str, ...], then: str, answer: str, gone: str, again: bool
+) -> None:
+    world = World(*order)
+    world.event("ann", uid="hers", summary="Visit")
+    invite(world, "e1", kim="needs-action", bob=answer)
+    hers = world.calendars["ann"].records["e1"]
+    world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+    settled(world)
+    invite(world, "e1", kim="needs-action")
+    if gone == "later":
+        settled(world)
+    world.calendars["bob"].remove("his")
+    settled(world)
+    if then == "added":
+        add(world, "bob")
+    else:
+        hand_over(world, only(world), "bob")
+    settled(world)
+    world.sync(full=True)
+    (copy,) = world.items("bob")
+    assert copy["summary"] == "Visit" and not copy.get("attendees")
+    assert listed(world).get("bob", "needs-action") == "needs-action"
+    if again:  # and his invitation arrives after all
+        invite(world, "e1", kim="needs-action", bob="needs-action")
+        settled(world)
+        hers = world.calendars["ann"].records["e1"]
+        world.calendars["bob"].put("his", "event", dict(hers.fields), uid="hers", owner="ann@us.example")
+        settled(world)
+        assert len(world.items("bob")) == 1 and listed(world)["bob"] == "needs-action"
+    assert len(world.activities) == 1
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("made", ["crm", "calendar"])
+@pytest.mark.parametrize("between", [False, True])
+def test_whoever_cleared_his_copy_away_and_is_taken_out_and_added_again_has_it_again(
+    order: tuple[str, ...], made: str, between: bool
+) -> None:
+    world = World(*order)
+    if made == "crm":
+        world.appointment("a1", "ann", subject="Visit", participants=people("bob"))
+    else:
+        world.event("ann", uid="hers", summary="Visit")
+    settled(world)
+    if made == "calendar":
+        add(world, "bob")
+        settled(world)
+    (his,) = world.calendars["bob"].records
+    world.calendars["bob"].remove(his)
+    settled(world)
+    assert listed(world)["bob"] == "declined" and world.items("bob") == []
+    takes_out(world, "bob")
+    if between:
+        settled(world)
+        assert "bob" not in listed(world)
+    add(world, "bob")
+    settled(world)
+    assert listed(world)["bob"] == "needs-action"
+    assert len(world.items("bob")) == (1 if between else 0)
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("invited", ["later", "from the start"])
+@pytest.mark.parametrize("address", ["bob@us.example", "bob@old.example"])
+def test_a_meeting_is_one_when_the_store_is_lost_by_whichever_address_somebody_is_invited(
+    order: tuple[str, ...], invited: str, address: str
+) -> None:
+    world = World(*order)
+    world.pairings = [
+        replace(p, employee=Employee("bob", ("bob@us.example", "bob@old.example"))) if p.id == "bob" else p
+        for p in world.pairings
+    ]
+    world.event("ann", uid="hers", summary="Visit")
+    if invited == "later":
+        settled(world)
+    ann = world.calendars["ann"]
+    ann.records["e1"] = replace(ann.records["e1"], owner="ann@us.example")
+    ann.edit("e1", attendees=People([Participant("ann@us.example", answer="accepted"), Participant(address)]))
+    world.calendars["bob"].put("his", "event", dict(ann.records["e1"].fields), uid="hers", owner="ann@us.example")
+    settled(world)
+    assert len(world.activities) == 1
+    world.store = new_store()
+    settled(world)
+    assert len(world.activities) == 1
+    assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [1, 1, 0]
     world.quiet()
