@@ -361,7 +361,7 @@ def _part(
     if decision.rule is Rule.CREATE_ITEM and activity is not None and not in_scope(ctx, activity, ours=True):
         _offer(ctx, activity)  # what we made would not be this employee's
         decision = Decision(Rule.REST, "item-gone")
-    if seen is None and activity is not None and _takes_part_no_more(ctx, link, awake, activity, decision):
+    if seen is None and activity is not None and _takes_part_no_more(ctx, link, others, activity, decision):
         decision = Decision(Rule.DROP)
     if link.rest == "private" and not link.brought and decision.rule in (Rule.REDACT, Rule.UNFILE):
         decision = Decision(Rule.REST, "private")
@@ -390,12 +390,16 @@ def _part(
     return part
 
 
-def _takes_part_no_more(ctx: Context, link: Link, awake: Sequence[Link], activity: Record, decision: Decision) -> bool:
+def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activity: Record, decision: Decision) -> bool:
     """True for what somebody had whom the organiser, or the CRM, has taken out, and has no more: that was no answer of
-    his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds."""
+    his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds. Where somebody's
+    copy is private, the list of people may have been taken back with it."""
     ended = decision.rule is Rule.DECLINE or link.rest == "declined"
-    speaks = link.role == "stand-in" and not any(k.role in ("own", "stand-in") for k in awake)
-    return ended and link.role in (*GUESTS, "copy") and not speaks and not takes_part(ctx, activity)
+    if not ended or link.role not in (*GUESTS, "copy") or takes_part(ctx, activity):
+        return False
+    beside = [k for k in others if k.id != link.id]
+    speaks = any(k.role in ("own", "stand-in") and k.rest not in ABSENT for k in beside)
+    return (link.role != "stand-in" or speaks) and not any(k.rest == "private" for k in beside)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
