@@ -21,7 +21,6 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
-from syncd.engine.identity import GONE
 from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
 from syncd.engine.look import crm_view, has_declined, in_scope, item_view, within
 from syncd.engine.moving import by_uid, known, moved, moving
@@ -167,11 +166,12 @@ def _had(ctx: Context, link: Link) -> bool:
 
 
 def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
-    """True for an employee whom an entry of the activity invites, be it our copy: the invitation is the copy. Where
-    those who take part are not mapped, nobody knows whom a meeting with guests invites."""
+    """True for an employee whom an entry of the activity invites, or invited when it went, be it our copy: the
+    invitation is the copy, also one that is private. Where those who take part are not mapped, nobody knows whom a
+    meeting with guests invites."""
     if row.scheduled and "participants" not in ctx.pairing.names:
         return True
-    return any(_invites(ctx, link) for link in links if link.rest not in GONE)
+    return any(_invites(ctx, link) for link in links)
 
 
 def _invites(ctx: Context, link: Link) -> bool:

@@ -723,8 +723,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom the organiser's entry invites gets a copy beside the invitation": (
         "engine/join.py",
-        "    return any(_invites(ctx, link) for link in links if link.rest not in GONE)",
-        "    return any(_invites(ctx, link) for link in links if link.ours and link.rest not in GONE)",
+        "    return any(_invites(ctx, link) for link in links)",
+        "    return any(_invites(ctx, link) for link in links if link.ours)",
     ),
     "a participant's copy silences who stands in for a customer": (
         "engine/speaking.py",
@@ -750,6 +750,11 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "engine/context.py",
         "        for address in self.pairing.employee.addresses:\n            for known",
         "        for address in self.pairing.employee.addresses[:1]:\n            for known",
+    ),
+    "whoever was invited gets a copy when the one who showed it has declined": (
+        "engine/join.py",
+        "    return any(_invites(ctx, link) for link in links)",
+        '    return any(_invites(ctx, link) for link in links if link.rest != "declined")',
     ),
 }
 
@@ -1211,8 +1216,8 @@ MUTANTS |= {
     ),
     "a colleague who is invited from a copy gets one as well": (
         "engine/join.py",
-        "    return any(_invites(ctx, link) for link in links if link.rest not in GONE)",
-        "    return any(_invites(ctx, link) for link in links if not link.ours and link.rest not in GONE)",
+        "    return any(_invites(ctx, link) for link in links)",
+        "    return any(_invites(ctx, link) for link in links if not link.ours)",
     ),
     "a date that is taken out while its series is handed over is there again": (
         "engine/look.py",

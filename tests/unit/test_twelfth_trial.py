@@ -342,3 +342,26 @@ def test_a_meeting_is_one_when_the_store_is_lost_by_whichever_address_somebody_i
     assert len(world.activities) == 1
     assert [len(world.items(n)) for n in ("ann", "bob", "cid")] == [1, 1, 0]
     world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("word", ["private", "confidential"])
+@pytest.mark.parametrize("first", [True, False])
+def test_whose_invitation_is_private_gets_no_copy_when_a_colleague_clears_hers_away(
+    order: tuple[str, ...], policy: str, word: str, first: bool, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    both = People([Participant("ann@us.example"), Participant("bob@us.example"), Participant("kim@acme.example")])
+    for name, ref in (("ann", "e1"), ("bob", "his")):
+        hidden = word if name == "bob" and first else "public"
+        world.event(name, ref, uid="theirs", summary="Visit", owner="kim@acme.example", attendees=both,
+                    sensitivity=hidden)  # fmt: skip
+    settled(world)
+    world.calendars["bob"].edit("his", sensitivity=word)
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    settled(world)
+    world.sync(full=True)
+    assert list(world.calendars["bob"].records) == ["his"] and world.items("ann") == []
+    world.quiet()
