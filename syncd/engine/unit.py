@@ -399,7 +399,8 @@ def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activi
         return False
     beside = [k for k in others if k.id != link.id]
     speaks = any(k.role in ("own", "stand-in") and k.rest not in ABSENT for k in beside)
-    return (link.role != "stand-in" or speaks) and not any(k.rest == "private" for k in beside)
+    hidden = any(k.rest == "private" or k.role == "block" for k in beside)
+    return (link.role != "stand-in" or speaks) and not hidden
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:

@@ -756,6 +756,11 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    return any(_invites(ctx, link) for link in links)",
         '    return any(_invites(ctx, link) for link in links if link.rest != "declined")',
     ),
+    "who has declined is forgotten with the words of a private copy": (
+        "engine/unit.py",
+        '    hidden = any(k.rest == "private" or k.role == "block" for k in beside)',
+        "    hidden = False",
+    ),
 }
 
 MUTANTS |= {

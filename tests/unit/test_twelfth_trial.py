@@ -365,3 +365,31 @@ def test_whose_invitation_is_private_gets_no_copy_when_a_colleague_clears_hers_a
     world.sync(full=True)
     assert list(world.calendars["bob"].records) == ["his"] and world.items("ann") == []
     world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+@pytest.mark.parametrize("first", ["declines", "hides"])
+@pytest.mark.parametrize("between", [False, True])
+def test_who_has_declined_has_so_when_the_meeting_was_private_for_a_while(
+    order: tuple[str, ...], policy: str, first: str, between: bool, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    both = People([Participant("ann@us.example"), Participant("bob@us.example"), Participant("kim@acme.example")])
+    for name, ref in (("ann", "e1"), ("bob", "his")):
+        world.event(name, ref, uid="theirs", summary="Visit", owner="kim@acme.example", attendees=both)
+    settled(world)
+    for act in ("declines", "hides") if first == "declines" else ("hides", "declines"):
+        if act == "declines":
+            world.calendars["bob"].remove("his")
+        else:
+            world.calendars["ann"].edit("e1", sensitivity="private")
+        if between:
+            settled(world)
+    settled(world)
+    world.calendars["ann"].edit("e1", sensitivity="public")
+    settled(world)
+    if first == "declines" and between:  # else the CRM did not say any more who takes part
+        assert listed(world)["bob"] == "declined"
+    assert world.items("bob") == [] and len(world.items("ann")) == 1
+    world.quiet()
