@@ -233,7 +233,7 @@ class Meeting:
                 raise Broken(f"{name}'s invitation was written into, or something stands beside it")
         me = pairing.employee.id
         self.hidden.discard(me)
-        if me in self._copies() and self._is_private(me):
+        if me in self._copies() and self._is_private(me) and not self.bare:  # else the colleagues are read before
             self.hidden.add(me)
         self.check()
         return writes
@@ -274,6 +274,8 @@ class Meeting:
         if self.bare and self.edited is not None and self.edited >= self.gone - NO_DIFFERENCE:
             self.declined.clear()  # without a base the newer word stands, of two that are as new the calendar's
         self.bare = self.moved = False
+        self.hidden = {n for n in self._copies() if self._is_private(n)}
+        self.check()
         shown = [r for r in self.crm.records.values() if r.fields.get("subject") == TITLE]
         awake = [r for r in shown if r.fields.get("status") != "rejected"]
         number = 2 if self.repeats and not self.series else 1
