@@ -167,11 +167,11 @@ def _had(ctx: Context, link: Link) -> bool:
 
 def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     """True for an employee whom an entry of the activity invites, or invited when it went, be it our copy: the
-    invitation is the copy, also one that is private. Where those who take part are not mapped, nobody knows whom a
-    meeting with guests invites."""
-    if row.scheduled and "participants" not in ctx.pairing.names:
-        return True
-    return any(_invites(ctx, link) for link in links)
+    invitation is the copy, also one that is private. Where the entry is private, or those who take part are not
+    mapped, nobody knows whom it invites."""
+    hidden = any(link.rest == "private" and not link.ours for link in links)
+    unknown = row.scheduled and "participants" not in ctx.pairing.names
+    return hidden or unknown or any(_invites(ctx, link) for link in links)
 
 
 def _invites(ctx: Context, link: Link) -> bool:

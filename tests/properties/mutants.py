@@ -718,13 +718,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom the CRM adds to a meeting with guests gets no copy": (
         "engine/join.py",
-        '    if row.scheduled and "participants" not in ctx.pairing.names:',
-        "    if row.scheduled:",
+        '    unknown = row.scheduled and "participants" not in ctx.pairing.names',
+        "    unknown = row.scheduled",
     ),
     "whom the organiser's entry invites gets a copy beside the invitation": (
         "engine/join.py",
-        "    return any(_invites(ctx, link) for link in links)",
-        "    return any(_invites(ctx, link) for link in links if link.ours)",
+        "any(_invites(ctx, link) for link in links)",
+        "any(_invites(ctx, link) for link in links if link.ours)",
     ),
     "a participant's copy silences who stands in for a customer": (
         "engine/speaking.py",
@@ -753,12 +753,17 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whoever was invited gets a copy when the one who showed it has declined": (
         "engine/join.py",
-        "    return any(_invites(ctx, link) for link in links)",
-        '    return any(_invites(ctx, link) for link in links if link.rest != "declined")',
+        "any(_invites(ctx, link) for link in links)",
+        'any(_invites(ctx, link) for link in links if link.rest != "declined")',
     ),
     "who has declined is forgotten with the words of a private copy": (
         "engine/unit.py",
         '    hidden = any(k.rest == "private" or k.role == "block" for k in beside)',
+        "    hidden = False",
+    ),
+    "what is left of a private meeting is copied beside a colleague's invitation": (
+        "engine/join.py",
+        '    hidden = any(link.rest == "private" and not link.ours for link in links)',
         "    hidden = False",
     ),
 }
@@ -1221,8 +1226,8 @@ MUTANTS |= {
     ),
     "a colleague who is invited from a copy gets one as well": (
         "engine/join.py",
-        "    return any(_invites(ctx, link) for link in links)",
-        "    return any(_invites(ctx, link) for link in links if not link.ours)",
+        "any(_invites(ctx, link) for link in links)",
+        "any(_invites(ctx, link) for link in links if not link.ours)",
     ),
     "a date that is taken out while its series is handed over is there again": (
         "engine/look.py",

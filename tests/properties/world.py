@@ -630,6 +630,12 @@ class World:
                 rows |= {f"row {k.activity}" for k in tx.links_by_item(pairing.id, [write.ref])}
         return bool((rows | {write.ref} | tokens_of(write.before)) & self.ended)
 
+    def _announced(self) -> bool:
+        """Something is still to be looked at: what one pass has left to the next."""
+        today = self.now.strftime("%Y-%m-%d")
+        with self.store.reading() as tx:
+            return any(tx.pending(p.id, side, 0, today, 1) for p in self.pairings for side in ("item", "crm"))
+
     def quiesce(self) -> None:
         """People rest, nothing fails: everything settles, and then nothing moves any more."""
         self.armed = self.mixing = False
@@ -649,7 +655,7 @@ class World:
                         link = tx.link(c.link)
                         if link is not None and link.item_ref is not None:
                             tx.announce(pairing.id, "item", [link.item_ref])
-            if round_ and not any(r.writes or r.held or r.conflicts for r in reports):
+            if round_ and not any(r.writes or r.held or r.conflicts for r in reports) and not self._announced():
                 break
         else:
             raise Broken("it does not come to rest")

@@ -10,11 +10,12 @@ import pytest
 from syncd.engine.pairing import Employee
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from tests.memory import crm
 from tests.stores import new_store
-from tests.unit.test_cases import only, with_mapping
+from tests.unit.test_cases import only, passed, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_eleventh_trial import EACH, invite, listed
-from tests.unit.test_engine import World
+from tests.unit.test_engine import NOW, World
 from tests.unit.test_sixth_trial import hand_over, people
 
 
@@ -392,4 +393,35 @@ def test_who_has_declined_has_so_when_the_meeting_was_private_for_a_while(
     if first == "declines" and between:  # else the CRM did not say any more who takes part
         assert listed(world)["bob"] == "declined"
     assert world.items("bob") == [] and len(world.items("ann")) == 1
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("bob", "cid", "ann"), ("bob", "ann", "cid"), ("ann", "bob", "cid")])
+@pytest.mark.parametrize("series", [False, True])
+@pytest.mark.parametrize("typed", [False, True])
+def test_what_is_left_of_a_private_meeting_does_not_stand_beside_a_colleagues_invitation(
+    order: tuple[str, ...], series: bool, typed: bool
+) -> None:
+    """Bob's is private; the store is lost, and the others' accounts have other names before they are read."""
+    world = World(*order, hub=crm(lambda: NOW, series=series))
+    invited = [Participant(f"{n}@us.example") for n in ("ann", "bob", "cid")]
+    guests = People([*invited, Participant("kim@acme.example")])
+    for name, word in (("ann", "public"), ("bob", "private"), ("cid", "public")):
+        world.event(name, name, uid="theirs", summary="Visit", owner="kim@acme.example", attendees=guests,
+                    sensitivity=word)  # fmt: skip
+    bob = next(p for p in world.pairings if p.id == "bob")
+    first = sorted(world.pairings, key=lambda p: p.id)
+    everyone, world.pairings = world.pairings, first
+    settled(world)
+    if typed:
+        world.crm.edit(only(world), categories=frozenset({"Typed"}))
+        settled(world)
+    world.store = new_store()
+    world.pairings = everyone
+    passed(world, "bob")
+    world.pairings = [p if p is bob else replace(p, id=f"{p.id}/other") for p in everyone]
+    passed(world, "bob")
+    settled(world)
+    world.sync(full=True)
+    assert [list(world.calendars[n].records) for n in ("ann", "bob", "cid")] == [["ann"], ["bob"], ["cid"]]
     world.quiet()
