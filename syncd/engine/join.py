@@ -166,12 +166,20 @@ def _had(ctx: Context, link: Link) -> bool:
 
 
 def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
-    """True for an employee whom an entry of the activity invites, or invited when it went, be it our copy: the
-    invitation is the copy, also one that is private. Where the entry is private, or those who take part are not
-    mapped, nobody knows whom it invites."""
-    hidden = any(link.rest == "private" and not link.ours for link in links)
-    unknown = row.scheduled and "participants" not in ctx.pairing.names
-    return hidden or unknown or any(_invites(ctx, link) for link in links)
+    """True for an employee whom an entry of the activity invites, be it our copy: the invitation is the copy, also one
+    that is private. It is asked of those that speak for it; where none does, one that has gone, or is private, may have
+    invited anybody; so may a meeting with guests where those who take part are not mapped."""
+    if row.scheduled and "participants" not in ctx.pairing.names:
+        return True
+    speaking = [k for k in links if k.item_ref is not None and k.rest not in ABSENT and _says_whom(k)]
+    if speaking:
+        return any(_invites(ctx, k) for k in speaking)
+    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)
+
+
+def _says_whom(link: Link) -> bool:
+    """True for what the organiser sees, or who stands in for one; of our copies for those that invite somebody."""
+    return bool(link.item_base.get("participants")) if link.ours else link.role in ("own", "stand-in")
 
 
 def _invites(ctx: Context, link: Link) -> bool:

@@ -7,9 +7,10 @@ colleague's copy also shows stays theirs.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from difflib import SequenceMatcher
+from functools import partial
 
 from syncd.engine.again import remembered
 from syncd.engine.context import Context
@@ -49,7 +50,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     if activity is not None and (row.maker == link.id or link.brought):
         alone = not speaking and not handed
         over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()
-        kept = _kept(at, theirs, over, made_here=row.maker == link.id and alone, block=becomes_block)
+        shown = partial(_shows, ctx, speaking)
+        kept = _kept(at, theirs, over, shown, made_here=row.maker == link.id and alone, block=becomes_block)
         shell = alone and "private" in ctx.pairing.names and _is_shell(activity.fields, kept, block=becomes_block)
         if shell:
             kept["private"] = True
@@ -319,7 +321,21 @@ def _typed_over(at: Look) -> frozenset[str]:
     )
 
 
-def _kept(at: Look, theirs: frozenset[str], over: frozenset[str], *, made_here: bool, block: bool) -> dict[str, Value]:
+def _shows(ctx: Context, speaking: Iterable[Link], name: str, element: str) -> bool:
+    """True for one of several (a person, a category) that a colleague's item shows too."""
+    bases = ((ctx.digester(k.id), k.item_base.get(name)) for k in speaking)
+    return any(isinstance(base, dict) and digester.element(name, element) in base for digester, base in bases)
+
+
+def _kept(
+    at: Look,
+    theirs: frozenset[str],
+    over: frozenset[str],
+    shown: Callable[[str, str], bool],
+    *,
+    made_here: bool,
+    block: bool,
+) -> dict[str, Value]:
     """What stays, field by field: nothing of a record that came from here and that nobody in the CRM
     touched, nor added anything to; else what this link did not bring, or a colleague's item shows too, and of the rest
     only the CRM's own additions. Values typed `over` those of the entry make it a private one."""
@@ -331,12 +347,15 @@ def _kept(at: Look, theirs: frozenset[str], over: frozenset[str], *, made_here: 
     for name in sorted(its_own - theirs):
         kind, base = kind_of(name), at.link.crm_base.get(name)
         if kind.keyed and isinstance(base, dict):
-            digester = at.sides.digester
+            digester, seen = at.sides.digester, at.link.item_base.get(name)
             alone = at.sides.local.get("crm", frozenset())
             own = [
                 k
                 for k in kind.elements(fields[name])
-                if not _was_brought(digester, name, k, base) or f"{name} {digester.element(name, k)}" in alone
+                if not _was_brought(digester, name, k, base)
+                or f"{name} {digester.element(name, k)}" in alone
+                or (isinstance(seen, dict) and not _was_brought(digester, name, k, seen))  # the entry never had it
+                or shown(name, k)
             ]
             kept[name] = kind.rebuild(dict.fromkeys(own, fields[name]))
         elif name in at.link.texts:

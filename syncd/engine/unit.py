@@ -393,14 +393,14 @@ def _part(
 def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activity: Record, decision: Decision) -> bool:
     """True for what somebody had whom the organiser, or the CRM, has taken out, and has no more: that was no answer of
     his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds. Where somebody's
-    copy is private, the list of people may have been taken back with it."""
+    copy is private, and the organiser's is not seen, the list of people may have been taken back."""
     ended = decision.rule is Rule.DECLINE or link.rest == "declined"
     if not ended or link.role not in (*GUESTS, "copy") or takes_part(ctx, activity):
         return False
     beside = [k for k in others if k.id != link.id]
-    speaks = any(k.role in ("own", "stand-in") and k.rest not in ABSENT for k in beside)
+    speaks = {k.role for k in beside if k.rest not in ABSENT and k.role in ("own", "stand-in")}
     hidden = any(k.rest == "private" or k.role == "block" for k in beside)
-    return (link.role != "stand-in" or speaks) and not hidden
+    return (link.role != "stand-in" or bool(speaks)) and ("own" in speaks or not hidden)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:

@@ -718,13 +718,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom the CRM adds to a meeting with guests gets no copy": (
         "engine/join.py",
-        '    unknown = row.scheduled and "participants" not in ctx.pairing.names',
-        "    unknown = row.scheduled",
+        '    if row.scheduled and "participants" not in ctx.pairing.names:',
+        "    if row.scheduled:",
     ),
     "whom the organiser's entry invites gets a copy beside the invitation": (
         "engine/join.py",
-        "any(_invites(ctx, link) for link in links)",
-        "any(_invites(ctx, link) for link in links if link.ours)",
+        "        return any(_invites(ctx, k) for k in speaking)",
+        "        return any(_invites(ctx, k) for k in speaking if k.ours)",
     ),
     "a participant's copy silences who stands in for a customer": (
         "engine/speaking.py",
@@ -753,8 +753,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whoever was invited gets a copy when the one who showed it has declined": (
         "engine/join.py",
-        "any(_invites(ctx, link) for link in links)",
-        'any(_invites(ctx, link) for link in links if link.rest != "declined")',
+        '    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
+        '    return any(k.rest == "private" and not k.ours for k in links)',
     ),
     "who has declined is forgotten with the words of a private copy": (
         "engine/unit.py",
@@ -763,8 +763,23 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what is left of a private meeting is copied beside a colleague's invitation": (
         "engine/join.py",
-        '    hidden = any(link.rest == "private" and not link.ours for link in links)',
-        "    hidden = False",
+        '    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
+        "    return any(_invites(ctx, k) for k in links)",
+    ),
+    "a guest who hides or clears his invitation speaks for whom it invites": (
+        "engine/join.py",
+        "    if speaking:\n        return any(_invites",
+        "    if len(speaking) == len(links):\n        return any(_invites",
+    ),
+    "all who take part go with one guest's private invitation": (
+        "engine/redact.py",
+        "                or shown(name, k)\n",
+        "",
+    ),
+    "whom the CRM had added goes with a guest's private invitation": (
+        "engine/redact.py",
+        "                or (isinstance(seen, dict) and not _was_brought(digester, name, k, seen))  # the entry never had it\n",
+        "",
     ),
 }
 
@@ -1226,8 +1241,8 @@ MUTANTS |= {
     ),
     "a colleague who is invited from a copy gets one as well": (
         "engine/join.py",
-        "any(_invites(ctx, link) for link in links)",
-        "any(_invites(ctx, link) for link in links if not link.ours)",
+        "        return any(_invites(ctx, k) for k in speaking)",
+        "        return any(_invites(ctx, k) for k in speaking if not k.ours)",
     ),
     "a date that is taken out while its series is handed over is there again": (
         "engine/look.py",

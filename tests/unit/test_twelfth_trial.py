@@ -425,3 +425,83 @@ def test_what_is_left_of_a_private_meeting_does_not_stand_beside_a_colleagues_in
     world.sync(full=True)
     assert [list(world.calendars[n].records) for n in ("ann", "bob", "cid")] == [["ann"], ["bob"], ["cid"]]
     world.quiet()
+
+
+# -- a colleague's copy is private, or gone ----------------------------------------------------------------------------
+
+
+def together(world: World, owner: str, *guests: str) -> None:
+    """A meeting with Kim that Ann, or Kim, organises; all of these are invited, and have it in their calendars."""
+    everybody = [Participant(f"{n}@us.example") for n in ("ann", *guests)] + [Participant("kim@acme.example")]
+    for name in ("ann", *guests):
+        world.event(name, name, uid="theirs", summary="Visit", owner=owner, attendees=People(everybody))
+    settled(world)
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("owner", ["ann@us.example", "kim@acme.example"])
+@pytest.mark.parametrize("cid", ["private", "gone", "private later"])
+@pytest.mark.parametrize("then", ["added", "handed over"])
+def test_whom_the_crm_adds_has_a_copy_whatever_another_guest_does_with_his_invitation(
+    order: tuple[str, ...], owner: str, cid: str, then: str
+) -> None:
+    world = World(*order)
+    together(world, owner, "cid")
+    before = listed(world).keys() | {"bob"}
+    for act in ("bob", "cid") if cid == "private later" else ("cid", "bob"):
+        if act == "cid" and cid == "gone":
+            world.calendars["cid"].remove("cid")
+        elif act == "cid":
+            world.calendars["cid"].edit("cid", sensitivity="private")
+        elif then == "added":
+            add(world, "bob")
+        else:
+            hand_over(world, only(world), "bob")
+        settled(world)
+    world.sync(full=True)
+    assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    (activity,) = world.activities
+    assert activity["subject"] == "Visit" and activity["status"] == "open"
+    if then == "added":
+        assert listed(world).keys() == before
+    if cid.startswith("private"):
+        world.calendars["cid"].edit("cid", sensitivity="public")
+        settled(world)
+        assert len(world.activities) == 1 and len(world.items("bob")) == len(world.items("cid")) == 1
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("owner", ["ann@us.example", "kim@acme.example"])
+@pytest.mark.parametrize("first", ["cid", "bob"])
+@pytest.mark.parametrize("cid", ["private", "gone"])
+@pytest.mark.parametrize("then", ["added", "handed over"])
+def test_whom_the_organiser_took_out_has_a_copy_whatever_another_guest_does(
+    order: tuple[str, ...], owner: str, first: str, cid: str, then: str
+) -> None:
+    world = World(*order)
+    together(world, owner, "bob", "cid")
+    without = People([p for p in world.items("ann")[0]["attendees"].values()  # type: ignore[attr-defined]
+                      if not p.address.startswith("bob")])  # fmt: skip
+    for act in ("cid", "bob") if first == "cid" else ("bob", "cid"):
+        if act == "bob":
+            for name in ("ann", "cid"):
+                if name in world.calendars[name].records:
+                    world.calendars[name].edit(name, attendees=without)
+            settled(world)
+            world.calendars["bob"].remove("bob")
+        elif cid == "gone":
+            world.calendars["cid"].remove("cid")
+        else:
+            world.calendars["cid"].edit("cid", sensitivity="private")
+        settled(world)
+    if then == "added":
+        add(world, "bob")
+    else:
+        hand_over(world, only(world), "bob")
+    settled(world)
+    world.sync(full=True)
+    if owner == "ann@us.example":
+        assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    assert len(world.items("bob")) <= 1 and len(world.activities) == 1
+    world.quiet()
