@@ -47,6 +47,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if handed:  # when it is, and whether at all, is for the one who is responsible now
         theirs |= _TIMES | {"status"} | _typed_over(at)
+    elif any(k.role in ("own", "stand-in") and not k.ours for k in speaking):
+        theirs |= _typed_over(at)  # somebody in the CRM has answered what such an entry shows to all
     if activity is not None and (row.maker == link.id or link.brought):
         alone = not speaking and not handed
         over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()

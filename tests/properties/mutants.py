@@ -778,8 +778,13 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom the CRM had added goes with a guest's private invitation": (
         "engine/redact.py",
-        "                or (isinstance(seen, dict) and not _was_brought(digester, name, k, seen))  # the entry never had it\n",
-        "",
+        "or (isinstance(seen, dict) and not _was_brought(digester, name, k, seen))",
+        "or False",
+    ),
+    "what the CRM says of a meeting goes with one guest's private invitation": (
+        "engine/redact.py",
+        '    elif any(k.role in ("own", "stand-in") and not k.ours for k in speaking):',
+        "    elif False:",
     ),
 }
 

@@ -630,17 +630,23 @@ class World:
                 rows |= {f"row {k.activity}" for k in tx.links_by_item(pairing.id, [write.ref])}
         return bool((rows | {write.ref} | tokens_of(write.before)) & self.ended)
 
-    def _announced(self) -> bool:
-        """Something is still to be looked at: what one pass has left to the next."""
+    def _announced(self) -> set[tuple[str, str, str]]:
+        """What is still to be looked at: what one pass has left to the next."""
         today = self.now.strftime("%Y-%m-%d")
         with self.store.reading() as tx:
-            return any(tx.pending(p.id, side, 0, today, 1) for p in self.pairings for side in ("item", "crm"))
+            return {
+                (p.id, side, entry.ref)
+                for p in self.pairings
+                for side in ("item", "crm")
+                for entry in tx.pending(p.id, side, 0, today, 100)
+            }
 
     def quiesce(self) -> None:
         """People rest, nothing fails: everything settles, and then nothing moves any more."""
         self.armed = self.mixing = False
         thorough = self.rng.random() < 0.5  # a full comparison would hide what an announcement lost
         self.say(f"rest{', after a full comparison' if thorough else ''}")
+        before: set[tuple[str, str, str]] = set()
         for round_ in range(12):
             reports = []
             for pairing in self.pairings:
@@ -655,7 +661,8 @@ class World:
                         link = tx.link(c.link)
                         if link is not None and link.item_ref is not None:
                             tx.announce(pairing.id, "item", [link.item_ref])
-            if round_ and not any(r.writes or r.held or r.conflicts for r in reports) and not self._announced():
+            left, before = self._announced() - before, self._announced()
+            if round_ and not any(r.writes or r.held or r.conflicts for r in reports) and not left:
                 break
         else:
             raise Broken("it does not come to rest")

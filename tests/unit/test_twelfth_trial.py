@@ -505,3 +505,30 @@ def test_whom_the_organiser_took_out_has_a_copy_whatever_another_guest_does(
         assert [i["summary"] for i in world.items("bob")] == ["Visit"]
     assert len(world.items("bob")) <= 1 and len(world.activities) == 1
     world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("owner", ["ann@us.example", "kim@acme.example"])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("field", ["subject", "location", "priority", "notes", "categories", "kim"])
+def test_what_the_crm_says_of_a_meeting_stays_when_one_guests_invitation_is_private(
+    order: tuple[str, ...], owner: str, policy: str, field: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    together(world, owner, "cid")
+    values: dict[str, object] = {"subject": "Review", "location": "Hall", "priority": 1, "notes": "Words",
+                                 "categories": frozenset({"Big"})}  # fmt: skip
+    if field == "kim":
+        takes_out(world, "kim")
+    else:
+        world.crm.edit(only(world), **{field: values[field]})
+    settled(world)
+    (before,) = world.activities
+    world.calendars["cid"].edit("cid", sensitivity="private")
+    settled(world)
+    world.sync(full=True)
+    (activity,) = [a for a in world.activities if a["subject"] != "Busy"]
+    if owner == "ann@us.example" or order[0] != "cid":  # else Ann's entry begins to speak for a customer's meeting
+        for name in (*values, "participants"):
+            assert activity.get(name) == before.get(name), name
+    world.quiet()
