@@ -15,7 +15,7 @@ from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, SPEAKING, Activity, Decision, Item, Rule
-from syncd.engine.roles import ABSENT
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks
 from syncd.model.fields import kind_of
 from syncd.store import Link, Transaction
 from syncd.store.journal import close_conflicts, keep_conflict, unpark
@@ -67,6 +67,7 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if rule is Rule.DROP or both_gone:
         if not _takes_the_place(ctx, tx, link):
             _hand_on(ctx, tx, part, link)
+            _give_back(ctx, tx, part, link)
             if rule is Rule.DROP and at.situation.item is Item.PRIVATE:
                 if not _shown_beside(tx, link):  # its activity was taken back, nobody deleted it
                     tx.set_row(link.activity, crm_ref=None)
@@ -78,7 +79,9 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     values = _settled(ctx, part, link, version)
     current = {n: getattr(link, n) for n in values}
     changed = {n: v for n, v in values.items() if current[n] != v}
-    tx.set_link(link.id, **changed)
+    link_now = tx.set_link(link.id, **changed)
+    if link_now.rest in ("declined", "item-gone"):
+        _give_back(ctx, tx, part, link_now)
     if link.rest == "private" and values.get("rest") == "":
         note_mark(ctx, tx, link)
     asks = part.merge.asks
@@ -132,13 +135,33 @@ def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     mine = {ctx.pairing.id, *ctx.siblings}
     beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.pairing in mine]
     if not beside and part.look.situation.item is Item.GONE:  # of one who takes part no more, what others show too
-        beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and k.role in ("own", "stand-in")]
+        beside = [k for k in tx.links_of_row(link.activity) if k.id != link.id and speaks(k)]
     heirs = sorted((k for k in beside if k.item_ref is not None and k.rest not in ABSENT), key=lambda k: k.ours)
     if not heirs:
         return
     tx.set_link(heirs[0].id, brought=heirs[0].brought | link.brought)
     if part.row.maker == link.id:
         tx.set_row(link.activity, maker=heirs[0].id)
+
+
+def _give_back(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
+    """Where the last entry is gone that showed a meeting to all, and one that is private is still there: what the one
+    has brought, or was handed as the other became private, is the other's, and is taken back with it."""
+    if part.look.situation.item is not Item.GONE or link.role not in GUESTS or link.ours:
+        return
+    if not link.brought and part.row.maker != link.id:
+        return
+    others = [k for k in tx.links_of_row(link.activity) if k.id != link.id and not k.ours and k.item_ref is not None]
+    beside = [k for k in of_one_date(others, link) if ctx.speaks(k.pairing)]
+    hidden = [k for k in beside if k.rest == "private" or k.role == "block"]
+    if not hidden or any(k.rest not in ABSENT and k not in hidden for k in beside):
+        return
+    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought)
+    tx.set_link(link.id, brought=frozenset())
+    if part.row.maker == link.id:
+        tx.set_row(link.activity, maker=hidden[0].id)
+    ctx.touch(tx, hidden[0], part.row)
+    ctx.report.again.add(hidden[0].pairing)
 
 
 def _settled(ctx: Context, part: Part, link: Link, version: str | None) -> dict[str, Any]:

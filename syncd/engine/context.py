@@ -132,6 +132,11 @@ class Context:
             return frozenset(name for name in names if not self.is_configured(name))
 
     @cached_property
+    def addresses(self) -> frozenset[str]:
+        """All addresses of all employees who share the CRM's feed."""
+        return frozenset(a for p in (*self.everyone, self.pairing) for a in p.employee.addresses)
+
+    @cached_property
     def siblings(self) -> frozenset[str]:
         """The other pairings of the same employee with items of the same kind, by id."""
         me, kind = self.pairing, self.pairing.lens.mapping.item

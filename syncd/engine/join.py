@@ -38,7 +38,7 @@ from syncd.engine.newcomers import (
     row_of,
 )
 from syncd.engine.pairing import day_text, is_of_employee, item_feed
-from syncd.engine.roles import ABSENT
+from syncd.engine.roles import ABSENT, speaks
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields
@@ -171,15 +171,17 @@ def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
     invited anybody; so may a meeting with guests where those who take part are not mapped."""
     if row.scheduled and "participants" not in ctx.pairing.names:
         return True
-    speaking = [k for k in links if k.item_ref is not None and k.rest not in ABSENT and _says_whom(k)]
+    speaking = [k for k in links if speaks(k) or _asks_along(k)]
     if speaking:
         return any(_invites(ctx, k) for k in speaking)
     return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)
 
 
-def _says_whom(link: Link) -> bool:
-    """True for what the organiser sees, or who stands in for one; of our copies for those that invite somebody."""
-    return bool(link.item_base.get("participants")) if link.ours else link.role in ("own", "stand-in")
+def _asks_along(link: Link) -> bool:
+    """True for our copy whose holder has invited somebody from it."""
+    return (
+        link.ours and link.item_ref is not None and link.rest not in ABSENT and bool(link.item_base.get("participants"))
+    )
 
 
 def _invites(ctx: Context, link: Link) -> bool:
@@ -252,15 +254,16 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
         raise Wait
     with ctx.store.transaction() as tx:
         row = tx.rows_by_ref(pairing.crm_name, [activity.ref]).get(activity.ref)
-        if row is not None and is_invited(ctx, row, tx.links_of_row(row.id)):
+        links = tx.links_of_row(row.id) if row is not None else []
+        if row is not None and is_invited(ctx, row, links):
             return None, ""  # their own invitation is their copy
-        if row is not None and any(k.role == "block" for k in tx.links_of_row(row.id)):
+        if any(k.role == "block" for k in links):
             return None, ""  # it stands for an entry of somebody's
-        if _was_a_block(ctx, activity, view) and (row is None or all(k.ours for k in tx.links_of_row(row.id))):
+        if _was_a_block(ctx, activity, view) and all(k.ours for k in links):
             return None, ""  # so it may, and the store knows nothing (any more) of what it stands for
         if tx.setting(as_block(pairing.id, activity.ref)) is not None:
             return None, ""  # the employee has it, as a private one
-        if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):
+        if any(_had(ctx, k) for k in links):
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar
@@ -268,7 +271,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting
-        entry = _has_an_entry(ctx, activity, tx.links_of_row(row.id) if row is not None else ())
+        entry = _has_an_entry(ctx, activity, links)
         if entry:
             if tx.unread_items({pairing.id, *ctx.siblings}) or any(_is_unread(ctx, tx, p) for p in ctx.siblings):
                 raise Wait  # one that cannot be read may be it, or one of a calendar that is to be read next

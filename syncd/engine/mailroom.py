@@ -62,7 +62,6 @@ class Mailroom:
     def __init__(self, ctx: Context, real: Replica) -> None:
         self.real = real
         self._ctx = ctx
-        self._own = {a for p in (*ctx.everyone, ctx.pairing) for a in p.employee.addresses}
         self._feed = Announced(ctx, real)
         self._identities = Identities(ctx, real.fetch, self._words)
         #: Message -> why it does not cross (a kind of mail, or a reason); each is counted once.
@@ -216,7 +215,7 @@ class Mailroom:
         return {a: Correspondent(kind) for a, kind in crm.known(addresses).items()}
 
     def _inside(self, address: str, known: Mapping[str, Correspondent]) -> bool:
-        if address in self._own or (address in known and known[address].kind == "employee"):
+        if address in self._ctx.addresses or (address in known and known[address].kind == "employee"):
             return True
         return any(is_of(address, domain) for domain in self._mail.internal_domains)
 

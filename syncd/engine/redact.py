@@ -18,7 +18,7 @@ from syncd.engine.digest import Digester
 from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look, was_handed_over
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, RECEIVERS
-from syncd.engine.roles import ABSENT
+from syncd.engine.roles import ABSENT, speaks
 from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value, kind_of, normal_text, same, says_nothing
@@ -33,10 +33,12 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     """Takes the item's content back from the CRM, its history too, and empties the link."""
     link, activity = at.link, at.activity
     with ctx.store.reading() as tx:
-        others = [k for k in tx.links_of_row(row.id) if k.id != link.id and k.rest not in ABSENT]
+        beside = [k for k in tx.links_of_row(row.id) if k.id != link.id]
+    others = [k for k in beside if k.rest not in ABSENT]
+    makers = {link.id, *(k.id for k in beside if k.rest == "declined")}  # what they brought is this item's by now
     others = [k for k in others if ctx.speaks(k.pairing)]
     handed = was_handed_over(ctx, link, activity)
-    copies = [k for k in others if k.ours and (handed or row.maker == link.id)]  # they show what this item brought
+    copies = [k for k in others if k.ours and (handed or row.maker in makers)]  # they show what this item brought
     speaking = [k for k in others if k not in copies]
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)
@@ -47,8 +49,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     theirs = _shown_by(ctx, at, speaking) if activity is not None else frozenset()
     if handed:  # when it is, and whether at all, is for the one who is responsible now
         theirs |= _TIMES | {"status"} | _typed_over(at)
-    elif any(k.role in ("own", "stand-in") and not k.ours for k in speaking):
-        theirs |= _typed_over(at)  # somebody in the CRM has answered what such an entry shows to all
+    else:
+        theirs |= _said_since(ctx, at, speaking)
     if activity is not None and (row.maker == link.id or link.brought):
         alone = not speaking and not handed
         over = _typed_over(at) if alone and not becomes_block and "private" in ctx.pairing.names else frozenset[str]()
@@ -320,6 +322,19 @@ def _typed_over(at: Look) -> frozenset[str]:
         if not kind_of(n).keyed
         and not says_nothing(n, fields[n])
         and not digester.holds(base, n, at.sides.crm.get(n, fields[n]))
+    )
+
+
+def _said_since(ctx: Context, at: Look, speaking: Iterable[Link]) -> frozenset[str]:
+    """The fields of which somebody in the CRM has said something else since a colleague's entry, that speaks for the
+    meeting and shows them to all, agreed with it."""
+    fields = at.activity.fields if at.activity is not None else {}
+    bases = [(ctx.digester(k.id), k.crm_base) for k in speaking if speaks(k) and not k.ours]
+    return frozenset(
+        n
+        for n, v in fields.items()
+        if n not in {"private", "status", *at.link.texts} and not kind_of(n).keyed and not says_nothing(n, v)
+        if any(n in base and not digester.holds(base, n, at.sides.crm.get(n, v)) for digester, base in bases)
     )
 
 

@@ -36,6 +36,11 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     return "attendee" if before else "stand-in"
 
 
+def speaks(link: Link) -> bool:
+    """True for the entry of the organiser, or one that stands in for it, that is there and shown."""
+    return link.role in ("own", "stand-in") and link.item_ref is not None and link.rest not in ABSENT
+
+
 def is_invitation(record: Record, employee: Employee) -> bool:
     """True for what somebody else organises, for others too: we make plain copies."""
     theirs = bool(record.owner) and record.owner not in employee.addresses

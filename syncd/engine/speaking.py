@@ -41,8 +41,7 @@ def as_they_answered(
 def speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
     """Of an activity's links those that may be its organiser's. Where an entry has made the activity, and none of ours
     organises the meeting, the copies that the CRM's participants have of it are nobody's word."""
-    ours = {address for p in (*ctx.everyone, ctx.pairing) for address in p.employee.addresses}
-    if row.maker is None or not record.owner or record.owner in ours:
+    if row.maker is None or not record.owner or record.owner in ctx.addresses:
         return others
     return [link for link in others if link.role != "copy"]
 

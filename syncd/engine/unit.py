@@ -30,7 +30,7 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
-from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of, speaks
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.speaking import (
     as_they_answered,
@@ -398,9 +398,9 @@ def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activi
     if not ended or link.role not in (*GUESTS, "copy") or takes_part(ctx, activity):
         return False
     beside = [k for k in others if k.id != link.id]
-    speaks = {k.role for k in beside if k.rest not in ABSENT and k.role in ("own", "stand-in")}
+    speaking = {k.role for k in beside if speaks(k)}
     hidden = any(k.rest == "private" or k.role == "block" for k in beside)
-    return (link.role != "stand-in" or bool(speaks)) and ("own" in speaks or not hidden)
+    return (link.role != "stand-in" or bool(speaking)) and ("own" in speaking or not hidden)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
