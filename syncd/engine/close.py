@@ -79,9 +79,9 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     values = _settled(ctx, part, link, version)
     current = {n: getattr(link, n) for n in values}
     changed = {n: v for n, v in values.items() if current[n] != v}
-    link_now = tx.set_link(link.id, **changed)
-    if link_now.rest in ("declined", "item-gone"):
-        _give_back(ctx, tx, part, link_now)
+    settled = tx.set_link(link.id, **changed)
+    if settled.rest in ("declined", "item-gone"):
+        _give_back(ctx, tx, part, settled)
     if link.rest == "private" and values.get("rest") == "":
         note_mark(ctx, tx, link)
     asks = part.merge.asks
