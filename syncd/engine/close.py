@@ -67,7 +67,6 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if rule is Rule.DROP or both_gone:
         if not _takes_the_place(ctx, tx, link):
             _hand_on(ctx, tx, part, link)
-            _give_back(ctx, tx, part, link)
             if rule is Rule.DROP and at.situation.item is Item.PRIVATE:
                 if not _shown_beside(tx, link):  # its activity was taken back, nobody deleted it
                     tx.set_row(link.activity, crm_ref=None)

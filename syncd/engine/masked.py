@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from syncd.engine.context import Context
 from syncd.engine.look import Look, changed, showed
 from syncd.engine.newcomers import mark_row, marks_of
-from syncd.engine.roles import ABSENT, of_one_date
+from syncd.engine.roles import ABSENT, makers, of_one_date
 from syncd.engine.writes import Wait
 from syncd.model.fields import says_nothing
 from syncd.model.record import Record
@@ -31,7 +31,7 @@ def is_covered(ctx: Context, link: Link, row: Row, others: Sequence[Link]) -> bo
         and k.rest not in ABSENT
         and k.item_ref is not None
         and ctx.speaks(k.pairing)
-        and not (k.ours and row.maker == link.id)  # such a copy shows what this item brought
+        and not (k.ours and row.maker in makers(link, others))  # such a copy shows what this item brought
         for k in of_one_date(others, link)
     )
 

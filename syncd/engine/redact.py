@@ -18,7 +18,7 @@ from syncd.engine.digest import Digester
 from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look, was_handed_over
 from syncd.engine.marks import wanted
 from syncd.engine.plan import HOLDERS, RECEIVERS
-from syncd.engine.roles import ABSENT, speaks
+from syncd.engine.roles import ABSENT, makers, speaks
 from syncd.engine.writes import HISTORY, OVER, attempt, journal, overs
 from syncd.mapping import blocks
 from syncd.model.fields import Fields, Value, kind_of, normal_text, same, says_nothing
@@ -35,10 +35,10 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     with ctx.store.reading() as tx:
         beside = [k for k in tx.links_of_row(row.id) if k.id != link.id]
     others = [k for k in beside if k.rest not in ABSENT]
-    makers = {link.id, *(k.id for k in beside if k.rest == "declined")}  # what they brought is this item's by now
     others = [k for k in others if ctx.speaks(k.pairing)]
     handed = was_handed_over(ctx, link, activity)
-    copies = [k for k in others if k.ours and (handed or row.maker in makers)]  # they show what this item brought
+    made = handed or row.maker in makers(link, beside)
+    copies = [k for k in others if k.ours and made]  # they show what this item brought
     speaking = [k for k in others if k not in copies]
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)

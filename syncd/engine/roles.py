@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from syncd.engine.pairing import Employee
 from syncd.model.people import People
@@ -32,13 +32,29 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     speaks = [o for o in others if (link is None or o.id != link.id) and o.rest not in ABSENT]
     if any(o.role in ("own", "copy") for o in speaks):
         return "attendee"
-    before = [o for o in speaks if o.role == "stand-in" and (link is None or o.id < link.id or link.role != "stand-in")]
+    standing = [o for o in speaks if o.role == "stand-in"]
+    recurrence = record.fields.get("recurrence")
+    if recurrence is not None and not recurrence.empty:  # who is invited to one of its dates says less
+        standing = [o for o in standing if not _shows_one_date(o)]
+    elif any(not _shows_one_date(o) for o in standing):
+        return "attendee"
+    before = [o for o in standing if link is None or o.id < link.id or link.role != "stand-in"]
     return "attendee" if before else "stand-in"
+
+
+def _shows_one_date(link: Link) -> bool:
+    """True for an entry that was no series when both sides last agreed."""
+    return bool(link.item_base) and not link.item_base.get("recurrence")
 
 
 def speaks(link: Link) -> bool:
     """True for the entry of the organiser, or one that stands in for it, that is there and shown."""
     return link.role in ("own", "stand-in") and link.item_ref is not None and link.rest not in ABSENT
+
+
+def makers(link: Link, others: Iterable[Link]) -> set[int]:
+    """The ids of the links whose words are this one's by now: its own, and those of others who have declined since."""
+    return {link.id, *(k.id for k in others if k.rest == "declined")}
 
 
 def is_invitation(record: Record, employee: Employee) -> bool:

@@ -356,7 +356,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what the employee has in another calendar is copied": (
         "engine/join.py",
-        "if row is not None and any(_had(ctx, k) for k in tx.links_of_row(row.id)):",
+        "if any(_had(ctx, k) for k in links):",
         "if row is None and ctx.full is None:",
     ),
     "what is gone here and stands in another calendar ends the activity": (
@@ -728,7 +728,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a participant's copy silences who stands in for a customer": (
         "engine/speaking.py",
-        "    if row.maker is None or not record.owner or record.owner in ours:",
+        "    if row.maker is None or not record.owner or record.owner in ctx.addresses:",
         "    if True:",
     ),
     "what the organiser's private copy takes back is not made of a copy that is shown meanwhile": (
@@ -783,7 +783,27 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "what the CRM says of a meeting goes with one guest's private invitation": (
         "engine/redact.py",
-        '    elif any(k.role in ("own", "stand-in") and not k.ours for k in speaking):',
+        "        theirs |= _said_since(ctx, at, speaking)",
+        "        pass",
+    ),
+    "what only a private entry shows stays where the other guest has declined": (
+        "engine/close.py",
+        '    if settled.rest in ("declined", "item-gone"):\n        _give_back(ctx, tx, part, settled)\n',
+        "",
+    ),
+    "a copy keeps what those who have declined had brought": (
+        "engine/roles.py",
+        'return {link.id, *(k.id for k in others if k.rest == "declined")}',
+        "return {link.id}",
+    ),
+    "who is invited to one date speaks for a customer's series": (
+        "engine/roles.py",
+        "        standing = [o for o in standing if not _shows_one_date(o)]",
+        "        pass",
+    ),
+    "who is invited to one date goes on speaking beside the series": (
+        "engine/roles.py",
+        "    elif any(not _shows_one_date(o) for o in standing):",
         "    elif False:",
     ),
 }
@@ -1086,8 +1106,8 @@ MUTANTS |= {
     ),
     "what was handed over is taken back once": (
         "engine/redact.py",
-        "if k.ours and (handed or row.maker == link.id)]",
-        "if k.ours and row.maker == link.id]",
+        "made = handed or row.maker in makers(link, beside)",
+        "made = row.maker == link.id",
     ),
     "the list of a copy goes on naming who was taken out": (
         "engine/elements.py",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.stores import new_store
 from tests.unit.test_cases import only, passed, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_eleventh_trial import EACH, invite, listed
-from tests.unit.test_engine import NOW, World
+from tests.unit.test_engine import MON, NOW, World, span
 from tests.unit.test_sixth_trial import hand_over, people
 
 
@@ -585,9 +586,7 @@ def test_what_only_a_private_entry_shows_is_nobodys_when_the_last_public_one_goe
     world.calendars["ann"].edit("ann", sensitivity="public")
     settled(world)
     (activity,) = world.activities
-    if (policy, more) != ("busy-only", "added") or owner.startswith("ann") or order[0] == "ann":
-        # left: where Bob answers for a customer's meeting, its block of time is private and his, and stays one
-        assert (activity["subject"], activity["location"], activity["status"]) == ("Visit", "Zoo", "open")
+    assert (activity["subject"], activity["location"], activity["status"]) == ("Visit", "Zoo", "open")
     assert world.items("bob") == [] and len(world.items("ann")) == 1
     assert not any(c.outbox for c in world.calendars.values())
     world.quiet()
@@ -606,4 +605,71 @@ def test_what_another_guest_still_shows_stays_when_one_goes_and_the_organisers_i
     world.calendars["cid"].remove("cid")
     settled(world)
     assert not any("Visit" in str(a) or "kim" in str(a) for a in world.activities)
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+def test_what_the_organiser_has_told_nobody_goes_with_the_private_entry(
+    order: tuple[str, ...], policy: str, tmp_path: Path
+) -> None:
+    """The other guests' invitations still show the place as it was."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    together(world, "ann@us.example", "bob", "cid")
+    world.calendars["ann"].edit("ann", location="Hall")
+    settled(world)
+    assert [a["location"] for a in world.activities] == ["Hall"]
+    world.calendars["ann"].edit("ann", sensitivity="private")
+    settled(world)
+    world.sync(full=True)
+    assert not any("Hall" in str(a) for a in world.activities)
+    assert [a["location"] for a in world.activities if a["subject"] == "Visit"] == ["Zoo"]
+    world.quiet()
+
+
+# -- invited to one date of somebody's series --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("first", ["bob", "ann"])
+@pytest.mark.parametrize("then", ["moved", "bob's is moved", "bob's is gone", "ann's is gone", "private", "full"])
+def test_a_customers_series_is_in_the_crm_whoever_is_invited_to_one_of_its_dates(
+    order: tuple[str, ...], together: bool, first: str, then: str
+) -> None:
+    """Kim has invited Ann to all of it, and Bob to its second date."""
+    world = World(*order)
+    guests = People([Participant("kim@acme.example"), Participant("ann@us.example")])
+    weekly, second = Recurrence("FREQ=WEEKLY;COUNT=4"), span(MON + timedelta(days=7))
+    both = People([*guests.values(), Participant("bob@us.example")])
+    for name in ("bob", "ann") if first == "bob" else ("ann", "bob"):
+        shown: dict[str, object] = {"attendees": guests, "recurrence": weekly, "time": span(MON)}
+        if name == "bob":
+            shown = {"attendees": both, "time": second}
+        world.event(name, name, uid="theirs", summary="Visit", owner="kim@acme.example", **shown)
+        if not together:
+            settled(world)
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    assert (activity["recurrence"], activity["time"], activity["status"]) == (weekly, span(MON), "open")
+    assert len(world.items("ann")) == len(world.items("bob")) == 1 and world.items("cid") == []
+    later = span(MON + timedelta(hours=2))
+    if then == "moved":
+        world.calendars["ann"].edit("ann", time=later)
+        world.calendars["bob"].edit("bob", time=span(MON + timedelta(days=7, hours=2)))
+    elif then == "bob's is moved":
+        world.calendars["bob"].edit("bob", time=later, summary="Another")
+    elif then == "private":
+        world.calendars["bob"].edit("bob", sensitivity="private")
+    elif then != "full":
+        world.calendars[then[:3]].remove(then[:3])
+    settled(world)
+    world.sync(full=True)
+    (activity,) = world.activities
+    assert activity["status"] == "open" and activity["recurrence"] == weekly and activity["subject"] == "Visit"
+    if then != "ann's is gone":
+        assert activity["time"] == (later if then == "moved" else span(MON))
+    assert len(world.items("ann")) == (then != "ann's is gone") and len(world.items("bob")) == (then != "bob's is gone")
+    assert not any(c.outbox for c in world.calendars.values())
     world.quiet()
