@@ -17,8 +17,7 @@ from syncd.engine.given import GIVEN, KEPT
 from syncd.engine.look import within
 from syncd.engine.marks import note_mark
 from syncd.engine.pairing import day_text
-from syncd.engine.roles import role_of
-from syncd.engine.speaking import speaking_among
+from syncd.engine.speaking import role_among
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.mapping.conditions import needs_people, taken
@@ -162,7 +161,7 @@ def new_key(ctx: Context, source: str) -> str:
 def add_link(ctx: Context, tx: Transaction, row: Row, record: Record, occurrence: str, *, ours: bool) -> Link:
     """A link of an item to a row that is known; what has a copy beside it is looked at again."""
     others = tx.links_of_row(row.id)
-    role = "copy" if ours else role_of(record, ctx.pairing.employee, None, speaking_among(ctx, record, row, others))
+    role = "copy" if ours else role_among(ctx, record, None, row, others)
     if role == "stand-in" and any(o.role == "own" and o.rest == "item-gone" for o in others):
         role = "attendee"  # its organiser, one of ours, has it no more: it is looked at whether that has ended it
     ctx.report.linked += 1

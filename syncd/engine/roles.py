@@ -20,8 +20,11 @@ OVERRULED = frozenset({"unknown", "internal", "list", "automatic", "bounce"})
 ABSENT = ("item-gone", "declined", "taken-back", "private")
 
 
-def role_of(record: Record, employee: Employee, link: Link | None, others: Sequence[Link]) -> str:
-    """own, attendee, stand-in or copy; `others` are the links of the same activity."""
+def role_of(
+    record: Record, employee: Employee, link: Link | None, others: Sequence[Link], *, series: bool = False
+) -> str:
+    """own, attendee, stand-in or copy; `others` are the links of the same activity; `series`: the record is one, and
+    both sides say so."""
     if link is not None and link.ours and not is_invitation(record, employee):
         return "copy"  # else somebody has invited the employee to it, and the server has made it his invitation
     if record.kind == "message":
@@ -33,18 +36,12 @@ def role_of(record: Record, employee: Employee, link: Link | None, others: Seque
     if any(o.role in ("own", "copy") for o in speaks):
         return "attendee"
     standing = [o for o in speaks if o.role == "stand-in"]
-    recurrence = record.fields.get("recurrence")
-    if recurrence is not None and not recurrence.empty:  # who is invited to one of its dates says less
-        standing = [o for o in standing if not _shows_one_date(o)]
-    elif any(not _shows_one_date(o) for o in standing):
+    if series:  # who is invited to one of its dates says less
+        standing = [o for o in standing if o.item_base.get("recurrence") or not o.item_base]
+    elif any(o.item_base.get("recurrence") for o in standing):
         return "attendee"
     before = [o for o in standing if link is None or o.id < link.id or link.role != "stand-in"]
     return "attendee" if before else "stand-in"
-
-
-def _shows_one_date(link: Link) -> bool:
-    """True for an entry that was no series when both sides last agreed."""
-    return bool(link.item_base) and not link.item_base.get("recurrence")
 
 
 def speaks(link: Link) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.look import showed
 from syncd.engine.pairing import is_of_employee
-from syncd.engine.roles import GUESTS
+from syncd.engine.roles import GUESTS, role_of
 from syncd.model.fields import Fields, with_answer
 from syncd.model.people import UNANSWERED, People
 from syncd.model.record import Record
@@ -38,12 +38,20 @@ def as_they_answered(
     return {**fields, "attendees": shown} if shown else fields
 
 
-def speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
+def _speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
     """Of an activity's links those that may be its organiser's. Where an entry has made the activity, and none of ours
     organises the meeting, the copies that the CRM's participants have of it are nobody's word."""
     if row.maker is None or not record.owner or record.owner in ctx.addresses:
         return others
     return [link for link in others if link.role != "copy"]
+
+
+def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others: Sequence[Link]) -> str:
+    """The role of an item among the links of its activity."""
+    recurrence = record.fields.get("recurrence")
+    series = recurrence is not None and not recurrence.empty and "recurrence" in ctx.pairing.names
+    speaking = _speaking_among(ctx, record, row, others)
+    return role_of(record, ctx.pairing.employee, link, speaking, series=series and not ctx.pairing.expands)
 
 
 def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:

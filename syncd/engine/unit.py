@@ -30,14 +30,14 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
-from syncd.engine.roles import ABSENT, GUESTS, of_one_date, role_of, speaks
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.speaking import (
     as_they_answered,
     made_by_a_guest,
     new_role,
+    role_among,
     said_private,
-    speaking_among,
     was_ended,
 )
 from syncd.engine.window import ends_on, enters, wakes
@@ -277,8 +277,7 @@ def _part(
         _let_go(ctx, link)
         raise Wait  # what was a block of time is the other's now
     if seen is not None:
-        speaking = speaking_among(ctx, seen, row, others)
-        role = "block" if masked else role_of(seen, ctx.pairing.employee, link, speaking)
+        role = "block" if masked else role_among(ctx, seen, link, row, others)
         stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)
         if role != link.role and not stays:
             link = new_role(ctx, link, role)

@@ -798,12 +798,22 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "who is invited to one date speaks for a customer's series": (
         "engine/roles.py",
-        "        standing = [o for o in standing if not _shows_one_date(o)]",
+        '        standing = [o for o in standing if o.item_base.get("recurrence") or not o.item_base]',
         "        pass",
+    ),
+    "where each date is an activity, each invitation to the series speaks": (
+        "engine/speaking.py",
+        "series=series and not ctx.pairing.expands)",
+        "series=series)",
+    ),
+    "where no mapping says what repeats, each invitation to a series speaks": (
+        "engine/speaking.py",
+        ' and "recurrence" in ctx.pairing.names\n',
+        "\n",
     ),
     "who is invited to one date goes on speaking beside the series": (
         "engine/roles.py",
-        "    elif any(not _shows_one_date(o) for o in standing):",
+        '    elif any(o.item_base.get("recurrence") for o in standing):',
         "    elif False:",
     ),
 }

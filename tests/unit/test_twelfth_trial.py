@@ -7,8 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from syncd.engine.pairing import Employee
+from syncd.mapping.loader import load, shipped
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from tests.memory import crm
@@ -672,4 +674,32 @@ def test_a_customers_series_is_in_the_crm_whoever_is_invited_to_one_of_its_dates
         assert activity["time"] == (later if then == "moved" else span(MON))
     assert len(world.items("ann")) == (then != "ann's is gone") and len(world.items("bob")) == (then != "bob's is gone")
     assert not any(c.outbox for c in world.calendars.values())
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", EACH)
+@pytest.mark.parametrize("held", ["series", "dates", "nothing that repeats"])
+def test_of_several_who_are_invited_to_a_series_one_speaks(order: tuple[str, ...], held: str, tmp_path: Path) -> None:
+    world = World(*order, hub=crm(lambda: NOW, series=held != "dates"))
+    if held == "nothing that repeats":
+        text = yaml.safe_load(shipped()["appointments"].read_text(encoding="utf-8"))
+        del text["fields"]["recurrence"]
+        (tmp_path / "mapping.yaml").write_text(yaml.safe_dump(text), encoding="utf-8")
+        world.pairings = [replace(p, lens=load(tmp_path / "mapping.yaml")) for p in world.pairings]
+    guests = People([Participant(f"{n}@us.example") for n in ("ann", "bob")] + [Participant("kim@acme.example")])
+    for name in ("ann", "bob"):
+        world.event(name, name, uid="theirs", summary="Visit", owner="kim@acme.example", attendees=guests,
+                    recurrence=Recurrence("FREQ=WEEKLY;COUNT=4"))  # fmt: skip
+    settled(world)
+    world.sync(full=True)
+    for name in ("ann", "bob"):
+        world.calendars[name].edit(name, location="Zoo")
+        settled(world)
+    roles: dict[int, list[str]] = {}
+    with world.store.reading() as tx:
+        for pairing in ("ann", "bob"):
+            for link in tx.links_by_item(pairing, [pairing]):
+                roles.setdefault(link.activity, []).append(link.role)
+    assert len(roles) == len(world.activities) == (4 if held == "dates" else 1)
+    assert all(sorted(found) == ["attendee", "stand-in"] for found in roles.values())
     world.quiet()
