@@ -40,6 +40,8 @@ def adopted(ctx: Context, record: Record, occurrence: str, view: Fields) -> tupl
     lost: all that it could have."""
     (found,) = ctx.candidates([as_activity(ctx, record, view)])
     same_uid = [c for c in found if record.uid and c.uid == record.uid and _under_one_organiser(ctx, record, c)]
+    if not same_uid and not occurrence and record.kind != "message":
+        same_uid = [c for c in ctx.of_colleagues([record])[0] if _under_one_organiser(ctx, record, c)]
     alike = [] if record.kind == "message" else [c for c in found if equal_meeting(ctx, view, c)]
     likely = same_uid or alike  # two messages of one second may have one subject
     with ctx.store.reading() as tx:

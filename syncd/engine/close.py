@@ -10,7 +10,7 @@ from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
-from syncd.engine.leaving import dealt_with, questions_of
+from syncd.engine.leaving import dealt_with, moving, questions_of
 from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
@@ -42,6 +42,7 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
             if version is None:  # it waits for no answer any more
                 for name in tx.settings(questions_of(ctx.pairing.id, unit.ref)):
                     tx.drop_setting(name)
+                    tx.drop_setting(moving(int(name.rpartition("\n")[2])))
         for side, ref in _sides(unit, parts):
             unpark(tx, ctx.pairing.id, side, ref)
         dropped = any(part.decision.rule is Rule.DROP and part.look.item_fields is not None for part in parts)
@@ -79,6 +80,9 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     current = {n: getattr(link, n) for n in values}
     changed = {n: v for n, v in values.items() if current[n] != v}
     settled = tx.set_link(link.id, **changed)
+    if part.taken_out:  # no answer of his: once another's entry speaks, nothing is left of it
+        ctx.touch(tx, settled, part.row)
+        ctx.report.again.add(link.pairing)
     if settled.rest in ("declined", "item-gone"):
         _give_back(ctx, tx, part, settled)
     if link.rest == "private" and values.get("rest") == "":
@@ -155,7 +159,8 @@ def _give_back(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     hidden = [k for k in beside if k.rest == "private" or k.role == "block"]
     if not hidden or any(k.rest not in ABSENT and k not in hidden for k in beside):
         return
-    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought)
+    role = "stand-in" if hidden[0].role == "block" else hidden[0].role  # a block of time has nothing to be taken back
+    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought, role=role)
     tx.set_link(link.id, brought=frozenset())
     if part.row.maker == link.id:
         tx.set_row(link.activity, maker=hidden[0].id)

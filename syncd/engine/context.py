@@ -168,6 +168,22 @@ class Context:
                 known |= {record.ref: record for record in found}
         return [list(known.values()) for known in made]
 
+    def of_colleagues(self, several: Sequence[Record]) -> list[list[Record]]:
+        """For each of these items the activities of its UID that colleagues have who are invited too, or who organise
+        it: made before the store was lost, when nobody had told the CRM that this employee takes part."""
+        asked: dict[str, list[int]] = {}
+        for number, record in enumerate(several):
+            people = {record.owner, *record.guests, *(record.fields.get("attendees") or ())}
+            for address in sorted(people & self.addresses - set(self.pairing.employee.addresses)) if record.uid else ():
+                asked.setdefault(address, []).append(number)
+        made: list[dict[str, Record]] = [{} for _ in several]
+        for address, numbers in asked.items():
+            uids = [several[number].uid for number in numbers]
+            records = [Record("", "", self.pairing.lens.mapping.activity, {}, uid) for uid in uids]
+            for number, uid, found in zip(numbers, uids, self.pairing.crm.candidates(records, address), strict=True):
+                made[number] |= {c.ref: c for c in found if c.uid == uid and not c.fields.get("private")}
+        return [list(found.values()) for found in made]
+
     def digester(self, link: int) -> Digester:
         """Digests in the scope of a link."""
         return Digester(self.key, f"link {link}")

@@ -233,6 +233,9 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
         return []
     records = [as_activity(ctx, n.record, n.view) for n in plain]
     found = ctx.candidates(records)
+    if ctx.pairing.lens.mapping.item != "message":
+        theirs = ctx.of_colleagues([n.record for n in plain])
+        found = [[*mine, *others] for mine, others in zip(found, theirs, strict=True)]
     left += [n.unit for n, twins in zip(plain, found, strict=True) if twins]
     return [n for n, twins in zip(plain, found, strict=True) if not twins]
 

@@ -21,9 +21,9 @@ from syncd.engine.adopting import (
 )
 from syncd.engine.came import came_from_another
 from syncd.engine.context import Context
-from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, newly, unread
+from syncd.engine.leaving import as_block, asks_colleagues, asks_for_new, just_asked, moving, newly, unread
 from syncd.engine.look import crm_view, has_declined, in_scope, item_view, within
-from syncd.engine.moving import by_uid, known, moved, moving
+from syncd.engine.moving import by_uid, known, moved
 from syncd.engine.newcomers import (
     Marks,
     add_link,
@@ -173,8 +173,8 @@ def is_invited(ctx: Context, row: Row, links: Sequence[Link]) -> bool:
         return True
     speaking = [k for k in links if speaks(k) or _asks_along(k)]
     if speaking:
-        return any(_invites(ctx, k) for k in speaking)
-    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)
+        return any(invites(ctx, k) for k in speaking)
+    return any(invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)
 
 
 def _asks_along(link: Link) -> bool:
@@ -184,7 +184,8 @@ def _asks_along(link: Link) -> bool:
     )
 
 
-def _invites(ctx: Context, link: Link) -> bool:
+def invites(ctx: Context, link: Link) -> bool:
+    """True for an entry that invites the employee, as far as both sides have agreed on it."""
     asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
     mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
     return any(each in asked for each in mine)
@@ -267,7 +268,7 @@ def join_activity(ctx: Context, activity: Record) -> tuple[Link | None, str]:
             return None, ""  # the employee has it, or had it, in another calendar
         if row is not None and _is_anothers(ctx, tx, activity, row):
             return None, ""  # it went to a colleague's calendar
-        if row is not None and just_asked(ctx, tx.setting(moving(row))):
+        if row is not None and just_asked(ctx, tx.setting(moving(row.id))):
             raise Wait  # some calendar has shown it a moment ago
         if tx.unlinked_items(pairing.id, ctx.moment.today):
             raise Wait  # an item that we have not read yet may be this meeting

@@ -97,6 +97,11 @@ def questions_of(pairing: str, ref: str) -> str:
     return f"question\n{pairing}\n{ref}\n"
 
 
+def moving(row: int) -> str:
+    """The setting that says since when a calendar shows an item of this row that another may just have lost."""
+    return f"moving {row}"
+
+
 def newly(pairing: str, ref: str) -> str:
     """The setting that says since when the employee's other calendars are asked for an activity that is new."""
     return f"new\n{pairing}\n{ref}"

@@ -167,7 +167,7 @@ def look(
     own = bool(item.get("private")) and not link.private_copy and was_handed_over(ctx, link, activity)
     situation = Situation(
         item=Item.PRIVATE if hidden or own else _item_state(ctx, link, sides, admission, fields, crm, known),
-        activity=_activity_state(ctx, sides, link, activity),
+        activity=_activity_state(ctx, sides, link, activity, told=told and not hidden),
         role=link.role,
         rest=link.rest,
         past=past,
@@ -390,10 +390,10 @@ def _was_edited_before(ctx: Context, sides: Sides, link: Link, activity: Record)
     return bool(sides.item) and changed(sides.digester, sides.item_base, sides.item)
 
 
-def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None) -> Activity:
+def _activity_state(ctx: Context, sides: Sides, link: Link, activity: Record | None, *, told: bool) -> Activity:
     if activity is None:
         return Activity.GONE
-    of_it = STILL_PRIVATE in link.unconfirmed and not link.ours  # what is left of this very item, whoever has it
+    of_it = told and not link.ours  # what is left of this very item, whoever has it
     if not of_it and not _may_see(ctx, link, activity, ours=link.ours):
         if not _was_edited_before(ctx, sides, link, activity):
             return Activity.OUT

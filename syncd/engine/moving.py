@@ -13,7 +13,7 @@ from syncd.engine.came import came_once, hand_over, note_came
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
 from syncd.engine.given import given_of
-from syncd.engine.leaving import beside, has_left, just_asked, leaving, questions_of, went_private
+from syncd.engine.leaving import beside, has_left, just_asked, leaving, moving, questions_of, went_private
 from syncd.engine.look import LESS, RETRACT, has_declined, in_scope, item_view, showed
 from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
@@ -164,11 +164,6 @@ def given(ctx: Context, record: Record, row: Row) -> Link | None:
 MOVED_HERE = "moved here from another calendar"
 
 
-def moving(row: Row) -> str:
-    """The setting that says since when a calendar shows an item that another may just have lost."""
-    return f"moving {row.id}"
-
-
 def _may_have_left(ctx: Context, row: Row, links: Sequence[Link], ref: str) -> bool:
     """True while a colleague's calendar has still to be asked whether its item of this UID is there. It is asked
     once, and waited for a day at most: two people may have imported one file."""
@@ -197,12 +192,12 @@ def _asked(ctx: Context, row: Row, others: Sequence[Link], ref: str) -> bool:
         )
         if at is None:
             tx.set_setting(name, ctx.moment.text)
-            tx.set_setting(moving(row), ctx.moment.text)
+            tx.set_setting(moving(row.id), ctx.moment.text)
             for link in others:
                 tx.announce(link.pairing, "item", [link.item_ref or ""])
         elif not waiting:  # it is still there, or nobody looks: this one is another's
             tx.drop_setting(name)
-            tx.drop_setting(moving(row))
+            tx.drop_setting(moving(row.id))
     if waiting:
         ctx.report.again |= {ctx.pairing.id, *(k.pairing for k in others)}
     return waiting
@@ -249,7 +244,9 @@ def known(ctx: Context, record: Record, occurrence: str, row: Row, marks: Marks)
         mark_row(tx, row, marks)
         if link is not None:
             if link.ours and row.key != record.uid:  # it is a person's, whatever we had made in its place
-                link = tx.set_link(link.id, ours=False, occurrence=occurrence, item_base={}, crm_base={}, texts={})
+                values: dict[str, Any] = {"item_base": {}, "crm_base": {}, "texts": {}}
+                values["brought"] = link.brought - {LESS, RETRACT}
+                link = tx.set_link(link.id, ours=False, occurrence=occurrence, **values)
             return moved(ctx, tx, link, record)
         if not left or (record.kind == "message" and left[0].pairing not in ctx.siblings):
             _no_longer_asked(ctx, tx, row, record.ref)
@@ -286,7 +283,7 @@ def _no_longer_asked(ctx: Context, tx: Transaction, row: Row, ref: str) -> None:
     name = _question(ctx, row, ref)
     if tx.setting(name) is not None:
         tx.drop_setting(name)
-        tx.drop_setting(moving(row))
+        tx.drop_setting(moving(row.id))
 
 
 def _arrived(ctx: Context, tx: Transaction, row: Row, ref: str, *links: Link) -> None:
@@ -296,7 +293,7 @@ def _arrived(ctx: Context, tx: Transaction, row: Row, ref: str, *links: Link) ->
         if copy.ours and copy.pairing in ctx.siblings and copy.item_ref is not None:
             ctx.touch(tx, copy, row)
             ctx.report.again.add(copy.pairing)
-    tx.drop_setting(moving(row))
+    tx.drop_setting(moving(row.id))
     tx.drop_setting(_question(ctx, row, ref))
     for link in links:
         if link.item_ref is not None:

@@ -49,6 +49,8 @@ class Part:
     link: Link | None = None
     #: A value lost, so the CRM was written before the item.
     kept_first: bool = False
+    #: The employee is invited no more: that the item is gone is no answer.
+    taken_out: bool = False
     #: An occurrence that crossed is private now: its words go from the CRM's history too.
     exposed: bool = False
     #: The original starts of the item's private occurrences.

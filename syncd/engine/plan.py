@@ -123,6 +123,8 @@ class Situation:
     may: Allowed | None = None
     #: Somebody's calendar shows the activity as its own: that the item is not here is not its end.
     elsewhere: bool = False
+    #: A colleague's invitation shows that its organiser, who is none of ours, has not called it off.
+    attended: bool = False
     #: The employee has it under another ref, here or in another calendar: that this one is gone is no answer.
     twice: bool = False
     #: And there it is the employee's own, or a colleague's to whom it was moved: a copy of it here is one too many.
@@ -170,7 +172,7 @@ def _permitted(at: Situation, made: Decision) -> Decision:
         return Decision(_R.REST, "activity-gone" if at.past or at.may.writable else "not-allowed")
     if made.rule in (_R.CANCEL, _R.DELETE_CRM, _R.DECLINE, _R.CREATE_ITEM) and at.twice:
         return Decision(_R.DROP)  # the other link carries on: an older one would speak of what was
-    if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or not at.may.ends_activity):
+    if made.rule in (_R.CANCEL, _R.DELETE_CRM) and (at.elsewhere or _is_answer(at) or not at.may.ends_activity):
         return Decision(_R.REST, "item-gone")
     if made.rule is _R.DECLINE and not at.may.ends_activity:
         return Decision(_R.REST, "item-gone")
@@ -179,6 +181,11 @@ def _permitted(at: Situation, made: Decision) -> Decision:
     if made.rule is _R.CREATE_ITEM and ((at.ours and at.doubled) or not at.may.makes_item):
         return Decision(_R.REST, at.rest or "item-gone")
     return made
+
+
+def _is_answer(at: Situation) -> bool:
+    """True for our copy of what a customer organises: its end is not the meeting's, whoever answers for that."""
+    return at.role == "copy" and at.attended
 
 
 def _decided(at: Situation, deletions: Deletions) -> Decision:

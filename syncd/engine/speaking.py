@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from syncd.engine.context import Context
-from syncd.engine.look import showed
+from syncd.engine.look import STILL_PRIVATE, is_leftover, showed
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.roles import GUESTS, role_of
 from syncd.model.fields import Fields, with_answer
@@ -39,11 +39,12 @@ def as_they_answered(
 
 
 def _speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
-    """Of an activity's links those that may be its organiser's. Where an entry has made the activity, and none of ours
-    organises the meeting, the copies that the CRM's participants have of it are nobody's word."""
-    if row.maker is None or not record.owner or record.owner in ctx.addresses:
+    """Of an activity's links those that may be its organiser's. Where an entry has made the activity, the copies that
+    the CRM's participants have of it are nobody's word, unless it is the organiser's."""
+    if row.maker is None or not record.owner:
         return others
-    return [link for link in others if link.role != "copy"]
+    theirs = {p.id for p in (*ctx.everyone, ctx.pairing) if record.owner in p.employee.addresses}
+    return [link for link in others if link.role != "copy" or link.pairing in theirs]
 
 
 def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others: Sequence[Link]) -> str:
@@ -62,6 +63,14 @@ def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:
 def said_private(row: Row, others: Sequence[Link]) -> bool:
     """True where the copy of which the activity was made has marked it private."""
     return any(k.id == row.maker and "private" in k.brought for k in others)
+
+
+def is_anothers_shell(link: Link, activity: Record | None, others: Sequence[Link]) -> bool:
+    """True for an invitation to what is left, without time and words, of a meeting that became private in a colleague's
+    calendar: this one shows it."""
+    if activity is None or link.ours or link.role not in ("own", "stand-in") or not is_leftover(activity):
+        return False
+    return any(STILL_PRIVATE in k.unconfirmed and not k.ours and k.id != link.id for k in others)
 
 
 def was_ended(

@@ -18,12 +18,12 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.heirs import taken_over
-from syncd.engine.join import join_item
-from syncd.engine.leaving import asks_first, just_asked, look_beside, went_private
+from syncd.engine.join import invites, join_item
+from syncd.engine.leaving import asks_first, just_asked, look_beside, moving, went_private
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
 from syncd.engine.merge import merge, second_copy
-from syncd.engine.moving import as_given, moved_here, moving, private_here, series_here
+from syncd.engine.moving import as_given, moved_here, private_here, series_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
@@ -34,6 +34,7 @@ from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.speaking import (
     as_they_answered,
+    is_anothers_shell,
     made_by_a_guest,
     new_role,
     role_among,
@@ -319,10 +320,15 @@ def _part(
     whose = {p.id for p in ctx.everyone if activity is not None and activity.owner in p.employee.addresses}
     answered = any(k.pairing in whose and k.id != link.id and k.rest not in ABSENT and k.item_ref for k in others)
     hidden = covered or beside is not None
+    told_private = begins and not was_block and said_private(row, others)
+    if not hidden and fields is not None and is_anothers_shell(link, activity, others):
+        told_private = True
+        with ctx.store.transaction() as tx:  # what it says of that is its own, and goes with it
+            tx.set_row(row.id, maker=link.id)
     shown = None if hidden else fields
     seen_both = look(
         ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden,
-        told_private=begins and not was_block and said_private(row, others),
+        told_private=told_private,
     )  # fmt: skip
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
@@ -342,6 +348,7 @@ def _part(
         "elsewhere": any(k.role == "own" and not _gave_it_away(ctx, row, k, activity) for k in awake)
         or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
+        "attended": any(k.role == "stand-in" and not k.ours and speaks(k) for k in awake),
         "doubled": bool(by_hand) or moved_on or any(not k.ours and k.pairing in mine for k in awake),
     }
     if link.role in RECEIVERS:
@@ -385,21 +392,35 @@ def _part(
             with ctx.store.transaction() as tx:
                 tx.set_link(link.id, brought=link.brought - {LESS})
     elif decision.rule in (Rule.CANCEL, Rule.DECLINE):
-        part.merge = _ending(ctx, seen_both, decision.rule)
+        part.taken_out = decision.rule is Rule.DECLINE and _is_named_no_more(ctx, link, others)
+        part.merge = _ending(ctx, seen_both, decision.rule, out=part.taken_out)
     return part
 
 
 def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activity: Record, decision: Decision) -> bool:
     """True for what somebody had whom the organiser, or the CRM, has taken out, and has no more: that was no answer of
     his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds. Where somebody's
-    copy is private, and the organiser's is not seen, the list of people may have been taken back."""
-    ended = decision.rule is Rule.DECLINE or link.rest == "declined"
-    if not ended or link.role not in (*GUESTS, "copy") or takes_part(ctx, activity):
+    copy is private, and no other's names whom it invites, the list of people may have been taken back."""
+    ended = decision.rule is Rule.DECLINE or link.rest == "declined" or decision == Decision(Rule.REST, "item-gone")
+    unseen = link.rest in ("private", "item-gone") and not showed(link)  # whose it was nobody has ever seen
+    if not ended or (link.role not in (*GUESTS, "copy") and not unseen) or takes_part(ctx, activity):
         return False
     beside = [k for k in others if k.id != link.id]
-    speaking = {k.role for k in beside if speaks(k)}
-    hidden = any(k.rest == "private" or k.role == "block" for k in beside)
-    return (link.role != "stand-in" or bool(speaking)) and ("own" in speaking or not hidden)
+    speaking = [k for k in beside if speaks(k)]
+    if link.role == "stand-in" and not speaking:
+        return False
+    if not any(k.rest == "private" or k.role == "block" for k in beside):
+        return True
+    named = [k for k in speaking if not k.ours and k.item_base.get("participants")]
+    return any(k.role == "own" for k in speaking) or (bool(named) and not any(invites(ctx, k) for k in named))
+
+
+def _is_named_no_more(ctx: Context, link: Link, others: Sequence[Link]) -> bool:
+    """True for somebody whose own invitation spoke for a customer's meeting, and whom none of those that are there
+    names: the customer has taken him out, and he has said nothing."""
+    there = [k for k in others if k.id != link.id and not k.ours and k.role in GUESTS and k.item_ref is not None]
+    named = [k for k in there if k.rest not in ABSENT and k.item_base.get("participants")]
+    return link.role == "stand-in" and bool(named) and not any(invites(ctx, k) for k in named)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
@@ -473,7 +494,7 @@ def _may_be_back(ctx: Context) -> bool:
 def _is_moving(ctx: Context, row: Row) -> bool:
     """True when another calendar has just shown the item: it has moved, nobody has deleted it."""
     with ctx.store.reading() as tx:
-        return just_asked(ctx, tx.setting(moving(row)))
+        return just_asked(ctx, tx.setting(moving(row.id)))
 
 
 def _is_a_strangers(ctx: Context, link: Link, row: Row, seen: Record, others: Sequence[Link]) -> bool:
@@ -494,9 +515,9 @@ def _as_before_the_move(ctx: Context, link: Link, activity: Record, others: Sequ
     }
 
 
-def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:
-    """The item is gone: the activity is cancelled, or the employee's answer is "declined". The item's
-    base moves along, as if it had said so itself: one that is brought back says something new."""
+def _ending(ctx: Context, at: Look, rule: Rule, *, out: bool) -> Merge:
+    """The item is gone: the activity is cancelled, or the employee's answer is "declined", or the employee is taken
+    `out`. The item's base moves along, as if it had said so itself: one that is brought back says something new."""
     made = Merge()
     if at.activity is None:
         return made
@@ -510,7 +531,7 @@ def _ending(ctx: Context, at: Look, rule: Rule) -> Merge:
         name, me = "participants", ctx.pairing.employee.among(people)
         if not me:
             return made  # whoever takes no part declines nothing
-        value = with_answer(people, me, "declined")
+        value = People([p for p in people.values() if p.address != me]) if out else with_answer(people, me, "declined")
         moves = {digester.element(name, me): digester.content(name, me, "declined")}
     agreed = kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name))
     if not agreed:

@@ -723,12 +723,12 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom the organiser's entry invites gets a copy beside the invitation": (
         "engine/join.py",
-        "        return any(_invites(ctx, k) for k in speaking)",
-        "        return any(_invites(ctx, k) for k in speaking if k.ours)",
+        "        return any(invites(ctx, k) for k in speaking)",
+        "        return any(invites(ctx, k) for k in speaking if k.ours)",
     ),
     "a participant's copy silences who stands in for a customer": (
         "engine/speaking.py",
-        "    if row.maker is None or not record.owner or record.owner in ctx.addresses:",
+        "    if row.maker is None or not record.owner:",
         "    if True:",
     ),
     "what the organiser's private copy takes back is not made of a copy that is shown meanwhile": (
@@ -753,23 +753,23 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whoever was invited gets a copy when the one who showed it has declined": (
         "engine/join.py",
-        '    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
+        '    return any(invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
         '    return any(k.rest == "private" and not k.ours for k in links)',
     ),
     "who has declined is forgotten with the words of a private copy": (
         "engine/unit.py",
-        '    hidden = any(k.rest == "private" or k.role == "block" for k in beside)',
-        "    hidden = False",
+        '    if not any(k.rest == "private" or k.role == "block" for k in beside):',
+        "    if True:",
     ),
     "what is left of a private meeting is copied beside a colleague's invitation": (
         "engine/join.py",
-        '    return any(_invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
-        "    return any(_invites(ctx, k) for k in links)",
+        '    return any(invites(ctx, k) or (k.rest == "private" and not k.ours) for k in links)',
+        "    return any(invites(ctx, k) for k in links)",
     ),
     "a guest who hides or clears his invitation speaks for whom it invites": (
         "engine/join.py",
-        "    if speaking:\n        return any(_invites",
-        "    if len(speaking) == len(links):\n        return any(_invites",
+        "    if speaking:\n        return any(invites",
+        "    if len(speaking) == len(links):\n        return any(invites",
     ),
     "all who take part go with one guest's private invitation": (
         "engine/redact.py",
@@ -815,6 +815,76 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "engine/roles.py",
         '    elif any(o.item_base.get("recurrence") for o in standing):',
         "    elif False:",
+    ),
+    "whom a customer takes out has declined beside a private invitation": (
+        "engine/unit.py",
+        " or (bool(named) and not any(invites(ctx, k) for k in named))",
+        "",
+    ),
+    "whose private invitation is withdrawn has had enough": (
+        "engine/unit.py",
+        ' or decision == Decision(Rule.REST, "item-gone")\n    unseen',
+        "\n    unseen",
+    ),
+    "what was private from the start is an entry of somebody's": (
+        "engine/unit.py",
+        '(link.role not in (*GUESTS, "copy") and not unseen)',
+        'link.role not in (*GUESTS, "copy")',
+    ),
+    "whose invitation spoke has declined when the customer takes him out": (
+        "engine/unit.py",
+        "part.taken_out = decision.rule is Rule.DECLINE and",
+        "part.taken_out = False and",
+    ),
+    "whoever is taken out as his invitation spoke gets no copy": (
+        "engine/close.py",
+        "    if part.taken_out:  # no answer",
+        "    if False:  # no answer",
+    ),
+    "an item that is gone may still be the one that another has lost": (
+        "engine/close.py",
+        '                    tx.drop_setting(moving(int(name.rpartition("\\n")[2])))\n',
+        "",
+    ),
+    "what is left of a private meeting hides a colleague's invitation": (
+        "engine/unit.py",
+        "    if not hidden and fields is not None and is_anothers_shell(link, activity, others):",
+        "    if False:",
+    ),
+    "what an invitation says of what was left is the private entry's": (
+        "engine/unit.py",
+        "            tx.set_row(row.id, maker=link.id)\n",
+        "            pass\n",
+    ),
+    "a participant's copy answers for a colleague's meeting": (
+        "engine/speaking.py",
+        'if link.role != "copy" or link.pairing in theirs]',
+        'if link.role != "copy" or theirs]',
+    ),
+    "a block of time keeps what the last public invitation showed": (
+        "engine/close.py",
+        'role = "stand-in" if hidden[0].role == "block" else hidden[0].role',
+        "role = hidden[0].role",
+    ),
+    "a copy that its holder deletes ends a customer's meeting": (
+        "engine/plan.py",
+        "at.elsewhere or _is_answer(at) or",
+        "at.elsewhere or",
+    ),
+    "after a loss an invitation is known by its own employee alone": (
+        "engine/adopting.py",
+        "    if not same_uid and not occurrence and",
+        "    if False and",
+    ),
+    "after a loss many invitations are known by their own employee alone": (
+        "engine/fresh.py",
+        "        found = [[*mine, *others] for mine, others in zip(found, theirs, strict=True)]\n",
+        "",
+    ),
+    "a colleague's private activity is taken for an invitation": (
+        "engine/context.py",
+        'if c.uid == uid and not c.fields.get("private")}',
+        "if c.uid == uid}",
     ),
 }
 
@@ -1146,7 +1216,7 @@ MUTANTS |= {
     ),
     "a leftover is out of reach of the entry of which it is left": (
         "engine/look.py",
-        "    of_it = STILL_PRIVATE in link.unconfirmed and not link.ours",
+        "    of_it = told and not link.ours",
         "    of_it = False",
     ),
     "a former owner's entry speaks for what was handed over": (
@@ -1276,8 +1346,8 @@ MUTANTS |= {
     ),
     "a colleague who is invited from a copy gets one as well": (
         "engine/join.py",
-        "        return any(_invites(ctx, k) for k in speaking)",
-        "        return any(_invites(ctx, k) for k in speaking if not k.ours)",
+        "        return any(invites(ctx, k) for k in speaking)",
+        "        return any(invites(ctx, k) for k in speaking if not k.ours)",
     ),
     "a date that is taken out while its series is handed over is there again": (
         "engine/look.py",
