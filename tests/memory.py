@@ -122,8 +122,8 @@ class MemoryReplica:
         record = Record(ref, str(self.number), kind, dict(fields), modified=self.clock(), **more)
         if old is not None and not more:
             record = replace(record, uid=old.uid, key=old.key, owner=old.owner, guests=old.guests)
-        if record.fields.get("attendees"):
-            guests = frozenset(record.fields["attendees"]) - {f"{self.name}@us.example"}
+        if "attendees" in record.fields:  # the last one may have been taken out
+            guests = frozenset(record.fields["attendees"] or ()) - {f"{self.name}@us.example"}
             record = replace(record, guests=guests)
         self.records[ref] = record
         self._announce(ref)
