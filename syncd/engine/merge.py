@@ -66,7 +66,7 @@ def _whole(sides: Sides, made: Merge, name: str) -> None:
         _agreed(sides, made, name)
         return
     up, down = sides.may.up(name), sides.may.down(name) if name in sides.crm else May.NO
-    if down is not May.NO and sides.lens.on_item(name, crm, sides.caps[0]) is None:
+    if down is not May.NO and sides.lens.on_item(name, crm, sides.caps[0]) is None and not kind_of(name).optional:
         down = May.NO
     if name not in sides.item_base and name not in sides.crm_base and _one_is_cut(sides, item, crm):
         if name not in sides.decided:  # linked anew: nobody can say whether a server has cut it, and more says more

@@ -101,14 +101,15 @@ class Lens:
     # -- item -> activity's terms -------------------------------------------------------------
 
     def from_item(self, fields: Fields) -> dict[str, Value]:
-        """The item's fields as the activity would hold them; fields without a value are left out."""
+        """The item's fields as the activity would hold them; fields without a value are left out, but for those of
+        which that is one (a task has no due date any more)."""
         seen: dict[str, Value] = {}
         for name, rule in self.rules.items():
             value = fields.get(rule.item)
             if value is None:
                 value = kind_of(rule.item).empty
             seen[name] = self._one_from_item(rule, value)
-        return {name: value for name, value in seen.items() if value is not None}
+        return {name: value for name, value in seen.items() if value is not None or kind_of(name).optional}
 
     def _one_from_item(self, rule: Rule, value: Value) -> Value:
         if isinstance(value, Recurrence):
@@ -136,7 +137,7 @@ class Lens:
                 continue
             rule = self.rules[name]
             there = self._one_to_item(rule, value)
-            if there is not None:
+            if there is not None or kind_of(rule.item).optional:
                 made[rule.item] = there
         return made
 
@@ -148,7 +149,8 @@ class Lens:
 
     def from_activity(self, fields: Fields) -> dict[str, Value]:
         """The mapped fields of an activity, without our block in its notes."""
-        seen = {name: fields[name] for name in self.rules if name in fields and fields[name] is not None}
+        there = (n for n in self.rules if n in fields and (fields[n] is not None or kind_of(n).optional))
+        seen = {name: fields[name] for name in there}
         for name in _LONG & seen.keys():
             seen[name] = blocks.cut(seen[name])
         return seen

@@ -61,6 +61,8 @@ class Kind:
     name = "value"
     #: Compared and merged element by element.
     keyed = False
+    #: None is a value: there is none, and that crosses. Of other kinds it means that nothing can be said.
+    optional = False
     empty: Value = None
 
     def canonical(self, value: Value) -> str:
@@ -151,6 +153,7 @@ class Day(Kind):
     """A date, or an instant (a task's due date)."""
 
     name = "day"
+    optional = True
 
     def canonical(self, value: Value) -> str:
         return moment_key(value) if value is not None else ""

@@ -886,6 +886,16 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         'if c.uid == uid and not c.fields.get("private")}',
         "if c.uid == uid}",
     ),
+    "a due date that is taken away in the calendar stays in the CRM": (
+        "mapping/lens.py",
+        "if value is not None or kind_of(name).optional}",
+        "if value is not None}",
+    ),
+    "a due date that is taken away in the CRM stays in the calendar": (
+        "engine/merge.py",
+        " is None and not kind_of(name).optional:",
+        " is None:",
+    ),
 }
 
 MUTANTS |= {

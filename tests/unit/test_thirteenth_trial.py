@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from itertools import permutations
 from pathlib import Path
 
 import pytest
 
+from syncd.mapping.loader import load, shipped
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
+from syncd.ports import Capabilities
+from tests.memory import MemoryReplica
 from tests.stores import new_store
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_eighth_trial import settled
@@ -214,4 +219,39 @@ def test_a_copy_that_is_deleted_ends_no_customers_meeting_whoever_answers_for_it
     (activity,) = world.activities
     assert activity["location"] == "Park" if then == "moved" else activity["status"] == "rejected"
     assert world.items("bob") == [] and [len(world.items(n)) for n in others] == [1] * len(others)
+    world.quiet()
+
+
+# -- there is none any more --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("side", ["calendar", "crm"])
+@pytest.mark.parametrize("left", ["none", "out"])
+@pytest.mark.parametrize("other", [False, True])
+def test_a_due_date_that_is_taken_away_is_taken_away_on_the_other_side(side: str, left: str, other: bool) -> None:
+    """`other`: the other side has changed something else meanwhile."""
+    world = World("ann")
+    ann = world.calendars["ann"] = MemoryReplica("ann", Capabilities(frozenset({"todo"})), lambda: world.now)
+    world.pairings = [replace(world.pairings[0], replica=ann, lens=load(shipped()["tasks"]))]
+    task = {"summary": "Call", "status": "needs-action", "sensitivity": "public", "description": "Words"}
+    ann.put("t", "todo", {**task, "due": date(2026, 12, 1)}, uid="u")
+    world.quiet()
+    (ref,) = world.crm.records
+    assert world.activities[0]["due"] == date(2026, 12, 1)
+    if other:
+        (world.crm.edit(ref, subject="Ring") if side == "calendar" else ann.edit("t", summary="Ring"))
+    if side == "crm":
+        world.crm.edit(ref, due=None)
+    elif left == "none":
+        ann.edit("t", due=None)
+    else:
+        ann.put("t", "todo", {**task, "summary": "Call"}, uid="u")
+    settled(world)
+    world.sync(full=True)
+    assert world.items("ann")[0].get("due") is None and world.activities[0]["due"] is None
+    assert world.items("ann")[0]["summary"] == world.activities[0]["subject"] == ("Ring" if other else "Call")
+    world.quiet()
+    world.crm.edit(ref, due=date(2026, 12, 8))
+    settled(world)
+    assert world.items("ann")[0]["due"] == date(2026, 12, 8)
     world.quiet()
