@@ -167,7 +167,7 @@ def look(
     own = bool(item.get("private")) and not link.private_copy and was_handed_over(ctx, link, activity)
     situation = Situation(
         item=Item.PRIVATE if hidden or own else _item_state(ctx, link, sides, admission, fields, crm, known),
-        activity=_activity_state(ctx, sides, link, activity, told=told and not hidden),
+        activity=_activity_state(ctx, sides, link, activity, told=told),
         role=link.role,
         rest=link.rest,
         past=past,
