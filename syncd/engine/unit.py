@@ -411,16 +411,21 @@ def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activi
         return False
     if not any(k.rest == "private" or k.role == "block" for k in beside):
         return True
-    named = [k for k in speaking if not k.ours and k.item_base.get("participants")]
-    return any(k.role == "own" for k in speaking) or (bool(named) and not any(invites(ctx, k) for k in named))
+    return any(k.role == "own" for k in speaking) or _leave_out(ctx, speaking)
 
 
 def _is_named_no_more(ctx: Context, link: Link, others: Sequence[Link]) -> bool:
     """True for somebody whose own invitation spoke for a customer's meeting, and whom none of those that are there
     names: the customer has taken him out, and he has said nothing."""
-    there = [k for k in others if k.id != link.id and not k.ours and k.role in GUESTS and k.item_ref is not None]
-    named = [k for k in there if k.rest not in ABSENT and k.item_base.get("participants")]
-    return link.role == "stand-in" and bool(named) and not any(invites(ctx, k) for k in named)
+    guests = [k for k in others if k.id != link.id and k.role in GUESTS]
+    there = [k for k in guests if k.item_ref is not None and k.rest not in ABSENT]
+    return link.role == "stand-in" and _leave_out(ctx, there)
+
+
+def _leave_out(ctx: Context, links: Sequence[Link]) -> bool:
+    """True where entries of these say whom they invite, and none of them this employee."""
+    saying = [k for k in links if not k.ours and k.item_base.get("participants")]
+    return bool(saying) and not any(invites(ctx, k) for k in saying)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:

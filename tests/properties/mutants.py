@@ -818,7 +818,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whom a customer takes out has declined beside a private invitation": (
         "engine/unit.py",
-        " or (bool(named) and not any(invites(ctx, k) for k in named))",
+        " or _leave_out(ctx, speaking)",
         "",
     ),
     "whose private invitation is withdrawn has had enough": (
