@@ -24,7 +24,7 @@ from syncd.engine.newcomers import (
     row_of,
 )
 from syncd.engine.pairing import is_of_employee
-from syncd.engine.roles import ABSENT
+from syncd.engine.roles import ABSENT, GUESTS
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields, says_nothing
 from syncd.model.people import People
@@ -240,10 +240,12 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
         row = tx.rows_by_ref(ctx.pairing.crm_name, [activity.ref]).get(activity.ref) or row_of(ctx, tx, activity)
         if row.uid_digest is None:  # whose meeting it is nobody has seen yet
             tx.set_row(row.id, uid_digest=uid_digest(ctx.key, found.uid, ""))
-        place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": "own"}
+        links = tx.links_of_row(row.id)
+        role = "stand-in" if any(k.id == row.maker and k.role in GUESTS for k in links) else "own"
+        place: dict[str, Any] = {"pairing": ctx.pairing.id, "activity": row.id, "item_ref": found.ref, "role": role}
         if left:
             return [tx.add_link(**place, rest="private", unconfirmed=WAS_PRIVATE)]
-        if not private and any(_shows(ctx, k) for k in tx.links_of_row(row.id)):
+        if not private and any(_shows(ctx, k) for k in links):
             return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
         link = tx.add_link(**place, private_copy=private, brought=brought)
         maker = tx.link(row.maker) if row.maker is not None else None

@@ -159,8 +159,8 @@ def _give_back(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     hidden = [k for k in beside if k.rest == "private" or k.role == "block"]
     if not hidden or any(k.rest not in ABSENT and k not in hidden for k in beside):
         return
-    role = "stand-in" if hidden[0].role == "block" else hidden[0].role  # a block of time has nothing to be taken back
-    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought, role=role)
+    # whatever that one is, what it takes back is what a guest's has shown, be it handed over in the CRM since or not
+    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought, role="stand-in")
     tx.set_link(link.id, brought=frozenset())
     if part.row.maker == link.id:
         tx.set_row(link.activity, maker=hidden[0].id)

@@ -39,6 +39,7 @@ from syncd.engine.newcomers import (
 )
 from syncd.engine.pairing import day_text, is_of_employee, item_feed
 from syncd.engine.roles import ABSENT, speaks
+from syncd.engine.speaking import invites
 from syncd.engine.window import wakes
 from syncd.engine.writes import Wait
 from syncd.model.fields import Fields
@@ -182,13 +183,6 @@ def _asks_along(link: Link) -> bool:
     return (
         link.ours and link.item_ref is not None and link.rest not in ABSENT and bool(link.item_base.get("participants"))
     )
-
-
-def invites(ctx: Context, link: Link) -> bool:
-    """True for an entry that invites the employee, as far as both sides have agreed on it."""
-    asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
-    mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
-    return any(each in asked for each in mine)
 
 
 def _has_an_entry(ctx: Context, activity: Record, links: Sequence[Link]) -> bool:

@@ -19,7 +19,7 @@ from syncd.engine.marks import note_mark
 from syncd.engine.newcomers import Marks, add_link, mark_row, message_mark
 from syncd.engine.pairing import is_of_employee
 from syncd.engine.plan import Rule
-from syncd.engine.roles import ABSENT, is_invitation, of_one_date
+from syncd.engine.roles import ABSENT, is_invitation, of_one_date, stands_for_another
 from syncd.engine.sides import NO_DIFFERENCE
 from syncd.engine.write_item import TELLING_APART
 from syncd.engine.writes import WAS, Wait
@@ -36,10 +36,11 @@ def moved(ctx: Context, tx: Transaction, link: Link, record: Record) -> Link:
     looked at: its activity may have gone with the item, and is made again then."""
     ctx.moved.add(link.id)
     values: dict[str, Any] = {"rest": _as_moved(link)}
-    if link.ours and _is_older(ctx, tx, link, record):
+    row = tx.row(link.activity)
+    older = link.ours and _is_older(ctx, tx, link, record)
+    if older or (row is not None and stands_for_another(link, row, tx.links_of_row(row.id))):
         values |= {"item_base": {}, "crm_base": {}, "texts": {}}
     made = tx.set_link(link.id, item_ref=record.ref, item_version="", **values)
-    row = tx.row(link.activity)
     if row is not None:
         _arrived(ctx, tx, row, record.ref, link)
     note_mark(ctx, tx, made)

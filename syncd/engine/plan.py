@@ -117,6 +117,8 @@ class Situation:
     untouched: bool = False
     #: Its activity was there, and somebody deleted it.
     deleted: bool = False
+    #: It has no activity: the one that it had was taken back, as a colleague's entry is private.
+    unmade: bool = False
     #: Somebody has changed in the CRM what the item had brought there.
     edited: bool = False
     #: What may be written.
@@ -271,6 +273,8 @@ def _asleep(at: Situation) -> Decision | None:
         return None
     both = at.item is _I.GONE and at.activity is _A.GONE
     back = at.item in (_I.SAME, _I.CHANGED)
+    if at.unmade and back and at.role == "stand-in":
+        return Decision(_R.CREATE_CRM)
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role in RECEIVERS and at.deleted:
         return Decision(_R.REST, "activity-gone")
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from syncd.engine.pairing import Employee
 from syncd.model.people import People
 from syncd.model.record import Record
-from syncd.store import Link
+from syncd.store import Link, Row
 
 #: Roles that see somebody else's meeting: nothing is ever written into those copies.
 GUESTS = ("attendee", "stand-in")
@@ -47,6 +47,12 @@ def role_of(
 def speaks(link: Link) -> bool:
     """True for the entry of the organiser, or one that stands in for it, that is there and shown."""
     return link.role in ("own", "stand-in") and link.item_ref is not None and link.rest not in ABSENT
+
+
+def stands_for_another(link: Link, row: Row, others: Iterable[Link]) -> bool:
+    """True for the activity of an invitation that was gone, where it is a colleague's block of time by now."""
+    gone = link.role in GUESTS and link.rest in ("declined", "item-gone")
+    return gone and any(k.id == row.maker and k.role == "block" for k in others)
 
 
 def makers(link: Link, others: Iterable[Link]) -> set[int]:

@@ -11,7 +11,7 @@ from typing import Any
 from syncd.engine.context import Context
 from syncd.engine.look import STILL_PRIVATE, is_leftover, showed
 from syncd.engine.pairing import is_of_employee
-from syncd.engine.roles import GUESTS, role_of
+from syncd.engine.roles import ABSENT, GUESTS, role_of
 from syncd.model.fields import Fields, with_answer
 from syncd.model.people import UNANSWERED, People
 from syncd.model.record import Record
@@ -52,7 +52,50 @@ def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others
     recurrence = record.fields.get("recurrence")
     series = recurrence is not None and not recurrence.empty and "recurrence" in ctx.pairing.names
     speaking = _speaking_among(ctx, record, row, others)
+    if link is not None and link.role in GUESTS and not link.ours:
+        if goes_on_without(ctx, record, link, others):
+            return "attendee"
+        speaking = [k for k in speaking if not _is_called_off_for(ctx, record, k)]
     return role_of(record, ctx.pairing.employee, link, speaking, series=series and not ctx.pairing.expands)
+
+
+def _says_cancelled(ctx: Context, link: Link) -> bool:
+    """True for an entry that says that the meeting is cancelled."""
+    rule = ctx.pairing.lens.rules.get("status")
+    status = rule.forward("cancelled") if rule is not None else None
+    return status is not None and ctx.digester(link.id).holds(link.item_base, "status", status)
+
+
+def goes_on_without(ctx: Context, record: Record, link: Link, others: Sequence[Link]) -> bool:
+    """True for a cancelled invitation beside others that are not, which say whom they invite, and not this employee:
+    the organiser has taken him out (in Outlook, by a cancellation of his alone), and the meeting is not off."""
+    if record.fields.get("status") != "cancelled" or link.role not in GUESTS or link.ours:
+        return False
+    beside = [k for k in others if k.id != link.id and k.role in GUESTS and not k.ours]
+    there = [k for k in beside if k.item_ref is not None and k.rest not in ABSENT and not _says_cancelled(ctx, k)]
+    return leave_out(ctx, there)
+
+
+def invites(ctx: Context, link: Link) -> bool:
+    """True for an entry that invites the employee, as far as both sides have agreed on it."""
+    asked, digester = link.item_base.get("participants", {}), ctx.digester(link.id)
+    mine = (digester.element("participants", address) for address in ctx.pairing.employee.addresses)
+    return any(each in asked for each in mine)
+
+
+def leave_out(ctx: Context, links: Sequence[Link]) -> bool:
+    """True where entries of these say whom they invite, and none of them this employee."""
+    saying = [k for k in links if not k.ours and k.item_base.get("participants")]
+    return bool(saying) and not any(invites(ctx, k) for k in saying)
+
+
+def _is_called_off_for(ctx: Context, record: Record, link: Link) -> bool:
+    """True for a cancelled invitation of somebody whom this one, which is not, invites no more."""
+    if record.fields.get("status") == "cancelled" or link.role != "stand-in" or not _says_cancelled(ctx, link):
+        return False
+    people = record.fields.get("attendees") or People()
+    whose = [p.employee for p in ctx.everyone if p.id == link.pairing or is_of_employee(link.pairing, p.employee.id)]
+    return bool(people and whose) and not any(e.among(people) for e in whose)
 
 
 def made_by_a_guest(row: Row, others: Sequence[Link]) -> bool:

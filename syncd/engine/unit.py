@@ -18,7 +18,7 @@ from syncd.engine.close import close
 from syncd.engine.context import Context
 from syncd.engine.feed import PEOPLE
 from syncd.engine.heirs import taken_over
-from syncd.engine.join import invites, join_item
+from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, moving, went_private
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
 from syncd.engine.masked import is_covered, known_beside, typed_on
@@ -30,11 +30,13 @@ from syncd.engine.pairing import day_text
 from syncd.engine.parts import Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
-from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks
+from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks, stands_for_another
 from syncd.engine.sides import Merge, Sides
 from syncd.engine.speaking import (
     as_they_answered,
+    goes_on_without,
     is_anothers_shell,
+    leave_out,
     made_by_a_guest,
     new_role,
     role_among,
@@ -277,10 +279,15 @@ def _part(
     if beside is not None and link.rest in ("private", "item-gone"):
         _let_go(ctx, link)
         raise Wait  # what was a block of time is the other's now
+    if seen is not None and not masked and stands_for_another(link, row, others):
+        _let_go(ctx, link)
+        raise Wait
     if seen is not None:
         role = "block" if masked else role_among(ctx, seen, link, row, others)
         stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)
         if role != link.role and not stays:
+            if link.role == "stand-in" and role == "attendee":
+                _let_others_speak(ctx, row, others)
             link = new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
@@ -305,6 +312,9 @@ def _part(
         raise Wait
     if fields is not None and link.role in ("own", "stand-in") and not link.ours:
         fields = as_they_answered(ctx, link.role, fields, activity, others)
+    taken_out = seen is not None and fields is not None and goes_on_without(ctx, seen, link, others)
+    if taken_out and fields is not None:
+        fields = {**fields, "attendees": _without(ctx, fields.get("attendees") or People())}
     known = known_people(ctx, fields) if fields is not None else {}
     if activity is not None and link.role == "own" and not link.ours and activity.version != link.crm_version:
         note_owner(ctx, row.id, activity.owner)
@@ -330,6 +340,8 @@ def _part(
         ctx, link, admission, shown, activity, known, decided, begins=begins, answered=answered, hidden=hidden,
         told_private=told_private,
     )  # fmt: skip
+    if taken_out and activity is not None:
+        seen_both = _speaking_of_himself(ctx, seen_both, activity)
     awake = [k for k in others if k.id != link.id and k.rest not in ABSENT and k.item_ref is not None]
     awake = of_one_date(awake, link)
     people = activity.fields.get("participants") if activity is not None else None
@@ -342,6 +354,7 @@ def _part(
     by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
+        "unmade": row.crm_ref is None,
         "untouched": is_as_it_was(ctx, link, seen_both.sides.item),
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
@@ -411,7 +424,7 @@ def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activi
         return False
     if not any(k.rest == "private" or k.role == "block" for k in beside):
         return True
-    return any(k.role == "own" for k in speaking) or _leave_out(ctx, speaking)
+    return any(k.role == "own" for k in speaking) or leave_out(ctx, speaking)
 
 
 def _is_named_no_more(ctx: Context, link: Link, others: Sequence[Link]) -> bool:
@@ -419,13 +432,7 @@ def _is_named_no_more(ctx: Context, link: Link, others: Sequence[Link]) -> bool:
     names: the customer has taken him out, and he has said nothing."""
     guests = [k for k in others if k.id != link.id and k.role in GUESTS]
     there = [k for k in guests if k.item_ref is not None and k.rest not in ABSENT]
-    return link.role == "stand-in" and _leave_out(ctx, there)
-
-
-def _leave_out(ctx: Context, links: Sequence[Link]) -> bool:
-    """True where entries of these say whom they invite, and none of them this employee."""
-    saying = [k for k in links if not k.ours and k.item_base.get("participants")]
-    return bool(saying) and not any(invites(ctx, k) for k in saying)
+    return link.role == "stand-in" and leave_out(ctx, there)
 
 
 def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -> bool:
@@ -440,6 +447,27 @@ def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -
         if not made_of_it and not came_once(tx, row.id, link.pairing):
             return False
         return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)
+
+
+def _let_others_speak(ctx: Context, row: Row, others: Sequence[Link]) -> None:
+    """An invitation speaks for the meeting no more: which one does now is seen when they are looked at."""
+    with ctx.store.transaction() as tx:
+        for link in others:
+            if link.role in GUESTS and link.item_ref is not None and link.rest not in ABSENT:
+                ctx.touch(tx, link, row)
+                ctx.report.again.add(link.pairing)
+
+
+def _speaking_of_himself(ctx: Context, at: Look, activity: Record) -> Look:
+    """The look at an entry that names the employee no more, which may say so of him."""
+    me = ctx.pairing.employee.among(activity.fields.get("participants") or People())
+    return replace(at, sides=replace(at.sides, may=replace(at.sides.may, me=me)))
+
+
+def _without(ctx: Context, people: People) -> People:
+    """Those who take part without the employee."""
+    me = ctx.pairing.employee.among(people)
+    return People([p for p in people.values() if p.address != me])
 
 
 def _let_go(ctx: Context, link: Link) -> None:
@@ -536,7 +564,7 @@ def _ending(ctx: Context, at: Look, rule: Rule, *, out: bool) -> Merge:
         name, me = "participants", ctx.pairing.employee.among(people)
         if not me:
             return made  # whoever takes no part declines nothing
-        value = People([p for p in people.values() if p.address != me]) if out else with_answer(people, me, "declined")
+        value = _without(ctx, people) if out else with_answer(people, me, "declined")
         moves = {digester.element(name, me): digester.content(name, me, "declined")}
     agreed = kind_of(name).canonical(value) == kind_of(name).canonical(at.activity.fields.get(name))
     if not agreed:
