@@ -286,8 +286,6 @@ def _part(
         role = "block" if masked else role_among(ctx, seen, link, row, others)
         stays = covered or beside is not None or was_ended(ctx, link, row, others, activities)
         if role != link.role and not stays:
-            if link.role == "stand-in" and role == "attendee":
-                _let_others_speak(ctx, row, others)
             link = new_role(ctx, link, role)
         scheduled = bool(seen.fields.get("attendees") or seen.guests)
         if row.scheduled != scheduled and role in ("own", "stand-in"):
@@ -447,15 +445,6 @@ def _gave_it_away(ctx: Context, row: Row, link: Link, activity: Record | None) -
         if not made_of_it and not came_once(tx, row.id, link.pairing):
             return False
         return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)
-
-
-def _let_others_speak(ctx: Context, row: Row, others: Sequence[Link]) -> None:
-    """An invitation speaks for the meeting no more: which one does now is seen when they are looked at."""
-    with ctx.store.transaction() as tx:
-        for link in others:
-            if link.role in GUESTS and link.item_ref is not None and link.rest not in ABSENT:
-                ctx.touch(tx, link, row)
-                ctx.report.again.add(link.pairing)
 
 
 def _speaking_of_himself(ctx: Context, at: Look, activity: Record) -> Look:

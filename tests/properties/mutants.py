@@ -1233,13 +1233,13 @@ MUTANTS |= {
     ),
     "a former owner's entry speaks for what was handed over": (
         "engine/unit.py",
-        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _let_others_speak",
-        "        return False\n\n\ndef _let_others_speak",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking_of",
+        "        return False\n\n\ndef _speaking_of",
     ),
     "what was dragged to a colleague is a former owner's entry": (
         "engine/unit.py",
-        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _let_others_speak",
-        "        return True\n\n\ndef _let_others_speak",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking_of",
+        "        return True\n\n\ndef _speaking_of",
     ),
     "a copy that is dragged to a colleague is called off": (
         "engine/moving.py",
@@ -1425,11 +1425,6 @@ MUTANTS |= {
         "engine/unit.py",
         "    if taken_out and activity is not None:\n",
         "    if False:\n",
-    ),
-    "who may speak when an invitation steps back is not looked at": (
-        "engine/unit.py",
-        "                _let_others_speak(ctx, row, others)\n",
-        "                pass\n",
     ),
 }
 
