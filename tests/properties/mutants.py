@@ -1233,13 +1233,13 @@ MUTANTS |= {
     ),
     "a former owner's entry speaks for what was handed over": (
         "engine/unit.py",
-        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking_of",
-        "        return False\n\n\ndef _speaking_of",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking",
+        "        return False\n\n\ndef _speaking",
     ),
     "what was dragged to a colleague is a former owner's entry": (
         "engine/unit.py",
-        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking_of",
-        "        return True\n\n\ndef _speaking_of",
+        "        return not came_from_a_colleague(ctx, tx, row.id, [link.pairing], activity.owner)\n\n\ndef _speaking",
+        "        return True\n\n\ndef _speaking",
     ),
     "a copy that is dragged to a colleague is called off": (
         "engine/moving.py",
