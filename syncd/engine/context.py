@@ -181,7 +181,7 @@ class Context:
             uids = [several[number].uid for number in numbers]
             records = [Record("", "", self.pairing.lens.mapping.activity, {}, uid) for uid in uids]
             for number, uid, found in zip(numbers, uids, self.pairing.crm.candidates(records, address), strict=True):
-                made[number] |= {c.ref: c for c in found if c.uid == uid and not c.fields.get("private")}
+                made[number] |= {c.ref: c for c in found if c.uid == uid}
         return [list(found.values()) for found in made]
 
     def digester(self, link: int) -> Digester:

@@ -883,11 +883,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        found = [[*mine, *others] for mine, others in zip(found, theirs, strict=True)]\n",
         "",
     ),
-    "a colleague's private activity is taken for an invitation": (
-        "engine/context.py",
-        'if c.uid == uid and not c.fields.get("private")}',
-        "if c.uid == uid}",
-    ),
     "a due date that is taken away in the calendar stays in the CRM": (
         "mapping/lens.py",
         "if value is not None or kind_of(name).optional}",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from syncd.model.people import People
-from tests.unit.test_cases import with_mapping
+from syncd.ports import Telling
+from tests.stores import new_store
+from tests.unit.test_cases import meeting as with_guests
+from tests.unit.test_cases import only, two_calendars, waiting, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import World
 from tests.unit.test_thirteenth_trial import KIM, ORDERS, invited, meeting, visits
@@ -150,4 +154,77 @@ def test_two_public_invitations_that_come_back_beside_a_private_one_are_one_meet
         settled(world)
     world.sync(full=True)
     assert [line for line in shown(world) if line[0] != "Busy"] == [("Visit", "open")]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("policy", ["full", "withhold"])
+@pytest.mark.parametrize("by", [KIM, "ann@us.example"])
+def test_a_lost_store_doubles_nothing_that_the_crm_keeps_to_whoever_answers_for_it(
+    order: tuple[str, ...], policy: str, by: str, tmp_path: Path
+) -> None:
+    """Bob was invited just before the store was lost, and the CRM knows nothing of that."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    meeting(world, "ann", by=by)
+    world.crm.edit(only(world), private=True)
+    people = invited("ann", "bob", by=by)
+    world.calendars["ann"].edit("ann", attendees=people)
+    world.event("bob", "bob", uid="theirs", summary="Visit", owner=by, attendees=people)
+    world.store = new_store()
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert [(a["subject"], a["private"]) for a in world.activities] == [("Visit", True)]
+    assert [[i["summary"] for i in world.items(name)] for name in order] == [["Visit"], ["Visit"]]
+    world.quiet()
+
+
+@pytest.mark.parametrize("policy", ["wait", "quiet"])
+@pytest.mark.parametrize("later", ["CRM", "calendar"])
+def test_words_of_both_sides_are_not_merged_where_the_guests_would_be_told(
+    policy: str, later: str, tmp_path: Path
+) -> None:
+    world = with_guests(Telling.TELLS, policy, tmp_path)
+    ref = only(world)
+    if later == "CRM":
+        world.calendars["ann"].edit("e1", description="Of the calendar\nAgenda")
+        world.now += timedelta(hours=1)
+    world.crm.edit(ref, notes="Agenda\nOf the CRM")
+    if later == "calendar":
+        world.now += timedelta(hours=1)
+        world.calendars["ann"].edit("e1", description="Of the calendar\nAgenda")
+    settled(world)
+    assert world.items("ann")[0]["description"] == "Of the calendar\nAgenda"
+    assert world.calendars["ann"].log == [] and waiting(world) == (["notes"] if later == "CRM" else [])
+    lost = [text for _, name, text in world.crm.history.get(ref, ()) if name == "notes"]
+    stands = world.crm.records[ref].fields["notes"]
+    assert (stands, lost) == (
+        ("Agenda\nOf the CRM", []) if later == "CRM" else ("Of the calendar\nAgenda", ["Agenda\nOf the CRM"])
+    )
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("first", ["ann", "home"])
+def test_what_one_of_two_entries_brought_goes_when_the_other_one_becomes_private(
+    policy: str, first: str, tmp_path: Path
+) -> None:
+    """Bob's invitation goes on showing the meeting, and knows nothing of Ann's notes."""
+    world = with_mapping(two_calendars("bob"), tmp_path, privacy={"private": policy})
+    people = invited("ann", "bob")
+    mine = {"uid": "theirs", "summary": "Visit", "owner": KIM, "attendees": people, "description": "Of Ann alone"}
+    other = "home" if first == "ann" else "ann"
+    world.event(first, "one", **mine)  # type: ignore[arg-type]
+    settled(world)
+    world.event(other, "two", **mine)  # type: ignore[arg-type]
+    world.event("bob", "bob", uid="theirs", summary="Visit", owner=KIM, attendees=people)
+    settled(world)
+    assert [a["notes"] for a in world.activities] == ["Of Ann alone"]
+    world.calendars[first].remove("one")
+    settled(world)
+    world.calendars[other].edit("two", sensitivity="private")
+    settled(world)
+    assert [(a["subject"], a.get("notes") or "") for a in world.activities if a["subject"] == "Visit"] == [
+        ("Visit", "")
+    ]
+    assert "Of Ann alone" not in str(world.activities) + str(world.crm.history)
     world.quiet()
