@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -16,10 +16,11 @@ from syncd.engine.context import Context
 from syncd.engine.pairing import Moment
 from syncd.engine.passes import run_pass
 from syncd.model.people import Participant, People
+from syncd.model.record import Record
 from syncd.model.recurrence import Recurrence
 from syncd.model.span import moment_key
-from syncd.ports import Transient
-from tests.memory import crm
+from syncd.ports import Capabilities, Transient
+from tests.memory import MemoryCrm, crm
 from tests.stores import new_store
 from tests.unit.test_cases import two_calendars, with_mapping
 from tests.unit.test_engine import MON, NOW, World, span
@@ -425,3 +426,44 @@ def test_what_was_typed_in_the_crm_at_the_hour_of_a_date_that_is_left_out_stays_
     world.calendars["ann"].edit("e1", sensitivity="private")
     desk.sync()
     assert [(a["subject"], a["notes"]) for a in world.activities] == [("Talk", "Typed in the CRM")]
+
+
+class ShowsNoKeys(MemoryCrm):
+    """A CRM that finds a record by the key it was made with, and shows neither that nor a UID."""
+
+    def _as_read(self, record: Record) -> Record:
+        return replace(record, key="", uid="")
+
+    def find(self, key: str, uid: str) -> Record | None:
+        found = super().find(key, uid)
+        return replace(found, key=key) if found is not None else None
+
+    def candidates(self, records: Sequence[Record], owner: str) -> Sequence[Sequence[Record]]:
+        return [[self._as_read(c) for c in found] for found in super().candidates(records, owner)]
+
+
+@pytest.mark.parametrize("many", [0, 3])
+@pytest.mark.parametrize("edited", ["calendar", "both"])
+def test_what_only_the_create_finds_is_what_the_item_has_made_before(many: int, edited: str) -> None:
+    """It was moved while the store was lost, so nothing but its key says that it is the same."""
+    hub = ShowsNoKeys("crm", Capabilities(frozenset({"appointment"}), series="series"), lambda: NOW)
+    world = World("ann", "bob", hub=hub)
+    world.event("bob", "e1", summary="Visit")
+    world.sync()
+    (ref,) = hub.records
+    hub.edit(ref, participants=People([Participant("ann@us.example"), Participant("bob@us.example")]))
+    world.sync()
+    for _ in range(3):
+        world.sync()
+    world.store = new_store()
+    world.calendars["bob"].edit("e1", time=span(MON + timedelta(days=1)))
+    if edited == "both":
+        hub.edit(ref, location="Here")
+    for number in range(many):
+        world.event("bob", f"new{number}", summary=f"New {number}", time=span(MON + timedelta(days=number, hours=5)))
+    for _ in range(4):
+        world.sync()
+    world.sync(full=True)
+    assert [a["subject"] for a in world.activities].count("Visit") == 1
+    assert [i["summary"] for i in world.items("bob")].count("Visit") == 1
+    world.quiet()
