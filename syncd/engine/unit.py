@@ -349,7 +349,6 @@ def _part(
         with ctx.store.reading() as tx:
             there = of_one_date([k for k in others if k.id != link.id], link)
             moved_on = came_from_another(ctx, tx, row, there, activity.owner if activity is not None else "")
-    by_hand = [k for k in awake if link.ours and k.ours and k.pairing in ctx.siblings and k.id > link.id]
     more: dict[str, Any] = {
         "retracted": RETRACT in link.brought,
         "unmade": row.crm_ref is None,
@@ -360,7 +359,7 @@ def _part(
         or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),
         "attended": any(k.role == "stand-in" and not k.ours and speaks(k) for k in awake),
-        "doubled": bool(by_hand) or moved_on or any(not k.ours and k.pairing in mine for k in awake),
+        "doubled": moved_on or any(not k.ours and k.pairing in mine for k in awake),
     }
     if link.role in RECEIVERS:
         private = any(k.rest == "private" and (k.id == link.id or not k.ours) for k in others)

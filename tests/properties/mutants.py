@@ -548,11 +548,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         '    if place is not None and place["cursor"] and isinstance(pairing.crm, Lasting):',
         "    if False:",
     ),
-    "of two copies neither gives way": (
-        "engine/unit.py",
-        "bool(by_hand)",
-        "False",
-    ),
     "what may be back under another ref is made again": (
         "engine/unit.py",
         "or (decision.rule is Rule.CREATE_ITEM and _may_be_back(ctx)):",

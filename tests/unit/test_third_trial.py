@@ -825,8 +825,10 @@ def passed(world: World, *names: str) -> None:
         run_pass(Context(pairing, world.store, Moment(world.now), b"k" * 32, everyone))
 
 
-def test_of_two_copies_the_one_that_somebody_put_there_stays() -> None:
-    """Both calendars have said that it is gone, so it is made again; and then somebody brings the first one back."""
+@pytest.mark.parametrize("then", ["", "ann", "home", "the activity"])
+def test_of_two_copies_none_is_deleted_and_both_are_in_step(then: str) -> None:
+    """Both calendars have said that it is gone, so it is made again; and then somebody brings the first one back. Which
+    is a copy, and which the same entry under another address, nobody can tell: none is taken away."""
     world = two_calendars()
     world.appointment(subject="Visit")
     settled(world)
@@ -836,8 +838,22 @@ def test_of_two_copies_the_one_that_somebody_put_there_stays() -> None:
     passed(world, "ann", "home")
     world.event("home", "h1", uid=copy.uid, **copy.fields)
     settled(world)
-    assert world.items("ann") == []
-    assert [(i["summary"], i["location"]) for i in world.items("home")] == [("Visit", "Hall")]
+    for name in ("ann", "home"):
+        assert [(i["summary"], i["location"]) for i in world.items(name)] == [("Visit", "Hall")]
+    world.crm.edit("a1", location="Park")
+    settled(world)
+    assert [i["location"] for i in world.items("ann") + world.items("home")] == ["Park", "Park"]
+    if then == "the activity":
+        world.crm.remove("a1")
+        settled(world)
+        assert world.items("ann") + world.items("home") == []
+    elif then:
+        (one,) = world.calendars[then].records
+        world.calendars[then].remove(one)
+        settled(world)
+        assert [a["status"] for a in world.activities] == ["open"]
+        assert [i["location"] for i in world.items("ann") + world.items("home")] == ["Park"]
+    world.quiet()
 
 
 def test_a_copy_that_is_moved_away_and_back_between_two_passes_is_not_made_again() -> None:
