@@ -14,6 +14,8 @@ from syncd.engine.roles import ABSENT
 from syncd.model.record import Record
 from syncd.store import Link, Row, Transaction
 
+#: Among what the link has written of which the activity was made: who answered for that at first, as keyed digests.
+OWNED = "owned"
 #: The mark of what was handed over since: it names nobody.
 OVER = "over"
 
@@ -22,7 +24,7 @@ def _name(pairing: str, row: int) -> str:
     return f"came\n{pairing}\n{row}"
 
 
-def _names(ctx: Context, owner: str) -> set[str]:
+def names_of(ctx: Context, owner: str) -> set[str]:
     """By which whoever answers for an activity is known, as keyed digests: an address may change, or an id."""
     whose = [p.employee for p in ctx.everyone if owner in p.employee.addresses]
     said = {owner} | {name for e in whose for name in (f"id {e.id}", *e.addresses)}
@@ -32,7 +34,7 @@ def _names(ctx: Context, owner: str) -> set[str]:
 def _is(ctx: Context, mark: str, owner: str) -> bool:
     """True where the CRM names the same owner as when the mark was made; an old mark, which names nobody, is taken for
     one of whoever it names now."""
-    return not mark or bool(_names(ctx, owner) & set(mark.split()))
+    return not mark or bool(names_of(ctx, owner) & set(mark.split()))
 
 
 def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
@@ -48,7 +50,7 @@ def note_came(ctx: Context, row: Row, left: Collection[str]) -> None:
         gave = not all(ctx.is_configured(name) for name in left)
     with ctx.store.transaction() as tx:
         if gave and owner not in ctx.pairing.employee.addresses:
-            tx.set_setting(_name(ctx.pairing.id, row.id), " ".join(sorted(_names(ctx, owner))))
+            tx.set_setting(_name(ctx.pairing.id, row.id), " ".join(sorted(names_of(ctx, owner))))
         else:
             tx.drop_setting(_name(ctx.pairing.id, row.id))
 
@@ -61,7 +63,7 @@ def note_owner(ctx: Context, row: int, owner: str) -> None:
         mark = tx.setting(name)
     if mark in (None, OVER):
         return
-    names = _names(ctx, owner)
+    names = names_of(ctx, owner)
     if not _is(ctx, mark, owner):
         with ctx.store.transaction() as tx:
             tx.set_setting(name, OVER)

@@ -265,7 +265,7 @@ def _first_beat(ctx: Context, tx: Transaction, new: Sequence[_New]) -> None:
         n.unit.links = [link]
         if decide(n.look.situation, ctx.pairing.lens.mapping.deletions).rule is not Rule.CREATE_CRM:
             continue
-        n.meant = meant_for_crm(ctx, n.look)
+        n.meant = meant_for_crm(ctx, n.look, ctx.responsible(n.record.owner, link.role))
         uid = n.record.uid
         values.append(intent_of(ctx, link, "crm", "create", n.meant.sent, key=row.key, uid=uid, moves=n.meant.moves))
         making.append(n)

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from syncd.engine.allowed import Allowed, allowed, has_guests
-from syncd.engine.came import came_from_a_colleague
+from syncd.engine.came import OWNED, came_from_a_colleague, names_of
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.given import given_of
 from syncd.engine.owners import for_colleague, private_dates
 from syncd.engine.plan import Activity, Item, Situation
+from syncd.engine.roles import GUESTS
 from syncd.engine.sides import Sides
 from syncd.engine.text import image
 from syncd.engine.window import inside, over
@@ -267,10 +268,13 @@ def _answered_until_now(ctx: Context, link: Link, activity: Record) -> bool:
 
 
 def was_handed_over(ctx: Context, link: Link, activity: Record | None) -> bool:
-    """True for an entry of the employee's own whose activity has got another employee responsible in the CRM."""
-    if activity is None or link.role != "own" or link.ours:
+    """True for an entry, the employee's own or an invitation, whose activity has got another employee responsible in
+    the CRM."""
+    if activity is None or link.ours or not activity.owner or activity.owner in ctx.pairing.employee.addresses:
         return False
-    if not activity.owner or activity.owner in ctx.pairing.employee.addresses:
+    if link.role in GUESTS:  # of what a customer or a colleague organises nobody else knows whose it was at first
+        return OWNED in link.unconfirmed and not names_of(ctx, activity.owner) & set(link.unconfirmed[OWNED])
+    if link.role != "own":
         return False
     with ctx.store.reading() as tx:  # or it came from the one who is responsible, or from a predecessor
         return not came_from_a_colleague(ctx, tx, link.activity, [ctx.pairing.id], activity.owner)

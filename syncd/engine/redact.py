@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from functools import partial
 
 from syncd.engine.again import remembered
+from syncd.engine.came import OWNED
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
 from syncd.engine.look import LESS, RETRACT, STILL_PRIVATE, Look, was_handed_over
@@ -43,6 +44,8 @@ def redact(ctx: Context, at: Look, row: Row) -> None:
     if not speaking and link.role not in HOLDERS:
         link, at, row = _with_declined(ctx, at, row)
     becomes_block = at.item_fields is not None and link.role not in HOLDERS and not link.ours and not handed
+    anothers = not made and any(k.id == row.maker for k in beside)  # who may have it again
+    becomes_block = becomes_block and not anothers
     intent, kept, still = None, None, False
     check: dict[str, object] = {}
     taken: list[str] = []
@@ -239,11 +242,12 @@ def forget_agreement(
     back."""
     if handed:
         tx.set_row(link.activity, maker=None)
+    owned = {n: v for n, v in link.unconfirmed.items() if n == OWNED}
     values: dict[str, object] = {
         "item_base": {},
         "crm_base": {},
         "texts": {},
-        "unconfirmed": ({STILL_PRIVATE: ["private"]} if private else {}) | remembered(link, taken),
+        "unconfirmed": ({STILL_PRIVATE: ["private"]} if private else {}) | remembered(link, taken) | owned,
         "brought": frozenset(),
         "rest": "" if block else "private",
     }
@@ -313,15 +317,17 @@ def heal_block(ctx: Context, activity: Record) -> bool:
 
 
 def _typed_over(at: Look) -> frozenset[str]:
-    """The fields in which somebody in the CRM has put another value in the place of the entry's, which has not crossed:
-    who wrote that may have seen the entry's words, so it is nobody's any more but the responsible employee's."""
+    """The fields in which somebody in the CRM has put another value in the place of the entry's, which has not crossed,
+    or never will: who wrote that may have seen the entry's words, so it is nobody's any more but the responsible
+    employee's."""
+    alone = at.sides.local.get("crm", frozenset())
     fields, base, digester = at.activity.fields if at.activity is not None else {}, at.link.crm_base, at.sides.digester
     return frozenset(
         n
         for n in at.link.brought & fields.keys() & base.keys() - {"private", "status"} - at.link.texts.keys()
         if not kind_of(n).keyed
         and not says_nothing(n, fields[n])
-        and not digester.holds(base, n, at.sides.crm.get(n, fields[n]))
+        and (n in alone or not digester.holds(base, n, at.sides.crm.get(n, fields[n])))
     )
 
 

@@ -50,8 +50,8 @@ def speaks(link: Link) -> bool:
 
 
 def stands_for_another(link: Link, row: Row, others: Iterable[Link]) -> bool:
-    """True for the activity of an invitation that was gone, where it is a colleague's block of time by now."""
-    gone = link.role in GUESTS and link.rest in ("declined", "item-gone")
+    """True for the activity of an entry that was gone, where it is a colleague's block of time by now."""
+    gone = not link.ours and link.role != "block" and link.rest in ("declined", "item-gone")
     return gone and any(k.id == row.maker and k.role == "block" for k in others)
 
 

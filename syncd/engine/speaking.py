@@ -41,7 +41,7 @@ def as_they_answered(
 def _speaking_among(ctx: Context, record: Record, row: Row, others: Sequence[Link]) -> Sequence[Link]:
     """Of an activity's links those that may be its organiser's. Where an entry has made the activity, the copies that
     the CRM's participants have of it are nobody's word, unless it is the organiser's."""
-    if row.maker is None or not record.owner:
+    if (row.maker is None and row.origin != "groupware") or not record.owner:
         return others
     theirs = {p.id for p in (*ctx.everyone, ctx.pairing) if record.owner in p.employee.addresses}
     return [link for link in others if link.role != "copy" or link.pairing in theirs]
@@ -53,9 +53,11 @@ def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others
     series = recurrence is not None and not recurrence.empty and "recurrence" in ctx.pairing.names
     speaking = _speaking_among(ctx, record, row, others)
     if link is not None and link.role in GUESTS and not link.ours:
-        if goes_on_without(ctx, record, link, others):
+        if goes_on_without(ctx, record, link, others) or _was_taken_out(ctx, record, link):
             return "attendee"
-        speaking = [k for k in speaking if not _is_called_off_for(ctx, record, k)]
+        if _says_less(ctx, record, link, others):
+            return "attendee"
+        speaking = [k for k in speaking if not _is_called_off_for(ctx, record, k) and not _hides(ctx, record, k)]
     return role_of(record, ctx.pairing.employee, link, speaking, series=series and not ctx.pairing.expands)
 
 
@@ -74,6 +76,33 @@ def goes_on_without(ctx: Context, record: Record, link: Link, others: Sequence[L
     beside = [k for k in others if k.id != link.id and k.role in GUESTS and not k.ours]
     there = [k for k in beside if k.item_ref is not None and k.rest not in ABSENT and not _says_cancelled(ctx, k)]
     return leave_out(ctx, there)
+
+
+def _was_taken_out(ctx: Context, record: Record, link: Link) -> bool:
+    """True for a cancelled invitation that names the employee no more and that did not speak for the meeting so far: it
+    does not begin to, now that no other one is there."""
+    people = record.fields.get("attendees") or People()
+    off = record.fields.get("status") == "cancelled" and link.role == "attendee"
+    return off and bool(people) and not ctx.pairing.employee.among(people)
+
+
+def _says_less(ctx: Context, record: Record, link: Link, others: Sequence[Link]) -> bool:
+    """True for an invitation that is private, where all of private things crosses, beside a public one: what a guest
+    hides is his copy's affair, and the other one speaks."""
+    if (record.fields.get("sensitivity") or "public") == "public":
+        return False
+    beside = [k for k in others if k.id != link.id and k.role in GUESTS and not k.ours]
+    return any(k.item_ref is not None and not k.rest and not _says_private(ctx, k) for k in beside)
+
+
+def _hides(ctx: Context, record: Record, link: Link) -> bool:
+    """True for a private invitation beside this one, which is public."""
+    public = (record.fields.get("sensitivity") or "public") == "public"
+    return public and link.role == "stand-in" and _says_private(ctx, link)
+
+
+def _says_private(ctx: Context, link: Link) -> bool:
+    return ctx.digester(link.id).holds(link.item_base, "private", True)
 
 
 def invites(ctx: Context, link: Link) -> bool:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from syncd.engine.came import OWNED, names_of
 from syncd.engine.context import Context
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
 from syncd.engine.owners import with_private
 from syncd.engine.plan import HOLDERS
+from syncd.engine.roles import GUESTS
 from syncd.engine.sides import Merge
 from syncd.engine.writes import (
     HIDDEN,
@@ -59,8 +61,8 @@ class Meant:
     moves: Moves
 
 
-def meant_for_crm(ctx: Context, look: Look) -> Meant:
-    """What a new activity of this link is to hold."""
+def meant_for_crm(ctx: Context, look: Look, owner: str) -> Meant:
+    """What a new activity of this link is to hold; `owner` is to answer for it."""
     view = look.sides.item
     up = {n: v for n, v in view.items() if look.sides.may.up(n)}
     caps = ctx.pairing.crm.capabilities
@@ -78,6 +80,8 @@ def meant_for_crm(ctx: Context, look: Look) -> Meant:
         "unconfirmed": ["crm", sorted(fields)],
         "local": ["item", sorted(view.keys() - up.keys())],
     }
+    if look.link.role in GUESTS:  # nothing else says later that it was handed over
+        moves[OWNED] = sorted(names_of(ctx, owner))
     dressed = lens.dress_crm(dict(up), {}, caps)
     body = {n: dressed[n] if n == "notes" and n in dressed else fields.get(n, v) for n, v in dressed.items()}
     return Meant(up, fields, body, moves)
@@ -113,14 +117,14 @@ def made_before(ctx: Context, tx: Transaction, intent: Intent, ref: str) -> bool
 
 def create_activity(ctx: Context, look: Look, row: Row, uid: str, organizer: str = "") -> Link:
     """Makes the activity of a link, under the row's key."""
-    link, meant = look.link, meant_for_crm(ctx, look)
+    link, owner = look.link, ctx.responsible(organizer, look.link.role)
+    meant = meant_for_crm(ctx, look, owner)
     with ctx.store.transaction() as tx:
         current = tx.row(row.id)
         if current is None or current.crm_ref != row.crm_ref or tx.open_creates(row.id):
             raise Wait
         intent = whole = journal(ctx, tx, link, "crm", "create", meant.sent, key=row.key, uid=uid, moves=meant.moves)
         note_mark(ctx, tx, link)
-    owner = ctx.responsible(organizer, link.role)
     crm = ctx.pairing.crm
     intent, written = created(
         ctx, intent, meant.sent, lambda: crm.create(meant.body, row.key, kind=row.kind, uid=uid, owner=owner)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from syncd.engine.came import OWNED
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester, apply_moves
 from syncd.engine.given import GIVEN, KEPT, given_by
@@ -64,7 +65,7 @@ def moved(link: Link, moves: Mapping[str, Any]) -> dict[str, Any]:
     if "private_copy" in moves:
         values["private_copy"] = moves["private_copy"]
     values |= _alone(link, moves)
-    for name in (WAS, GIVEN, KEPT):
+    for name in (WAS, GIVEN, KEPT, OWNED):
         if name in moves:
             values["unconfirmed"] = {**values.get("unconfirmed", link.unconfirmed), name: moves[name]}
     return values
