@@ -361,7 +361,7 @@ def load_configuration(path: Path) -> Configuration:
 
     mails: dict[str, Mail] = {}
     kinds: dict[str, tuple[str, str]] = {}
-    owners: dict[tuple[str, ...], str] = {}
+    owners: dict[tuple[str, ...], tuple[str, str, str]] = {}
     for name, profile in settings.profiles.items():
         for key, message in _unfit(profile):
             fault(("profiles", name, key), message)
@@ -393,12 +393,14 @@ def load_configuration(path: Path) -> Configuration:
             names.add(name)
             if account.profile in kinds and kinds[account.profile][0] != "message":  # one message is one log
                 profile = settings.profiles[account.profile]
-                owner = owners.setdefault(
-                    (*kinds[account.profile], *_collection(profile, account, employee)), employee.id
-                )
+                place = (*kinds[account.profile], *_collection(profile, account, employee))
+                owner, first, mapping = owners.setdefault(place, (employee.id, name, profile.mapping))
+                what = _NAMES[kinds[account.profile][0]]
                 if owner != employee.id:
                     said = "what lies in it would be in the CRM once for each"
-                    fault(where, f'this is the {_NAMES[kinds[account.profile][0]]} of "{owner}" too: {said}')
+                    fault(where, f'this is the {what} of "{owner}" too: {said}')
+                elif first != name and mapping == profile.mapping:
+                    fault(where, f'this is the {what} of the account "{first}" too: one of the two is enough')
             own = account.mail
             if account.profile in mails:
                 for _, message in faults(mails[account.profile], own.exclude_keywords, own.exclude_folders):

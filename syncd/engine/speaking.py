@@ -53,12 +53,22 @@ def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others
     series = recurrence is not None and not recurrence.empty and "recurrence" in ctx.pairing.names
     speaking = _speaking_among(ctx, record, row, others)
     if link is not None and link.role in GUESTS and not link.ours:
-        if goes_on_without(ctx, record, link, others) or _was_taken_out(ctx, record, link):
+        if _steps_back(ctx, record, link, others):
             return "attendee"
-        if _says_less(ctx, record, link, others):
-            return "attendee"
-        speaking = [k for k in speaking if not _is_called_off_for(ctx, record, k) and not _hides(ctx, record, k)]
+        speaking = [k for k in speaking if not _gives_way(ctx, record, k)]
     return role_of(record, ctx.pairing.employee, link, speaking, series=series and not ctx.pairing.expands)
+
+
+def _steps_back(ctx: Context, record: Record, link: Link, others: Sequence[Link]) -> bool:
+    """True for an invitation that does not speak for the meeting, as others do."""
+    if goes_on_without(ctx, record, link, others) or _was_taken_out(ctx, record, link):
+        return True
+    return _says_less(ctx, record, link, others)
+
+
+def _gives_way(ctx: Context, record: Record, link: Link) -> bool:
+    """True for an invitation that does not speak for the meeting beside this one (`record`)."""
+    return _is_called_off_for(ctx, record, link) or _hides(ctx, record, link)
 
 
 def _says_cancelled(ctx: Context, link: Link) -> bool:

@@ -174,3 +174,37 @@ def test_two_employees_do_not_have_one_calendar(profile: str, one: str, other: s
         return
     with pytest.raises(BadDocument, match='this is the calendar of "ann" too'):
         load_configuration(path)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "fine"),
+    [
+        ("calendar: /ann/work/", "calendar: /ann/home/", True),
+        ("calendar: /ann/work/", "calendar: /ann/w%6frk, read-only: true", False),
+        ("calendar: /ann/work/", "calendar: /ann/work/, profile: visits", True),
+        ("calendar: /ann/work/", "calendar: /ann/work/, profile: todos", True),
+    ],
+)
+def test_an_employee_does_not_have_one_calendar_twice_under_one_mapping(
+    one: str, other: str, fine: bool, tmp_path: Path
+) -> None:
+    from syncd.settings import load_configuration
+
+    (tmp_path / "mappings").mkdir()
+    mapping = shipped()["appointments"].read_text(encoding="utf-8")
+    (tmp_path / "mappings" / "visits.yaml").write_text(mapping, encoding="utf-8")
+    url = "url: 'https://dav.example/'"
+    text = ["version: 1", "profiles:", f"  p: {{connector: caldav, {url}}}",
+            f"  visits: {{connector: caldav, {url}, mapping: mappings/visits.yaml}}",
+            f"  todos: {{connector: caldav, {url}, mapping: tasks}}",
+            "employees:", "  - id: ann", "    addresses: [ann@us.example]", "    accounts:"]  # fmt: skip
+    for name, account in (("one", one), ("two", other)):
+        profile = "" if "profile:" in account else "profile: p, "
+        text.append(f"      - {{name: {name}, {profile}username: ann, password: 'env:X', {account}}}")
+    path = tmp_path / "syncd.yaml"
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    if fine:
+        load_configuration(path)
+        return
+    with pytest.raises(BadDocument, match='this is the calendar of the account "one" too'):
+        load_configuration(path)
