@@ -55,7 +55,7 @@ def role_among(ctx: Context, record: Record, link: Link | None, row: Row, others
     if link is not None and link.role in GUESTS and not link.ours:
         if _steps_back(ctx, record, link, others):
             return "attendee"
-        speaking = [k for k in speaking if not _gives_way(ctx, record, k)]
+        speaking = [k for k in speaking if not _is_called_off_for(ctx, record, k)]
     return role_of(record, ctx.pairing.employee, link, speaking, series=series and not ctx.pairing.expands)
 
 
@@ -64,11 +64,6 @@ def _steps_back(ctx: Context, record: Record, link: Link, others: Sequence[Link]
     if goes_on_without(ctx, record, link, others) or _was_taken_out(ctx, record, link):
         return True
     return _says_less(ctx, record, link, others)
-
-
-def _gives_way(ctx: Context, record: Record, link: Link) -> bool:
-    """True for an invitation that does not speak for the meeting beside this one (`record`)."""
-    return _is_called_off_for(ctx, record, link) or _hides(ctx, record, link)
 
 
 def _says_cancelled(ctx: Context, link: Link) -> bool:
@@ -103,12 +98,6 @@ def _says_less(ctx: Context, record: Record, link: Link, others: Sequence[Link])
         return False
     beside = [k for k in others if k.id != link.id and k.role in GUESTS and not k.ours]
     return any(k.item_ref is not None and not k.rest and not _says_private(ctx, k) for k in beside)
-
-
-def _hides(ctx: Context, record: Record, link: Link) -> bool:
-    """True for a private invitation beside this one, which is public."""
-    public = (record.fields.get("sensitivity") or "public") == "public"
-    return public and link.role == "stand-in" and _says_private(ctx, link)
 
 
 def _says_private(ctx: Context, link: Link) -> bool:
