@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from syncd.engine.agreed import as_agreed
 from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import uid_digest
@@ -249,6 +250,9 @@ def went_private_unseen(ctx: Context, found: Admission) -> list[Link]:
             return [tx.add_link(**place, rest="private")]  # a colleague's copy speaks for it
         link = tx.add_link(**place, private_copy=private, brought=brought)
         maker = tx.link(row.maker) if row.maker is not None else None
+        if maker is not None and role == "stand-in" and not private and maker.rest in ("declined", "item-gone"):
+            agreed = as_agreed(ctx, maker, link, crm_view(ctx, activity))
+            link = tx.set_link(link.id, **agreed, brought=maker.brought)
         if not private and (maker is None or not ctx.is_configured(maker.pairing)):
             tx.set_row(row.id, maker=link.id)
         ctx.report.again.add(ctx.pairing.id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from syncd.engine.again import SAID
+from syncd.engine.agreed import as_agreed
 from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
@@ -160,7 +161,8 @@ def _give_back(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     if not hidden or any(k.rest not in ABSENT and k not in hidden for k in beside):
         return
     # whatever that one is, what it takes back is what a guest's has shown, be it handed over in the CRM since or not
-    tx.set_link(hidden[0].id, brought=hidden[0].brought | link.brought, role="stand-in")
+    brought = hidden[0].brought | link.brought
+    tx.set_link(hidden[0].id, brought=brought, role="stand-in", **as_agreed(ctx, link, hidden[0], part.look.sides.crm))
     tx.set_link(link.id, brought=frozenset())
     if part.row.maker == link.id:
         tx.set_row(link.activity, maker=hidden[0].id)

@@ -69,7 +69,9 @@ def _read_items(ctx: Context, name: str, cursor: str, listing: str, generation: 
             fresh = [
                 c.ref
                 for c in page.changes
-                if listing == "all" or c.ref in waiting or not _echo(c, links.get(c.ref, []))
+                if (listing == "all" and (not c.gone or c.ref in links))  # a server may name what was there once
+                or c.ref in waiting
+                or not _echo(c, links.get(c.ref, []))
             ]
             tx.announce(pairing.id, "item", fresh)
             ctx.listed -= {c.ref for c in page.changes if c.gone}

@@ -62,6 +62,7 @@ def _take_over(ctx: Context, name: str, refs: Sequence[str]) -> None:
     with ctx.store.transaction() as tx:
         for link in tx.links_by_item(name, gone):
             if not _has_one(ctx, tx, link):
+                tx.drop_feed(item_feed(link.pairing))  # should it ever be read again, it is read from its beginning
                 hand_over(tx, link, ctx.pairing.id)
                 tx.announce(ctx.pairing.id, "item", [link.item_ref or ""])
 
@@ -107,5 +108,6 @@ def taken_over(ctx: Context, found: Admission) -> list[Link]:
             if row.key != found.uid and not row.scheduled and row.claim is not None and marks.claim is not None:
                 tx.set_row(row.id, claim=marks.claim)
             ctx.moved.add(link.id)
+            tx.drop_feed(item_feed(link.pairing))
             taken.append(hand_over(tx, link, ctx.pairing.id, item_version=""))
     return taken

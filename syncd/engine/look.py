@@ -96,9 +96,10 @@ def has_declined(ctx: Context, activity: Record) -> bool:
 
 def is_leftover(activity: Record) -> bool:
     """True for what is left of an activity that became private, where somebody in the CRM had added something: an
-    appointment without a time, or, of what needs none, a private one without a subject."""
-    if "time" in activity.fields:
-        return activity.fields["time"] is None
+    appointment without a time, or a private activity without a subject (the CRM may have moved it, and has then said
+    itself when it is)."""
+    if "time" in activity.fields and activity.fields["time"] is None:
+        return True
     return bool(activity.fields.get("private")) and not activity.fields.get("subject")
 
 
@@ -382,7 +383,7 @@ def _edited(sides: Sides, link: Link) -> bool:
 
 def _may_see(ctx: Context, link: Link, activity: Record, *, ours: bool) -> bool:
     """True where the employee may see the activity; of an appointment without a time nobody has a copy."""
-    nothing = link.ours and "time" in activity.fields and is_leftover(activity)
+    nothing = link.ours and "time" in activity.fields and activity.fields["time"] is None
     return in_scope(ctx, activity, ours=ours) and not nothing
 
 

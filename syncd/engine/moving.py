@@ -189,7 +189,8 @@ def _asked(ctx: Context, row: Row, others: Sequence[Link], ref: str) -> bool:
     with ctx.store.transaction() as tx:
         at = tx.setting(name)
         waiting = at is None or (
-            just_asked(ctx, at) and any(tx.has_news(k.pairing, "item", k.item_ref or "") for k in others)
+            just_asked(ctx, at)
+            and any(tx.is_due(k.pairing, "item", k.item_ref or "", ctx.moment.today) for k in others)
         )
         if at is None:
             tx.set_setting(name, ctx.moment.text)

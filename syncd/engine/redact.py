@@ -384,7 +384,7 @@ def _kept(
         elif name in at.link.texts:
             kept[name] = _own_lines(blocks.cut(str(fields[name] or "")), at.link.texts[name])
     if made_here:
-        nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING
+        nothing = _SAYS_NOTHING | _NO_WORDS if at.link.role in HOLDERS else _SAYS_NOTHING - {"due"}
         added = {n: v for n, v in kept.items() if n in over or (n not in nothing and not says_nothing(n, v))}
         times = {n: v for n, v in fields.items() if n in _TIMES} if block else {}
         if not added or block:

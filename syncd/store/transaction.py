@@ -194,6 +194,10 @@ class Transaction:
         """Moves several feeds' places."""
         self.upsert(t.feed, places)
 
+    def drop_feed(self, name: str) -> None:
+        """Forgets the feed's place: it is read from its beginning the next time."""
+        self.connection.execute(delete(t.feed).where(t.feed.c.name == name))
+
     def feed_mappings(self, prefix: str) -> dict[str, str]:
         """Of the feeds whose names begin so: name -> the mapping under which they were read."""
         return self._beginning(t.feed.c.name, t.feed.c.mapping, prefix)
@@ -372,6 +376,12 @@ class Transaction:
         """True when an announcement of this ref has still to be settled."""
         where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side, t.pending.c.ref == ref)
         return self.connection.execute(select(t.pending.c.seq).where(where)).first() is not None
+
+    def is_due(self, pairing: str, side: str, ref: str, today: str) -> bool:
+        """True when an announcement of this ref has still to be settled, and not on a later day only."""
+        where = and_(t.pending.c.pairing == pairing, t.pending.c.side == side, t.pending.c.ref == ref)
+        due = and_(where, t.pending.c.due <= today)
+        return self.connection.execute(select(t.pending.c.seq).where(due)).first() is not None
 
     def wake(self, pairing: str, reason: str) -> None:
         """What was put off until this reason ends is due."""

@@ -863,8 +863,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "a block of time keeps what the last public invitation showed": (
         "engine/close.py",
-        'brought=hidden[0].brought | link.brought, role="stand-in")',
-        "brought=hidden[0].brought | link.brought)",
+        'brought=brought, role="stand-in", **',
+        "brought=brought, **",
     ),
     "a copy that its holder deletes ends a customer's meeting": (
         "engine/plan.py",
@@ -1216,7 +1216,7 @@ MUTANTS |= {
     ),
     "of an appointment without a time there are copies": (
         "engine/look.py",
-        '    nothing = link.ours and "time" in activity.fields and is_leftover(activity)',
+        '    nothing = link.ours and "time" in activity.fields and activity.fields["time"] is None',
         "    nothing = False",
     ),
     "a leftover is out of reach of the entry of which it is left": (
@@ -1458,6 +1458,41 @@ MUTANTS |= {
         "engine/redact.py",
         "        and (n in alone or not digester",
         "        and (not digester",
+    ),
+    "what is left with the time that the CRM has said is something else": (
+        "engine/look.py",
+        '    return bool(activity.fields.get("private")) and not activity.fields.get("subject")',
+        '    return "time" not in activity.fields and not activity.fields.get("subject")',
+    ),
+    "what waits for its day is waited for": (
+        "engine/moving.py",
+        'any(tx.is_due(k.pairing, "item", k.item_ref or "", ctx.moment.today)',
+        'any(tx.has_news(k.pairing, "item", k.item_ref or "")',
+    ),
+    "what the CRM has typed goes with the last public invitation": (
+        "engine/close.py",
+        ", **as_agreed(ctx, link, hidden[0], part.look.sides.crm))",
+        ")",
+    ),
+    "what the CRM has typed goes with a private entry that nobody has seen": (
+        "engine/adopting.py",
+        "            link = tx.set_link(link.id, **agreed, brought=maker.brought)",
+        "            link = tx.set_link(link.id, brought=link.brought)",
+    ),
+    "an account that has its former name again reads on where it was": (
+        "engine/heirs.py",
+        "            tx.drop_feed(item_feed(link.pairing))\n            taken",
+        "            taken",
+    ),
+    "what a server names that went long ago is news": (
+        "engine/feed.py",
+        '(listing == "all" and (not c.gone or c.ref in links))',
+        '(listing == "all")',
+    ),
+    "a due date that the CRM has given goes with its private task": (
+        "engine/redact.py",
+        ' else _SAYS_NOTHING - {"due"}',
+        " else _SAYS_NOTHING",
     ),
 }
 

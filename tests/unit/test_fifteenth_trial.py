@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
+from syncd.mapping.loader import load, shipped
 from syncd.model.people import People
+from syncd.ports import Page
+from tests.memory import MemoryReplica, calendar
+from tests.stores import new_store
 from tests.unit.test_cases import only, with_mapping
 from tests.unit.test_eighth_trial import settled
-from tests.unit.test_engine import World
+from tests.unit.test_engine import MON, World, span
 from tests.unit.test_fourteenth_trial import CAL
-from tests.unit.test_sixth_trial import hand_over
+from tests.unit.test_sixth_trial import hand_over, renamed
 from tests.unit.test_thirteenth_trial import KIM, ORDERS, invited, meeting
 
 PAIR = [("ann", "bob"), ("bob", "ann")]
@@ -219,4 +225,185 @@ def test_of_a_customers_meeting_a_public_invitation_speaks_before_a_private_one(
     assert activity["location"] == "Park"
     if policy == "withhold" or order[0] != "bob":  # else he answers for it, and his mark is everybody's
         assert activity["private"] is False
+    world.quiet()
+
+
+class NamesWhatWent(MemoryReplica):
+    """A server whose first listing names what was there once, as Radicale's does."""
+
+    def changes(self, cursor: str) -> Iterator[Page]:
+        there = {ref for _, ref in self.feed}
+        for page in super().changes(cursor):
+            went = [self._change(ref) for ref in sorted(there - set(self.records))] if not cursor else []
+            yield replace(page, changes=[*page.changes, *went])
+
+
+@pytest.mark.parametrize("server", ["names what went", "names what is there"])
+@pytest.mark.parametrize("names", [("job",), ("job", "work"), ("job", "work", "job")])
+@pytest.mark.parametrize("passes", [0, 3])
+@pytest.mark.parametrize("second", ["", "before", "after"])
+@pytest.mark.parametrize("others", [1, 12])
+def test_an_account_that_has_other_names_in_turn_keeps_what_it_knows(
+    server: str, names: tuple[str, ...], passes: int, second: str, others: int
+) -> None:
+    """`passes`: between two names; `second`: another calendar of hers is there with the last name, before or after it,
+    and takes what comes from the CRM."""
+    world = World("ann", "bob")
+    if server == "names what went":
+        made = NamesWhatWent("ann", world.calendars["ann"].caps, lambda: world.now)
+        world.calendars["ann"] = made
+        world.pairings[0] = replace(world.pairings[0], replica=made)
+    renamed(world, "work")
+    for number in range(others + 3):
+        world.event("ann", f"e{number}", summary=f"E{number}")
+    world.appointment(subject="Of the CRM", time=span(MON + timedelta(hours=6)))
+    settled(world)
+    for name in names[:-1]:
+        renamed(world, name)
+        settled(world, passes)
+    ann = world.calendars["ann"]
+    refs = {str(r.fields["subject"]): ref for ref, r in world.crm.records.items()}
+    ann.remove("e0")
+    ann.edit("e1", location="Of the calendar")
+    world.crm.edit(refs["E2"], subject="E2, of the CRM")
+    renamed(world, names[-1])
+    if second:
+        home = replace(world.pairings[0], id="home", replica=calendar("home", lambda: world.now))
+        world.calendars["home"] = home.replica  # type: ignore[assignment]
+        world.pairings[0] = replace(world.pairings[0], default=False)
+        world.pairings.insert(0 if second == "before" else 1, home)
+    again(world)
+    assert world.crm.records[refs["E0"]].fields["status"] == "rejected"
+    found = sorted(str(i["summary"]) for i in world.items("ann"))
+    assert found == sorted(["E1", "E2, of the CRM", "Of the CRM", *(f"E{n}" for n in range(3, others + 3))])
+    assert not second or world.items("home") == []
+    assert world.crm.records[refs["E1"]].fields["location"] == "Of the calendar"
+    world.crm.remove(refs["E1"])
+    again(world)
+    assert "E1" not in {str(i["summary"]) for i in world.items("ann")}
+    assert len(world.activities) == others + 3
+    world.quiet()
+
+
+@pytest.mark.parametrize("by", ["ann@us.example", KIM])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("then", ["the store is lost", "the night", "another is invited", "public again"])
+def test_what_is_left_with_the_time_that_the_crm_has_said_is_known_as_what_is_left(
+    by: str, policy: str, then: str, tmp_path: Path
+) -> None:
+    """It waits, or never crosses, that the CRM has moved the meeting; then the entry is private."""
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": policy})
+    people = People([*invited("ann").values()])
+    world.event("ann", "ann", uid="theirs", summary="Visit", description="Words", owner=by, attendees=people)
+    settled(world)
+    world.crm.edit(only(world), time=span(MON + timedelta(days=1)))
+    settled(world)
+    world.calendars["ann"].edit("ann", sensitivity="private")
+    settled(world)
+    if then == "the store is lost":
+        world.store = new_store()
+    elif then == "another is invited":
+        both = People([*people.values(), *invited("bob").values()])
+        world.calendars["ann"].edit("ann", attendees=both)
+        world.event("bob", "bob", uid="theirs", summary="Visit", owner=by, attendees=both)
+    elif then == "public again":
+        world.calendars["ann"].edit("ann", sensitivity="public")
+    again(world)
+    found = str(world.activities) + str(world.crm.history)
+    assert ("Words" in found) is (then == "public again")
+    shown = [a["subject"] for a in world.activities].count("Visit")
+    assert shown == (then in ("another is invited", "public again"))
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", PAIR)
+def test_what_was_private_from_the_start_does_not_come_back_in_the_night(order: tuple[str, ...]) -> None:
+    world = World(*order)
+    meeting(world, "ann", "bob", by="ann@us.example", private="ann")
+    world.crm.edit(only(world), time=span(MON + timedelta(days=1)))
+    settled(world)
+    world.calendars["bob"].edit("bob", sensitivity="private")
+    again(world)
+    again(world)
+    assert "Visit" not in str(world.activities) + str(world.crm.history)
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", PAIR)
+@pytest.mark.parametrize("by", ["ann@us.example", KIM, CAL])
+@pytest.mark.parametrize("hidden", ["from the start", "later"])
+@pytest.mark.parametrize("how", ["deleted", "taken out", "private"])
+@pytest.mark.parametrize("weekly", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("notes", "Kim wants a discount"), ("subject", "Typed title"), ("location", "Our canteen"), ("priority", 1)],
+)
+def test_what_the_crm_has_typed_stays_when_the_last_public_invitation_goes(
+    order: tuple[str, ...], by: str, hidden: str, how: str, weekly: bool, name: str, value: object
+) -> None:
+    """Ann's is private, Bob's was not."""
+    world = World(*order)
+    meeting(world, "ann", "bob", by=by, private="ann" if hidden == "from the start" else "", weekly=weekly)
+    if hidden == "later":
+        world.calendars["ann"].edit("ann", sensitivity="private")
+        settled(world)
+    if name not in world.activities[0]:
+        return
+    world.crm.edit(only(world), **{name: value})
+    settled(world)
+    bob = world.calendars["bob"]
+    if how == "taken out":
+        world.calendars["ann"].edit("ann", attendees=invited("ann", by=by))
+    if how == "private":
+        bob.edit("bob", sensitivity="private")
+    else:
+        bob.remove("bob")
+    again(world)
+    assert [a[name] for a in world.activities] == [value]
+    assert "Visit" not in str(world.activities) + str(world.crm.history)
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
+@pytest.mark.parametrize("change", [{"location": "Room 7"}, {"time": span(MON + timedelta(days=1))}])
+@pytest.mark.parametrize("then", ["added", "handed over"])
+@pytest.mark.parametrize("passes", [0, 3])
+def test_whom_the_crm_wants_in_has_a_copy_while_something_waits(
+    order: tuple[str, ...], policy: str, change: dict[str, object], then: str, passes: int, tmp_path: Path
+) -> None:
+    """Ann's own meeting; Bob's invitation is private from the start."""
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    meeting(world, "ann", "bob", by="ann@us.example", private="bob")
+    ref = next(r for r, held in world.crm.records.items() if held.fields["subject"] == "Visit")
+    world.crm.edit(ref, **change)
+    settled(world, passes)
+    if then == "added":
+        now = world.crm.records[ref].fields["participants"]
+        assert isinstance(now, People)
+        world.crm.edit(ref, participants=People([*now.values(), *invited("cid", by=CAL).values()]))
+    else:
+        hand_over(world, ref, "cid")
+    settled(world, 5)
+    assert [i["summary"] for i in world.items("cid")] == ["Visit"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("passes", [0, 3])
+@pytest.mark.parametrize("had", [False, True])
+def test_a_due_date_that_the_crm_has_given_stays_when_its_task_is_private_for_a_while(passes: int, had: bool) -> None:
+    world = World("ann", lens=load(shipped()["tasks"]))
+    due = {"due": date(2026, 12, 1)} if had else {}
+    world.calendars["ann"].put("t1", "todo", {"summary": "Call", "status": "needs-action", **due}, uid="t1")
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, due=date(2026, 12, 20))
+    settled(world, passes)
+    world.calendars["ann"].edit("t1", sensitivity="private")
+    settled(world)
+    world.calendars["ann"].edit("t1", sensitivity="public")
+    again(world)
+    (task,) = world.activities
+    said = [task["due"], *(text for held in world.crm.history.values() for _, _, text in held)]
+    assert any("2026-12-20" in str(each) for each in said)
     world.quiet()
