@@ -671,11 +671,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "found = _still_linked(ctx, _once_each(found))",
         "found = _once_each(found)",
     ),
-    "a copy for a colleague outlives the private entry of which it was made": (
-        "engine/redact.py",
-        "{RETRACT if kept == {} else LESS}",
-        "{LESS}",
-    ),
     "what the CRM made private waits for somebody's word": (
         "engine/parts.py",
         "return self.decision.rule in GUARDED and not privacy",

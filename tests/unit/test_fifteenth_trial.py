@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from syncd.mapping.loader import load, shipped
-from syncd.model.people import People
+from syncd.model.people import Participant, People
 from syncd.ports import Page
 from tests.memory import MemoryReplica, calendar
 from tests.stores import new_store
@@ -406,4 +406,25 @@ def test_a_due_date_that_the_crm_has_given_stays_when_its_task_is_private_for_a_
     (task,) = world.activities
     said = [task["due"], *(text for held in world.crm.history.values() for _, _, text in held)]
     assert any("2026-12-20" in str(each) for each in said)
+    world.quiet()
+
+
+@pytest.mark.parametrize("number", [1, 30])
+@pytest.mark.parametrize("days", [0, 400])
+def test_what_is_private_now_goes_from_a_colleagues_calendar_be_it_much_or_long_ago(number: int, days: int) -> None:
+    """A guard holds many deletions, and what is out of the window rests: not where privacy asks for it."""
+    world = World("ann", "bob")
+    for one in range(number):
+        world.event("ann", f"e{one}", summary=f"Secret {one}", time=span(MON + timedelta(hours=one)))
+    settled(world)
+    for ref in list(world.crm.records):
+        world.crm.edit(ref, participants=People([Participant("ann@us.example"), Participant("bob@us.example")]))
+    settled(world)
+    assert len(world.items("bob")) == number
+    world.now += timedelta(days=days)
+    settled(world)
+    for one in range(number):
+        world.calendars["ann"].edit(f"e{one}", sensitivity="private")
+    settled(world)
+    assert "Secret" not in str(world.activities) + str(world.items("bob"))
     world.quiet()
