@@ -1069,11 +1069,6 @@ MUTANTS |= {
         "        if not left or (ctx.full and not",
         "        if False and (ctx.full and not",
     ),
-    "an untitled day stands for an appointment without a time": (
-        "engine/join.py",
-        "    if _is_leftover(ctx, activity):",
-        "    if False:",
-    ),
     "an own calendar is a colleague's": (
         "engine/came.py",
         "    mark = tx.setting(_name(link.pairing, link.activity)) if link.pairing != pairing else None",

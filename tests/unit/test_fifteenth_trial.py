@@ -11,6 +11,7 @@ import pytest
 
 from syncd.mapping.loader import load, shipped
 from syncd.model.people import Participant, People
+from syncd.model.recurrence import Recurrence
 from syncd.ports import Page
 from tests.memory import MemoryReplica, calendar
 from tests.stores import new_store
@@ -427,4 +428,74 @@ def test_what_is_private_now_goes_from_a_colleagues_calendar_be_it_much_or_long_
         world.calendars["ann"].edit(f"e{one}", sensitivity="private")
     settled(world)
     assert "Secret" not in str(world.activities) + str(world.items("bob"))
+    assert all(a["private"] for a in world.activities)  # who takes part is nobody else's affair
+    world.quiet()
+
+
+def test_what_is_left_without_a_time_is_copied_for_nobody() -> None:
+    world = World("ann", "bob")
+    world.event("ann", "e1", summary="Visit")
+    settled(world)
+    ref = only(world)
+    world.crm.edit(ref, notes="Of the CRM")
+    world.calendars["ann"].edit("e1", sensitivity="private")
+    settled(world)
+    assert [(a["notes"], a["time"]) for a in world.activities] == [("Of the CRM", None)]
+    world.crm.edit(ref, participants=People([Participant("bob@us.example")]))
+    again(world)
+    assert world.items("bob") == []
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", PAIR)
+def test_who_has_taken_an_invitation_out_has_declined_whatever_anothers_copy_shows_later(
+    order: tuple[str, ...],
+) -> None:
+    """He had accepted by mail; the customer's next update says so in the other's copy."""
+    world = World(*order)
+    meeting(world, "ann", "bob")
+    world.calendars["bob"].remove("bob")
+    settled(world)
+    told = [
+        p if not p.address.startswith("bob") else replace(p, answer="accepted") for p in invited("ann", "bob").values()
+    ]
+    world.calendars["ann"].edit("ann", attendees=People(told), location="Park")
+    again(world)
+    (activity,) = world.activities
+    seen = activity["participants"]
+    assert isinstance(seen, People) and seen["bob@us.example"].answer == "declined"
+    assert activity["location"] == "Park"
+    world.quiet()
+
+
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("by", [KIM, "ann@us.example", CAL])
+def test_an_account_that_is_read_no_more_shows_nothing(policy: str, by: str, tmp_path: Path) -> None:
+    """Bob has left, and was invited too; then Ann's is private, of which the activity was made."""
+    world = with_mapping(World("ann", "bob"), tmp_path, privacy={"private": policy})
+    meeting(world, "ann", "bob", by=by)
+    world.pairings = [p for p in world.pairings if p.id != "bob"]
+    settled(world)
+    world.calendars["ann"].edit("ann", sensitivity="private")
+    again(world)
+    assert "Visit" not in str(world.activities) + str(world.crm.history)
+    world.quiet()
+
+
+@pytest.mark.parametrize("weekly", [False, True])
+def test_who_merely_takes_part_ends_nothing_with_what_he_had_typed_himself(weekly: bool) -> None:
+    """Ann, whose calendar nobody reads, answers for it; Bob had written it down, and it was known for the same."""
+    world = World("bob")
+    rule = Recurrence("FREQ=WEEKLY;COUNT=4") if weekly else Recurrence()
+    people = People([Participant("bob@us.example"), Participant("ann@us.example")])
+    world.appointment(owner="ann", participants=people, recurrence=rule)
+    world.event("bob", "e1", summary="Visit", recurrence=rule)
+    settled(world)
+    assert len(world.activities) == 1 and len(world.items("bob")) == 1
+    world.calendars["bob"].remove("e1")
+    again(world)
+    (activity,) = world.activities
+    seen = activity["participants"]
+    assert isinstance(seen, People) and seen["bob@us.example"].answer == "declined"
+    assert activity["status"] == "open"
     world.quiet()
