@@ -1497,14 +1497,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=5_000, help="how long to look for each fault in the worlds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=0, help="only that many of them")
+    parser.add_argument("--sample", type=int, default=0, help="only that many, of those that were noticed before")
     parser.add_argument("--only", default="", help="only those whose name holds this")
     parser.add_argument("--note", action="store_true", help=f"keep who noticed each of them in {NOTICED.name}")
     options = parser.parse_args()
     known = noticed()
     chosen = {name: fault for name, fault in MUTANTS.items() if options.only in name}
     if options.sample:
-        chosen = dict(list(chosen.items())[:: max(1, len(chosen) // options.sample)][: options.sample])
+        told = [(name, fault) for name, fault in chosen.items() if name in known]
+        chosen = dict(told[:: max(1, len(told) // options.sample)][: options.sample])
     missed = 0
     with ThreadPoolExecutor(os.cpu_count()) as several:
         tried = several.map(lambda name: _caught(name, known.get(name, ""), options.steps, options.seed), chosen)
