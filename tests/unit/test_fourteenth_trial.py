@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -211,11 +212,17 @@ def test_what_one_of_two_entries_brought_goes_when_the_other_one_becomes_private
     """Bob's invitation goes on showing the meeting, and knows nothing of Ann's notes."""
     world = with_mapping(two_calendars("bob"), tmp_path, privacy={"private": policy})
     people = invited("ann", "bob")
-    mine = {"uid": "theirs", "summary": "Visit", "owner": KIM, "attendees": people, "description": "Of Ann alone"}
+    mine: dict[str, Any] = {
+        "uid": "theirs",
+        "summary": "Visit",
+        "owner": KIM,
+        "attendees": people,
+        "description": "Of Ann alone",
+    }
     other = "home" if first == "ann" else "ann"
-    world.event(first, "one", **mine)  # type: ignore[arg-type]
+    world.event(first, "one", **mine)
     settled(world)
-    world.event(other, "two", **mine)  # type: ignore[arg-type]
+    world.event(other, "two", **mine)
     world.event("bob", "bob", uid="theirs", summary="Visit", owner=KIM, attendees=people)
     settled(world)
     assert [a["notes"] for a in world.activities] == ["Of Ann alone"]
