@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Engine, event
 
 from tests.depth import DEEP, MANY, STRIDE
 from tests.stores import close_all
@@ -22,6 +24,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("default")
+
+if DEEP:
+
+    @event.listens_for(Engine, "connect")
+    def _unordered(connection: object, _record: object) -> None:
+        """What a statement does not order comes in any order, as it does from PostgreSQL: here in the reverse one."""
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA reverse_unordered_selects=ON")
 
 
 def need(module: str, what: str) -> None:

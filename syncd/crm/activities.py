@@ -140,7 +140,9 @@ def _loaded(
         return {}
     joined = t.activity.outerjoin(t.employee, t.activity.c.owner == t.employee.c.id)
     columns = [*t.activity.c, t.employee.c.address.label("owner_address")]
-    statement = select(*columns).select_from(joined).where(t.activity.c.guid.in_(guids), which)
+    statement = (
+        select(*columns).select_from(joined).where(t.activity.c.guid.in_(guids), which).order_by(t.activity.c.guid)
+    )
     rows = [dict(r) for r in connection.execute(statement).mappings()]
     there = [r["guid"] for r in rows]
     people: dict[str, list[Participant]] = {}
@@ -505,7 +507,7 @@ def alike(
     if not any_of:
         return [[] for _ in several]
     seen = visible_to_address(address)
-    guids = [g for (g,) in connection.execute(select(a.guid).where(mine, seen, or_(*any_of)))]
+    guids = [g for (g,) in connection.execute(select(a.guid).where(mine, seen, or_(*any_of)).order_by(a.guid))]
     found = load(connection, guids, viewer)
     by: dict[tuple[str, str], list[Activity]] = {}
     for activity in found.values():

@@ -85,11 +85,12 @@ def _invitations(connection: Connection, type: str, guid: str, viewer: Viewer) -
     if type == "appointment":
         mine = connection.execute(select(a.uid, a.key).where(a.guid == guid, seen)).first()
         uids = [u for u in mine or () if u]
-        found = connection.execute(select(a.kind, a.guid).where(a.appointment.in_(uids), seen)) if uids else ()
+        wanted = select(a.kind, a.guid).where(a.appointment.in_(uids), seen).order_by(a.guid)
+        found = connection.execute(wanted) if uids else ()
         return {"predecessors": [(str(r[0]), str(r[1])) for r in found]}
     uid = connection.execute(select(a.appointment).where(a.guid == guid, seen)).scalar()
     about = (a.kind == "appointment") & or_(a.uid == uid, a.key == uid) & seen
-    found = connection.execute(select(a.kind, a.guid).where(about)) if uid else ()
+    found = connection.execute(select(a.kind, a.guid).where(about).order_by(a.guid)) if uid else ()
     return {"followers": [(str(r[0]), str(r[1])) for r in found]}
 
 

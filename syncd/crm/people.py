@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Table, insert, select, update
+from sqlalchemy import Connection, RowMapping, Table, insert, select, update
 
 from syncd.crm import tables as t
 from syncd.model.people import normal_address, normal_domain
@@ -94,11 +94,16 @@ def resolve(connection: Connection, addresses: Iterable[str]) -> dict[str, Party
         given.setdefault(normal_address(address), []).append(address)
     wanted = sorted(given.keys() - {""})
     found: dict[str, Party] = {}
-    for row in connection.execute(select(t.account).where(t.account.c.address.in_(wanted))).mappings():
+
+    def listed(table: Table) -> Sequence[RowMapping]:
+        statement = select(table).where(table.c.address.in_(wanted)).order_by(table.c.id)
+        return connection.execute(statement).mappings().all()
+
+    for row in listed(t.account):
         found[row["address"]] = Party("account", row["id"], row["name"], row["id"])
-    for row in connection.execute(select(t.contact).where(t.contact.c.address.in_(wanted))).mappings():
+    for row in listed(t.contact):
         found[row["address"]] = Party("contact", row["id"], row["name"], row["account"])
-    for row in connection.execute(select(t.employee).where(t.employee.c.address.in_(wanted))).mappings():
+    for row in listed(t.employee):
         found[row["address"]] = Party("employee", row["id"], row["name"])
     return {address: party for normal, party in found.items() for address in given[normal]}
 

@@ -79,8 +79,8 @@ def by_element(sides: Sides, made: Merge, name: str) -> None:
                 if up:
                     made.stays.add(("crm", f"{name} {element}"))
     for element in _gone_from_both(sides, name):
-        for side in (0, 1) if name in sides.item else (1,):
-            made.now[side].setdefault(name, {})[element] = None
+        for now in made.now:
+            now.setdefault(name, {})[element] = None
     if changed_crm:
         made.to_crm[name] = kind.rebuild(new_crm)
     if changed_item:
@@ -174,12 +174,11 @@ def _elements(sides: Sides, name: str) -> list[_Element]:
 
 
 def _gone_from_both(sides: Sides, name: str) -> set[str]:
-    """Elements of the bases that neither side has any more; what an item never shows (the people of a copy) is the
-    CRM's alone."""
-    if name not in sides.crm or (name not in sides.item and sides.item_base.get(name)):
+    """Elements of the bases that neither side has any more."""
+    if name not in sides.crm or name not in sides.item:
         return set()
     kind, digester = kind_of(name), sides.digester
-    there = {*kind.elements(sides.item.get(name)), *kind.elements(sides.crm[name])}
+    there = {*kind.elements(sides.item[name]), *kind.elements(sides.crm[name])}
     bases = {*(sides.item_base.get(name) or {}), *(sides.crm_base.get(name) or {})}
     return bases - {digester.element(name, key) for key in there} if bases else set()
 

@@ -180,6 +180,7 @@ def look(
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
         reopened=_reopened(ctx, link, sides),
+        declined=activity is not None and has_declined(ctx, activity),
         answered=activity is None and _was_only_answered(sides.digester, sides.item, sides.item_base),
         replied=fields is None and _was_only_answered(sides.digester, sides.crm, sides.crm_base),
         hidden=activity is not None and not _may_see(ctx, link, activity, ours=False),

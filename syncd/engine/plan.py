@@ -109,6 +109,8 @@ class Situation:
     rejected: bool = False
     #: It was rejected, and is open again.
     reopened: bool = False
+    #: The employee merely takes part in it, and has said no.
+    declined: bool = False
     #: The mapping's conditions leave it out, not the window.
     left: bool = False
     #: Nothing of it was ever agreed on, or what was has been taken back.
@@ -290,7 +292,7 @@ def _asleep(at: Situation) -> Decision | None:
     if at.rest == "taken-back" and at.item is _I.GONE:
         if at.activity is _A.GONE:
             return Decision(_R.DROP)
-        if at.activity is _A.OUT or at.rejected:
+        if at.activity is _A.OUT or at.rejected or at.declined:
             return Decision(_R.REST, at.rest)
         return Decision(_R.CREATE_ITEM)
     return None

@@ -83,7 +83,8 @@ class Store:
         """Every row of every table, for tests that search for what must not be there."""
         with self._engine.connect() as connection:
             return {
-                table.name: [tuple(r) for r in connection.execute(select(table))] for table in t.metadata.sorted_tables
+                table.name: [tuple(r) for r in connection.execute(select(table).order_by(*table.primary_key.columns))]
+                for table in t.metadata.sorted_tables
             }
 
     def vacuum(self) -> None:

@@ -98,7 +98,7 @@ _ROWS_BY_UID = (
     .where(t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True)))
     .order_by(t.row.c.id)
 )
-_ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True)))
+_ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True))).order_by(t.row.c.id)
 _ADD_ROWS = insert(t.row)
 _SET_ROW = update(t.row).where(t.row.c.id == bindparam("b_id"))
 _LINK_BY_ID = select(*_LINK).where(t.link.c.id == bindparam("id"))
@@ -113,8 +113,10 @@ _LINKS_OF_ROWS = (
     .where(t.link.c.pairing == bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True)))
     .order_by(t.link.c.id)
 )
-_LINKS_ELSEWHERE = select(*_LINK).where(
-    t.link.c.pairing != bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True))
+_LINKS_ELSEWHERE = (
+    select(*_LINK)
+    .where(t.link.c.pairing != bindparam("pairing"), t.link.c.activity.in_(bindparam("rows", expanding=True)))
+    .order_by(t.link.c.id)
 )
 _ADD_LINKS = insert(t.link)
 _SET_LINK = update(t.link).where(t.link.c.id == bindparam("b_id"))
@@ -453,7 +455,8 @@ class Transaction:
     def unseen(self, pairing: str, generation: int) -> tuple[list[str], int]:
         """Items with a link that the listing did not name, and of how many of them nobody knew that they are gone."""
         where = and_(t.link.c.pairing == pairing, t.link.c.item_ref.is_not(None), t.link.c.seen < generation)
-        found = self._all(select(t.link.c.item_ref, t.link.c.rest).where(where).distinct())
+        columns = (t.link.c.item_ref, t.link.c.rest)
+        found = self._all(select(*columns).where(where).distinct().order_by(*columns))
         news = {f["item_ref"] for f in found if f["rest"] not in _NOT_THERE}
         return list(dict.fromkeys(f["item_ref"] for f in found)), len(news)
 
@@ -465,7 +468,7 @@ class Transaction:
     def rows_unseen(self, crm: str, generation: int) -> list[Row]:
         """Rows whose activity the listing did not name."""
         where = and_(t.row.c.crm == crm, t.row.c.crm_ref.is_not(None), t.row.c.seen < generation)
-        return [Row(*f) for f in self.connection.execute(select(*_ROW).where(where))]
+        return [Row(*f) for f in self.connection.execute(select(*_ROW).where(where).order_by(t.row.c.id))]
 
     # -- intents ----------------------------------------------------------------------------------------
 

@@ -1184,11 +1184,6 @@ MUTANTS |= {
         "made = handed or row.maker in makers(link, beside)",
         "made = row.maker == link.id",
     ),
-    "the list of a copy goes on naming who was taken out": (
-        "engine/elements.py",
-        "    if name not in sides.crm or (name not in sides.item and sides.item_base.get(name)):",
-        "    if name not in sides.crm or name not in sides.item:",
-    ),
     "a copy that is made again remembers who took part before": (
         "engine/write_item.py",
         '        "crm": anew(link.crm_base, digester.base(view)),',
@@ -1479,6 +1474,11 @@ MUTANTS |= {
         '(listing == "all" and (not c.gone or c.ref in links))',
         '(listing == "all")',
     ),
+    "what has been declined comes back as the copy that was there before": (
+        "engine/plan.py",
+        "at.activity is _A.OUT or at.rejected or at.declined",
+        "at.activity is _A.OUT or at.rejected",
+    ),
     "a due date that the CRM has given goes with its private task": (
         "engine/redact.py",
         ' else _SAYS_NOTHING - {"due"}',
@@ -1497,15 +1497,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=5_000, help="how long to look for each fault in the worlds")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--sample", type=int, default=0, help="only that many, of those that were noticed before")
+    parser.add_argument("--sample", type=int, default=0, help="only that many of them")
     parser.add_argument("--only", default="", help="only those whose name holds this")
     parser.add_argument("--note", action="store_true", help=f"keep who noticed each of them in {NOTICED.name}")
     options = parser.parse_args()
     known = noticed()
     chosen = {name: fault for name, fault in MUTANTS.items() if options.only in name}
     if options.sample:
-        told = [(name, fault) for name, fault in chosen.items() if name in known]
-        chosen = dict(told[:: max(1, len(told) // options.sample)][: options.sample])
+        chosen = dict([*chosen.items()][:: max(1, len(chosen) // options.sample)][: options.sample])
     missed = 0
     with ThreadPoolExecutor(os.cpu_count()) as several:
         tried = several.map(lambda name: _caught(name, known.get(name, ""), options.steps, options.seed), chosen)

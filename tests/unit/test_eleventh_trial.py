@@ -123,6 +123,32 @@ def test_a_date_that_is_taken_out_while_its_series_is_handed_over_stays_out(
 
 
 @pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("first", ["taken out", "handed over"])
+def test_who_merely_took_part_once_answers_for_what_he_does_until_it_is_handed_over(
+    order: tuple[str, ...], first: str
+) -> None:
+    """She is one of those who take part in what is hers, and is taken out of them: of a copy no such list is shown."""
+    world = World(*order)
+    weekly = Recurrence("FREQ=WEEKLY;COUNT=4")
+    world.appointment("a1", "ann", subject="Visit", recurrence=weekly, participants=people("ann"))
+    settled(world)
+    world.crm.edit("a1", participants=people())
+    settled(world)
+    (held,) = world.calendars["ann"].records
+    date = moment_key(MON + timedelta(weeks=1))
+    for each in ("edited", "handed over") if first == "taken out" else ("handed over", "edited"):
+        world.now += timedelta(minutes=1)
+        if each == "edited":
+            world.calendars["ann"].edit(held, recurrence=replace(weekly, exdates=frozenset({date})))
+        else:
+            hand_over(world, "a1", "bob")
+    settled(world)
+    (activity,), (item,) = world.activities, world.items("bob")
+    assert activity["recurrence"] == item["recurrence"] == replace(weekly, exdates=frozenset({date}))
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
 def test_a_date_that_a_participant_takes_out_as_he_is_taken_out_himself_is_nobody_elses_affair(
     order: tuple[str, ...],
 ) -> None:

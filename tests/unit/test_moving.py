@@ -14,7 +14,9 @@ from syncd.engine.occurrences import rekeyed
 from syncd.model.recurrence import Recurrence
 from syncd.store.journal import decisions, parked
 from tests.unit.test_cases import DAY, only, passed, two_calendars, with_mapping
+from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
+from tests.unit.test_sixth_trial import people
 
 
 def test_an_item_that_is_edited_in_the_crm_in_the_instant_in_which_it_moves_is_not_doubled() -> None:
@@ -278,3 +280,41 @@ def test_two_copies_in_one_calendar_are_a_persons_question() -> None:
     with world.store.reading() as tx:
         assert all("delete one of the two" in p.reason for p in parked(tx))
     assert len(world.activities) == 1
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann")])
+@pytest.mark.parametrize("edited", ["", "with it", "after"])
+@pytest.mark.parametrize("part", [("ann",), ("ann", "bob")])
+@pytest.mark.parametrize("invited", [(), ("ann",)])
+def test_whoever_takes_part_in_what_came_from_a_colleague_ends_it_for_nobody_else(
+    order: tuple[str, str], edited: str, part: tuple[str, ...], invited: tuple[str, ...]
+) -> None:
+    """Bob's entry is in Ann's calendar now, and the CRM says that she takes part: deleted, it is her answer."""
+    world = World(*order)
+    world.event("bob", "b1", uid="u", summary="Visit", attendees=people(*invited))
+    settled(world)
+    ref = only(world)
+    if "bob" in part:
+        world.crm.edit(ref, participants=people(*part))
+        settled(world)
+    world.calendars["bob"].remove("b1")
+    world.event("ann", "a1", uid="u", summary="Visit")
+    if edited == "with it":
+        world.crm.edit(ref, location="There")
+    settled(world)
+    if "bob" not in part:
+        world.crm.edit(ref, participants=people(*part))
+        settled(world)
+    if edited == "after":
+        world.crm.edit(ref, location="There")
+        settled(world)
+    for own in list(world.calendars["ann"].records):
+        world.calendars["ann"].remove(own)
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Visit", "open")]
+    assert world.items("ann") == []  # and what had been made for her of the CRM's is not back either
+    if invited or "bob" not in part:  # else it depends on who is read first whether he has a copy of what he gave away
+        assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    world.quiet()

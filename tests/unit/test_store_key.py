@@ -56,6 +56,18 @@ def test_case_p7_a_new_store_makes_a_key_and_knows_it(make: Make) -> None:
     assert key.hex() not in str(settings(make()))
 
 
+def test_a_dump_is_in_the_order_of_its_keys(make: Make) -> None:
+    """Two worlds are compared by it, and a server gives rows back in any order."""
+    configuration = make()
+    store = Store.open(configuration.url(configuration.settings.store))
+    with store.transaction() as tx:
+        for name in ("b", "c", "a"):
+            tx.set_setting(name, "7")
+        tx.set_setting("b", "8")
+    assert [name for name, _ in store.dump()["setting"]] == ["a", "b", "c"]
+    store.close()
+
+
 def test_case_p7_a_lost_key_is_an_error_that_says_what_to_do_and_no_new_key(make: Make) -> None:
     used(make(), "forgotten 0123456789")
     before = settings(make())
