@@ -233,9 +233,9 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "    if False:",
     ),
     "who has declined gets a copy again": (
-        "engine/join.py",
-        "    if has_declined(ctx, activity):",
-        "    if False:",
+        "engine/look.py",
+        'employee.addresses and bool(me) and people[me].answer == "declined"',
+        "employee.addresses and False",
     ),
     "all of it crosses although nobody would know that it is private": (
         "engine/pairing.py",
@@ -741,7 +741,7 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         '    ended = decision.rule is Rule.DECLINE or link.rest == "declined"',
         "    ended = decision.rule is Rule.DECLINE",
     ),
-    "after a loss the employee is known by one address": (
+    "an employee is looked for by one address": (
         "engine/context.py",
         "        for address in self.pairing.employee.addresses:\n            for known",
         "        for address in self.pairing.employee.addresses[:1]:\n            for known",

@@ -328,6 +328,28 @@ def test_whoever_cleared_his_copy_away_and_is_taken_out_and_added_again_has_it_a
     world.quiet()
 
 
+@pytest.mark.parametrize("address", ["bob@us.example", "bob@old.example"])
+@pytest.mark.parametrize("owns", [True, False])
+def test_a_meeting_that_was_typed_on_both_sides_is_one_by_whichever_address_the_crm_knows_somebody(
+    owns: bool, address: str
+) -> None:
+    world = World("bob")
+    world.pairings = [
+        replace(p, employee=Employee("bob", ("bob@us.example", "bob@old.example"))) for p in world.pairings
+    ]
+    world.event("bob", summary="Visit")
+    told = {} if owns else {"participants": People([Participant(address)])}
+    world.crm.put(
+        "a1",
+        "appointment",
+        {"subject": "Visit", "time": span(), "status": "open", "private": False, **told},
+        owner=address if owns else "kim@us.example",
+    )
+    settled(world)
+    assert len(world.activities) == len(world.items("bob")) == 1
+    world.quiet()
+
+
 @pytest.mark.parametrize("order", EACH)
 @pytest.mark.parametrize("invited", ["later", "from the start"])
 @pytest.mark.parametrize("address", ["bob@us.example", "bob@old.example"])
