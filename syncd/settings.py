@@ -170,7 +170,7 @@ class OwnMail(Strict):
 
     #: Folders that are read, instead of the mapping's.
     folders: list[str] = []
-    #: Folders of which nothing ever crosses, beside the mapping's.
+    #: Folders of which nothing ever crosses, nor of those below them, beside the mapping's.
     exclude_folders: list[str] = Field([], alias="exclude-folders")
     #: Keywords of messages of which nothing crosses, beside the mapping's.
     exclude_keywords: list[str] = Field([], alias="exclude-keywords")
@@ -195,8 +195,8 @@ class Account(Strict):
     token_command: str = Field("", alias="token-command")
     #: Path of the calendar or task list on the server; at Exchange the name of a folder, if not the usual one.
     calendar: str = ""
-    #: Of several calendars (or task lists) of an employee the one that takes what comes from the CRM; the first if
-    #: none says so.
+    #: Of several calendars (or task lists) of an employee the one that takes what comes from the CRM; the first that
+    #: is not read-only if none says so.
     default: bool = False
     #: Mailbox that a service account opens; the account's own if left out.
     mailbox: str = ""
@@ -211,7 +211,8 @@ class EmployeeEntry(Strict):
 
     #: A short name of your choice; the CRM knows the employee by the address.
     id: str = Field(pattern=r"^[A-Za-z0-9_.@-]{1,64}$")
-    #: E-mail addresses, one or several; the first is the one that the CRM knows.
+    #: E-mail addresses, one or several; the first is the one that the CRM knows. One that an employee had before
+    #: stays among them: the CRM's activities go on naming it.
     addresses: list[Address] = Field(min_length=1)
     #: In which whole days and floating times are read.
     zone: Zone = "UTC"

@@ -237,6 +237,10 @@ class BuiltinCrm:
                 activities.remember(connection, ref, lines, by=SYSTEM, at=at, key=key)
 
     def redact(self, record: Record, kept: Fields) -> Written | None:
+        at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        if kept.get("subject") != record.fields.get("subject"):
+            with _port_errors(), self.crm.writing() as connection:
+                activities.unname_followers(connection, record.ref, at=at)
         if not kept:
             self.delete(record)
             return None
@@ -246,7 +250,6 @@ class BuiltinCrm:
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}
         with _port_errors(), self.crm.writing() as connection:
-            at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=int(record.version), at=at)
             activities.erase_history(connection, record.ref)
         return Written(made.guid, str(made.version))

@@ -32,6 +32,8 @@ def follow_up(
     opened = opened_crm(config, acting)
     try:
         before = opened.get(guid, viewer=acting)
+        if before.private and not subject and owner not in ("", before.owner):
+            raise fail('it is private, and so is its name: say what the colleague is to read: --subject "…"')
         given = {"subject": subject or before.subject, "due": due, "starts": starts, "ends": ends}
         values = values_of(zone, None, given)
         values |= {"owner": owner or acting or before.owner, "account": before.account, "contact": before.contact}

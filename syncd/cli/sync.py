@@ -83,6 +83,9 @@ def check(
                 next(iter(pairing.replica.changes("")), None)
                 what = {"message": "mailbox", "todo": "task list"}.get(pairing.lens.mapping.item, "calendar")
                 typer.echo(f"{pairing.id}: signed in, {what} is there")
+                down = pairing.lens.mapping.direction != "to-crm" and pairing.lens.mapping.item != "message"
+                if down and pairing.default and opened.accounts[pairing.id].read_only:
+                    typer.echo(f"{pairing.id}: warning: it is read-only: what comes from the CRM goes nowhere")
                 missing = pairing.replica.unmatched() if isinstance(pairing.replica, Naming) else ()
                 if missing:
                     typer.echo(f"{pairing.id}: warning: no folder is called {', '.join(missing)}")

@@ -30,7 +30,7 @@ from sqlalchemy import delete as sql_delete
 
 from syncd.crm import belongings, series
 from syncd.crm import tables as t
-from syncd.crm.access import System, Viewer, owns, visible, visible_to_address
+from syncd.crm.access import SYSTEM, System, Viewer, owns, visible, visible_to_address
 from syncd.crm.belongings import NotFound as NotFound  # what looks for an activity looks here for the error
 from syncd.crm.people import TRANSACTION_TYPES, Party, resolve
 from syncd.model.fields import normal_text
@@ -355,6 +355,8 @@ def edit(
         made["recurrence"] = made["recurrence"] if owns(by, vars(old)) else series.with_hidden(made["recurrence"], held)
     elif held:
         made["recurrence"] = series.followed(held, _of_series(vars(old)), _of_series({**vars(old), **values}))
+    if made.get("private") and not old.private:
+        unname_followers(connection, guid, at=at, keeps=str(made.get("owner", old.owner) or ""))
     stamp = {"version": old.version + 1, "changed": at, "seq": next_seq(connection)}
     still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
     if connection.execute(update(t.activity).where(still).values(**made, **stamp)).rowcount == 0:
@@ -441,6 +443,32 @@ def delete(connection: Connection, guid: str, *, by: Viewer, expected: int | Non
     if connection.execute(sql_delete(t.activity).where(still)).rowcount == 0:
         raise Conflict(guid)
     connection.execute(insert(t.gone).values(guid=guid, seq=next_seq(connection)))
+
+
+#: What an activity is called whose name was that of another, which may not be read any more.
+UNNAMED = "Follow-up"
+
+
+def unname_followers(connection: Connection, guid: str, *, at: str, keeps: str = "") -> None:
+    """The activity's name may not be read any more by whoever reads it now: what follows it under the same name, which
+    was copied, is private too where `keeps` (an employee) owns it, and has another name elsewhere."""
+    old = load(connection, [guid], SYSTEM).get(guid)
+    if old is None or not old.subject:
+        return
+    f, h = t.follow_up.c, t.history.c
+    seen, asked = {guid}, [guid]
+    while asked:
+        wanted = select(f.follower).where(f.predecessor == asked.pop(), f.follower_type.in_(KINDS)).order_by(f.id)
+        found = load(connection, [g for (g,) in connection.execute(wanted) if g not in seen], SYSTEM).values()
+        for follower in [x for x in found if x.subject == old.subject]:
+            seen.add(follower.guid)
+            asked.append(follower.guid)
+            mine = bool(keeps) and follower.owner == keeps
+            change = {"private": True} if mine else {"subject": UNNAMED}
+            edit(connection, follower.guid, change, by=SYSTEM, expected=None, at=at)
+            said = (h.activity == follower.guid) & (h.field == "subject") & (h.text == old.subject)
+            if not mine:
+                connection.execute(sql_delete(t.history).where(said))
 
 
 def erase_history(connection: Connection, guid: str) -> None:

@@ -142,6 +142,19 @@ class Allowed:
         return self._with_guests(acted_on=True, tell=self.tell) if self.guests else May.YES
 
     @property
+    def takes_back(self) -> May:
+        """Whether our copy may be taken back: the meeting goes on without the employee, and no guest is to hear of
+        it."""
+        if not self.guests or self.ends_item is May.NO:
+            return self.ends_item
+        return self._with_guests(acted_on=True, tell=False)
+
+    @property
+    def quietly(self) -> May:
+        """Whether something that no guest acts on, nor is to hear of, may go to the item."""
+        return self._with_guests(acted_on=False, tell=False) if self.guests else May.YES
+
+    @property
     def makes_item(self) -> bool:
         """True when a copy may be made, or made again."""
         return self.writable and self.lens.mapping.direction != "to-crm"

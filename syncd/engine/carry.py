@@ -67,8 +67,8 @@ def _refresh_block(ctx: Context, record: Record, part: Part) -> None:
     if "notes" not in ctx.pairing.lens.rules or "notes" in merged.to_item:
         return
     held = str(record.fields.get("description") or "")
-    if at.sides.may.down("notes") is not May.YES:
-        return
+    if at.sides.may.down("notes") is not May.YES or at.sides.may.quietly is not May.YES:
+        return  # guests are told what somebody has said, not whom the CRM lists by now
     limit = ctx.items.capabilities.limit("description").length
     if blocks.attach(held, participants_lines(at.activity.fields), limit) == held:
         return
@@ -159,7 +159,7 @@ def _keeps_an_old_subject(ctx: Context, part: Part) -> bool:
 def write_rest(ctx: Context, part: Part, admission: Admission | None) -> None:
     """The CRM's side, and what concerns the item as a whole."""
     at = part.look
-    if not part.kept_first:
+    if not part.kept_first or part.decision.rule is Rule.TAKE_BACK:
         _write_rest(ctx, part, admission)
     if part.exposed:
         erase_history(ctx, at.link, part.row)

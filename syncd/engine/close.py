@@ -11,7 +11,7 @@ from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
 from syncd.engine.given import GIVEN, still_given
-from syncd.engine.leaving import dealt_with, moving, questions_of
+from syncd.engine.leaving import dealt_with
 from syncd.engine.look import ENDED, STILL_PRIVATE, changed, has_ended
 from syncd.engine.marks import note_mark
 from syncd.engine.parts import Outcome, Part, Unit
@@ -40,10 +40,6 @@ def close(ctx: Context, unit: Unit, parts: Sequence[Part], version: str | None, 
                 tx.clear(ctx.pairing.id, [entry])
         if unit.ref is not None:
             dealt_with(ctx, tx, unit.ref)
-            if version is None:  # it waits for no answer any more
-                for name in tx.settings(questions_of(ctx.pairing.id, unit.ref)):
-                    tx.drop_setting(name)
-                    tx.drop_setting(moving(int(name.rpartition("\n")[2])))
         for side, ref in _sides(unit, parts):
             unpark(tx, ctx.pairing.id, side, ref)
         dropped = any(part.decision.rule is Rule.DROP and part.look.item_fields is not None for part in parts)

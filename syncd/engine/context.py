@@ -144,6 +144,11 @@ class Context:
         return frozenset(p.id for p in same) - {me.id}
 
     @property
+    def activity(self) -> str:
+        """The kind of activity that the pairing is about."""
+        return self.pairing.lens.mapping.activity
+
+    @property
     def items(self) -> Gate:
         """The pairing's items, behind the privacy gate."""
         if self._gate is None or not self._gate.guards(self.pairing.replica):

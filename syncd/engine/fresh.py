@@ -147,7 +147,7 @@ def _known_uids(ctx: Context, records: Sequence[Record]) -> set[str]:
     if not marks:
         return set()
     with ctx.store.reading() as tx:
-        same = tx.rows_by_uid(ctx.pairing.crm_name, list(marks.values()))
+        same = tx.rows_by_uid(ctx.pairing.crm_name, list(marks.values()), ctx.activity)
         keys = tx.rows_by_key(list(marks))
     return {uid for uid, mark in marks.items() if mark in same or uid in keys}
 
@@ -172,7 +172,8 @@ def _withheld(ctx: Context, several: Sequence[tuple[Unit, Admission]], left: lis
     marks = {unit.ref: _mark(ctx, found) for unit, found in several}
     wanted = [m for m in marks.values() if m]
     with ctx.store.reading() as tx:
-        rows = {*tx.rows_by_claim(ctx.pairing.crm_name, wanted), *tx.rows_by_uid(ctx.pairing.crm_name, wanted)}
+        crm = ctx.pairing.crm_name
+        rows = {*tx.rows_by_claim(crm, wanted), *tx.rows_by_uid(crm, wanted, ctx.activity)}
         copies = tx.rows_by_key([found.uid for _, found in several if found.uid])
     closed: list[tuple[Pending, str]] = []
     once = _made_once(ctx, [found.uid for _, found in several])
@@ -210,7 +211,7 @@ def _unknown(ctx: Context, maybe: Sequence[_New], left: list[Unit]) -> list[_New
     with ctx.store.reading() as tx:
         keys = tx.rows_by_key(uids)
         rows = tx.rows_by_claim(ctx.pairing.crm_name, claims)
-        same = tx.rows_by_uid(ctx.pairing.crm_name, [n.marks.uid for n in maybe if n.marks.uid])
+        same = tx.rows_by_uid(ctx.pairing.crm_name, [n.marks.uid for n in maybe if n.marks.uid], ctx.activity)
         made = {n.record.ref: str(new_row(ctx, n.record, "", n.marks)["key"]) for n in maybe}
         before = tx.rows_by_key(list(made.values()))
     count = Counter(claims)

@@ -15,6 +15,7 @@ from syncd.engine.context import Context
 from syncd.engine.plan import Rule
 from syncd.engine.roles import ABSENT
 from syncd.store import Link, Transaction
+from syncd.store.journal import decisions
 
 #: How long an answer may take: the other calendar's server may not be ready.
 ASKING = timedelta(days=1)
@@ -146,6 +147,25 @@ def _asks(ctx: Context, tx: Transaction, name: str, own: str, asked: Sequence[st
         ctx.report.again |= set(asked)
         return True
     return just_asked(ctx, since) and any(tx.setting(questions(s) + own) is not None for s in asked)
+
+
+def withdraw(ctx: Context, tx: Transaction) -> None:
+    """What another calendar was asked for an item that is something else by now, or gone: what it had lost has not
+    moved here, and what rested because of that is looked at again."""
+    start = f"question\n{ctx.pairing.id}\n"
+    for name, asked in tx.settings(start).items():
+        ref, _, number = name.removeprefix(start).rpartition("\n")
+        if tx.has_news(ctx.pairing.id, "item", ref):
+            continue
+        tx.drop_setting(name)
+        tx.drop_setting(moving(int(number)))
+        row, said = tx.row(int(number)), decisions(tx, int(number))
+        for link in tx.links_of_row(int(number)):
+            last = next((d for d in said if d["link"] == link.id), None)
+            if link.rest == "item-gone" and last and last["rule"] == Rule.REST.value and last["at"] >= asked:
+                tx.set_link(link.id, rest="")
+                ctx.touch(tx, link, row)
+                ctx.report.again.add(link.pairing)
 
 
 def dealt_with(ctx: Context, tx: Transaction, ref: str) -> None:

@@ -15,7 +15,7 @@ from syncd.engine.look import Look, changed, showed
 from syncd.engine.newcomers import mark_row, marks_of
 from syncd.engine.roles import ABSENT, makers, of_one_date
 from syncd.engine.writes import Wait
-from syncd.model.fields import says_nothing
+from syncd.model.fields import Fields, says_nothing
 from syncd.model.record import Record
 from syncd.store import Link, Row
 
@@ -53,6 +53,12 @@ def known_beside(ctx: Context, seen: Record, link: Link, row: Row) -> Row | None
     except IntegrityError:
         raise Wait from None
     return None
+
+
+def typed_in(at: Look) -> Fields:
+    """What somebody has typed into an item since both sides agreed: the fields that say something."""
+    view, base, digester = at.sides.item, at.sides.item_base, at.sides.digester
+    return {n: v for n, v in view.items() if not says_nothing(n, v) and not digester.holds(base, n, v)}
 
 
 def typed_on(at: Look) -> bool:

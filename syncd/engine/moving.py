@@ -71,7 +71,7 @@ def by_uid(ctx: Context, record: Record, occurrence: str, marks: Marks, view: Fi
         return None
     meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
     with ctx.store.reading() as tx:
-        rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid]).get(marks.uid, [])
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [marks.uid], ctx.activity).get(marks.uid, [])
         links = {row.id: of_one_date(tx.links_of_row(row.id), occurrence=occurrence) for row in rows}
     mine = {ctx.pairing.id, *ctx.siblings}
     organiser = {p.id for p in ctx.everyone if meeting and record.owner in p.employee.addresses}
@@ -142,7 +142,7 @@ def given(ctx: Context, record: Record, row: Row) -> Link | None:
     if not theirs or any(k.pairing in mine and k.rest not in (*_GONE, "taken-back") for k in links):
         return None
     activity = ctx.pairing.crm.fetch([row.crm_ref]).get(row.crm_ref)
-    if not isinstance(activity, Record) or activity.fields.get("private"):
+    if not isinstance(activity, Record):
         return None
     if in_scope(ctx, activity, ours=True) and not has_declined(ctx, activity):  # then what was given away comes back
         theirs = [k for k in theirs if not k.ours]
@@ -333,7 +333,8 @@ def as_given(ctx: Context, found: Admission) -> Admission:
     digest = uid_digest(ctx.key, found.uid, "")
     mine = {ctx.pairing.id, *ctx.siblings}
     with ctx.store.reading() as tx:
-        rows = [*tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, ()), *tx.rows_by_key([found.uid]).values()]
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest], ctx.activity).get(digest, [])
+        rows = [*rows, *tx.rows_by_key([found.uid]).values()]
         links = [k for row in rows for k in tx.links_of_row(row.id) if k.pairing in mine]
     given = given_of(links)
     if given == NOTHING_GIVEN:
@@ -378,7 +379,7 @@ def _of_one_uid(ctx: Context, found: Admission) -> list[tuple[Row, list[Link]]]:
     digest, place = uid_digest(ctx.key, found.uid, ""), series_of(ctx, found.uid)
     mine: list[tuple[Row, list[Link]]] = []
     with ctx.store.reading() as tx:
-        rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest]).get(digest, [])
+        rows = tx.rows_by_uid(ctx.pairing.crm_name, [digest], ctx.activity).get(digest, [])
         mine += [(r, [k]) for r in rows for k in tx.links_of_row(r.id)]
         copied = tx.rows_by_key([found.uid]).get(found.uid)
         mine += [(copied, [k]) for k in tx.links_of_row(copied.id) if k.ours] if copied is not None else []

@@ -85,6 +85,8 @@ def marks_of(ctx: Context, record: Record, occurrence: str) -> Marks:
         return Marks(message_mark(ctx, record.uid), uid)
     meeting = bool(record.owner) and bool(record.fields.get("attendees") or record.guests)
     scope = record.owner if meeting else f"\0{ctx.pairing.employee.id}"
+    if record.kind != "event":  # a task may have the UID of an appointment
+        scope += f"\0{record.kind}"
     return Marks(uid_digest(ctx.key, f"{record.uid}\0{scope}", occurrence), uid)
 
 

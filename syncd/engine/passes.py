@@ -7,7 +7,7 @@ from datetime import UTC, timedelta
 from syncd.engine.context import Context, Report
 from syncd.engine.feed import feed_crm, feed_items, feed_people
 from syncd.engine.heirs import take_over_what_went
-from syncd.engine.leaving import answer, questions
+from syncd.engine.leaving import answer, questions, withdraw
 from syncd.engine.mailroom import for_mail
 from syncd.engine.marks import show_marks
 from syncd.engine.recover import recover
@@ -71,6 +71,7 @@ def _end(ctx: Context, outcome: str) -> None:
             outcome = "parked"
         if outcome in ("ok", "held", "parked"):
             answer(ctx, tx)
+            withdraw(ctx, tx)
         if ctx.approved and outcome in ("ok", "parked"):
             approve(tx, ctx.pairing.id, 0)
         end_run(tx, ctx.pairing.id, ctx.moment.text, "ok" if outcome == "parked" else outcome, ctx.report.numbers())

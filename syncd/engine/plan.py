@@ -168,8 +168,9 @@ def _permitted(at: Situation, made: Decision) -> Decision:
     """The decision, or rest where what it asks for may not be done."""
     if at.may is None:
         return made
-    if made.rule in (_R.DELETE_ITEM, _R.TAKE_BACK) and at.may.ends_item is not May.YES:
-        if at.may.ends_item is May.WAITS and not at.past:
+    ends = at.may.takes_back if made.rule is _R.TAKE_BACK and not at.rejected else at.may.ends_item
+    if made.rule in (_R.DELETE_ITEM, _R.TAKE_BACK) and ends is not May.YES:
+        if ends is May.WAITS and not at.past:
             return Decision(_R.WAIT)
         if at.activity is not _A.GONE:
             return Decision(_R.REST, "out")

@@ -21,7 +21,7 @@ from syncd.engine.heirs import taken_over
 from syncd.engine.join import join_item
 from syncd.engine.leaving import asks_first, just_asked, look_beside, moving, went_private
 from syncd.engine.look import LESS, RETRACT, Look, crm_view, in_scope, is_hidden, look, showed
-from syncd.engine.masked import is_covered, known_beside, typed_on
+from syncd.engine.masked import is_covered, known_beside, typed_in, typed_on
 from syncd.engine.merge import merge, second_copy
 from syncd.engine.moving import as_given, moved_here, private_here, series_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
@@ -387,6 +387,9 @@ def _part(
     if decision.rule not in (Rule.REDACT, Rule.UNFILE, Rule.DROP):
         part.hidden = admission.masked if admission is not None else frozenset[str]()
         part.exposed = ERASE in link.brought or exposes(ctx, seen_both, part.hidden)
+    if decision.rule is Rule.TAKE_BACK and activity is not None and seen_both.situation.item is Item.CHANGED:
+        part.merge.losers = dict(typed_in(seen_both))  # the copy goes; what somebody has typed on it is kept
+        return part
     if decision.rule is Rule.REST and _says_private(seen_both):
         part.merge = merge(_only(seen_both.sides, "private"))
         return part

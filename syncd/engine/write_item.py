@@ -15,7 +15,7 @@ from syncd.engine.pairing import participants_lines
 from syncd.engine.sides import Merge
 from syncd.engine.writes import WAS, Moves, attempt, confirm, created, drop, finish, journal, moves_of
 from syncd.mapping import blocks
-from syncd.model.fields import Fields, kind_of
+from syncd.model.fields import Fields, kind_of, same
 from syncd.model.record import Record
 from syncd.ports import Rejected, Written
 from syncd.store import Intent, Link, Row
@@ -116,7 +116,7 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
             intents.append(
                 journal(ctx, tx, look.link, "item", "update", expected=record.version, moves=moves, after=after)
             )
-    tell = any(_is_told(look, merge) for look, merge, _ in parts)
+    tell = any(_is_told(look, merge, after) for look, merge, after in parts)
     written: Written = attempt(ctx, intents, lambda: ctx.items.update(record, changes, tell=tell))
     if len(parts) == 1 and not parts[0][0].link.occurrence:
         sent = parts[0][1].to_item
@@ -136,20 +136,28 @@ def update_item(ctx: Context, record: Record, changes: Fields, parts: list[tuple
     return links
 
 
-def _is_told(look: Look, merge: Merge) -> bool:
-    """True when the guests are to hear of what this link writes: not of dates that are over."""
+def _is_told(look: Look, merge: Merge, after: str) -> bool:
+    """True when the guests are to hear of what this link writes: not of dates that are over, nor of a block below the
+    same words, nor of a copy that is taken back."""
     may = look.sides.may
     for name, value in merge.to_item.items():
         kind, shown = kind_of(name), look.sides.item.get(name)
+        if not kind.keyed and same(name, shown, value):
+            continue
         was, now = (kind.elements(v) for v in (shown, value)) if kind.keyed else ({}, {"": ""})
         if any(may.tells(name, key) for key in was.keys() | now.keys() if was.get(key) != now.get(key)):
             return True
-    return not merge.to_item and may.tell
+    return not merge.to_item and may.tell and not _takes_back(look, after)
+
+
+def _takes_back(look: Look, after: str) -> bool:
+    """True where our copy goes, and the meeting goes on."""
+    return after == "taken-back" and not look.situation.rejected
 
 
 def delete_item(ctx: Context, look: Look, record: Record, after: str) -> Link:
     """Removes the item, at the version that was looked at."""
-    link, tell = look.link, look.sides.may.tell
+    link, tell = look.link, look.sides.may.tell and not _takes_back(look, after)
     with ctx.store.transaction() as tx:
         intent = journal(ctx, tx, link, "item", "delete", expected=record.version, after=after)
     ctx.listed.discard(record.ref)

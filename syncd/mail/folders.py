@@ -47,14 +47,18 @@ class Folder:
 def chosen(
     listed: Iterable[Listed], wanted: Sequence[str], excluded: Sequence[str], prefixes: Sequence[str] = ()
 ) -> list[Folder]:
-    """The folders to be read, and those that are excluded by name. Names may hold * and ?, or be a
+    """The folders to be read, and those that are excluded by name, or lie below one. Names may hold * and ?, or be a
     special use such as \\Sent; INBOX is known however it is spelt (RFC 3501 §5.1). `prefixes`: what the server
     puts before the names of one's own folders (RFC 2342); names are meant without it, and found with it too."""
     found: list[Folder] = []
-    for name, delimiter, uses in _readable(listed):
+    above: list[str] = []
+    for name, delimiter, uses in sorted(_readable(listed)):
         forms = plain_names(name, delimiter, prefixes)
         left = next((f for e in excluded for f in forms if _is(f, delimiter, uses, e, strict=True)), None)
+        if left is None and delimiter and any(name.startswith(each) for each in above):
+            left = forms[0]
         if left is not None:
+            above += [name + delimiter] if delimiter and name.upper() != "INBOX" else []
             found.append(Folder(name, uses, True, left))
             continue
         met = [(f, w) for w in wanted for f in forms if _is(f, delimiter, uses, w)]

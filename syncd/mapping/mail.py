@@ -92,7 +92,8 @@ class Mail(Strict):
 
     #: Folders that are read: names, patterns with *, or special uses such as \Sent (RFC 6154).
     folders: list[str] = ["INBOX", "\\Sent"]
-    #: Folders of which nothing ever crosses; what was logged is taken back when it is moved there.
+    #: Folders of which nothing ever crosses, nor of those below them; what was logged is taken back when it is moved
+    #: there.
     exclude_folders: list[str] = Field([], alias="exclude-folders")
     #: Keywords, or categories, that do the same.
     exclude_keywords: list[str] = Field([], alias="exclude-keywords")
@@ -188,4 +189,5 @@ def contradictions(mail: Mail, fed: Collection[str]) -> Iterator[tuple[tuple[str
 
 
 def _excluded(name: str, patterns: Sequence[str]) -> bool:
-    return any(matches(name, p) for p in patterns)
+    above = [name[:at] for at, letter in enumerate(name) if letter == "/"]
+    return any(matches(each, p) for p in patterns for each in (name, *above))

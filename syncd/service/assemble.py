@@ -144,13 +144,18 @@ def _settings(key: bytes, employee: EmployeeEntry, account: Account) -> str:
 
 def _defaults(house: House) -> frozenset[str]:
     """The pairings that take what comes from the CRM: of each employee one for each kind of item, the one that
-    says so, else the first."""
-    found: dict[tuple[str, str], str] = {}
+    says so, else the first into which something may be written."""
+
+    def rank(pairing: Pairing) -> tuple[bool, bool]:
+        account = house.accounts[pairing.id]
+        return account.default, not account.read_only and pairing.lens.mapping.direction != "to-crm"
+
+    found: dict[tuple[str, str], Pairing] = {}
     for pairing in house.pairings:
         place = (pairing.employee.id, pairing.lens.mapping.item)
-        if place not in found or (house.accounts[pairing.id].default and not house.accounts[found[place]].default):
-            found[place] = pairing.id
-    return frozenset(found.values())
+        if place not in found or rank(pairing) > rank(found[place]):
+            found[place] = pairing
+    return frozenset(p.id for p in found.values())
 
 
 class Shut:

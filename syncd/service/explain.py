@@ -120,6 +120,8 @@ def _why(ctx: Context, pairing: Pairing, row: Row | None, links: list[Link], act
         return "not in this calendar: the employee has it, or had it, in another one"
     if not pairing.default:
         return "not in this calendar: another one of the employee's takes what comes from the CRM"
+    if not pairing.replica.capabilities.writable:
+        return "not in the calendar: the account is read-only, nothing is written there"
     if not within(ctx, crm_view(ctx, activity)):
         return "not in the calendar: outside the mapping's window"
     return "not in the calendar yet: the next pass brings it"

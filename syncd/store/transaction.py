@@ -95,7 +95,8 @@ _ROWS_BY_CLAIM = select(*_ROW).where(
 )
 _ROWS_BY_UID = (
     select(*_ROW)
-    .where(t.row.c.crm == bindparam("crm"), t.row.c.uid_digest.in_(bindparam("uids", expanding=True)))
+    .where(t.row.c.crm == bindparam("crm"), t.row.c.kind == bindparam("kind"))
+    .where(t.row.c.uid_digest.in_(bindparam("uids", expanding=True)))
     .order_by(t.row.c.id)
 )
 _ROWS_BY_KEY = select(*_ROW).where(t.row.c.key.in_(bindparam("keys", expanding=True))).order_by(t.row.c.id)
@@ -299,12 +300,13 @@ class Transaction:
         found = [Row(*f) for f in self.connection.execute(_ROWS_BY_CLAIM, {"crm": crm, "claims": claims})]
         return {row.claim: row for row in found if row.claim is not None}
 
-    def rows_by_uid(self, crm: str, digests: Sequence[str]) -> dict[str, list[Row]]:
-        """UID's digest -> the rows of all that carry it: strangers may have the same."""
+    def rows_by_uid(self, crm: str, digests: Sequence[str], kind: str) -> dict[str, list[Row]]:
+        """UID's digest -> the rows of that kind of activity that carry it: strangers may have the same, and an
+        appointment and a task that do are two things (not all programs keep RFC 5545 §3.8.4.7)."""
         if not digests:
             return {}
         made: dict[str, list[Row]] = {}
-        for found in self.connection.execute(_ROWS_BY_UID, {"crm": crm, "uids": digests}):
+        for found in self.connection.execute(_ROWS_BY_UID, {"crm": crm, "uids": digests, "kind": kind}):
             row = Row(*found)
             made.setdefault(row.uid_digest or "", []).append(row)
         return made

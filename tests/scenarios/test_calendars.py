@@ -308,3 +308,25 @@ def unreadable(text: str) -> bool:
     except (BadCalendar, BadRule):
         return True
     return False
+
+
+def test_what_comes_from_the_crm_goes_into_a_calendar_that_takes_it(make_desk: MakeDesk) -> None:
+    """The first one, of the whole team, is read-only."""
+    desk = make_desk("ann")
+    config = desk.folder / "syncd.yaml"
+    config.write_text(
+        config.read_text().replace(f"calendar: {desk.paths['ann']}", f"calendar: {desk.paths['ann']}, read-only: true")
+    )
+    at = f"{MONDAY:%Y-%m-%d}"
+    guid = desk.create("--subject", "Visit", "--from", at, "--to", at)
+    desk.sync()
+    assert "it is read-only: what comes from the CRM goes nowhere" in desk.run("check").out
+    assert "read-only, nothing is written there" in desk.run("explain", guid).out
+    mine = desk.server.calendar("ann", "mine")
+    account = f"name: mine, profile: cal, username: ann, password: 'file:secrets/ann', calendar: {mine}"
+    config.write_text(config.read_text().replace(", read-only: true}]", f", read-only: true}}, {{{account}}}]"))
+    desk.sync()
+    assert "goes nowhere" not in desk.run("check").out
+    assert desk.calendar("ann") == []
+    desk.paths["ann"] = mine
+    assert "SUMMARY:Visit" in "".join(desk.calendar("ann"))

@@ -48,6 +48,16 @@ def test_case_p6_a_name_that_is_no_employee_is_refused(desk: Desk) -> None:
     assert 'no employee "SYSTEM"' in desk.run("crm", "list", SYNCD_EMPLOYEE="SYSTEM", status=2).err
 
 
+def test_a_private_name_is_not_given_to_a_colleague_unasked(desk: Desk) -> None:
+    guid = desk.create("--subject", "Secret", "--private", *AT)
+    refused = desk.run("crm", "follow-up", guid, "task", "--owner", "bob", status=2)
+    assert "--subject" in refused.err and "Secret" not in refused.err
+    made = desk.run("crm", "follow-up", guid, "task", "--owner", "bob", "--subject", "Call me").out.strip()
+    assert desk.show(made, as_="bob")["subject"] == "Call me"
+    mine = desk.run("crm", "follow-up", guid, "task").out.strip()
+    assert desk.show(mine)["subject"] == "Secret"
+
+
 def test_case_p6_of_a_private_appointment_others_learn_nothing(desk: Desk) -> None:
     guid = desk.create("--subject", "Secret", "--private", *AT)
     task = desk.create("--subject", "After it", "--follows", f"appointment:{guid}", kind="task")
