@@ -73,6 +73,19 @@ def _prepare_sqlite(engine: Engine) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
+def tidy(engine: Engine) -> bool:
+    """SQLite overwrites what is deleted in its file (see `_prepare_sqlite`), but not in the log beside it: that is
+    emptied. False where somebody is reading from it just now. Raises StoreFault."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with connected(engine, writing=False) as connection:
+        (patience,) = connection.exec_driver_sql("PRAGMA busy_timeout").one()
+        connection.exec_driver_sql("PRAGMA busy_timeout=200")
+        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+    return not busy
+
+
 def _watch_file(engine: Engine, path: Path) -> None:
     """A file that is taken away, or replaced, while it is open would be written to all the same, and nobody would
     ever see that."""

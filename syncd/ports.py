@@ -122,8 +122,17 @@ class Written:
     """What became of a write."""
 
     ref: str
-    #: None when the server does not say; the link is then looked at once more.
+    #: None when the server does not say, or more was changed than was asked (a task that is completed has 100 %); the
+    #: link is then looked at once more.
     version: str | None
+
+
+@runtime_checkable
+class Tidying(Protocol):
+    """A CRM whose files keep what was taken back for a while."""
+
+    def tidy(self) -> bool:
+        """Overwrites what was taken back; False where that has to be done once more, as somebody is reading it."""
 
 
 class Replica(Protocol):

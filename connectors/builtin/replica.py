@@ -173,6 +173,10 @@ class BuiltinCrm:
         with _port_errors():
             self.crm.delete(record.ref, by=SYSTEM, expected=int(record.version))
 
+    def tidy(self) -> bool:
+        with _port_errors():
+            return self.crm.tidy()
+
     def find(self, key: str, uid: str) -> Record | None:
         self._requests += 1
         with _port_errors(), self.crm.reading() as connection:

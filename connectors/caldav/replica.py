@@ -290,7 +290,9 @@ class CaldavReplica:
         headers = {} if tell else self._quiet(root)
         apply(root, record.fields, changes, datetime.now(UTC), fields=self._fields)
         headers |= self._expecting(record)
-        return Written(record.ref, self._put(record.ref, written(root), headers))
+        version = self._put(record.ref, written(root), headers)
+        more = record.kind == "todo" and "status" in changes and "percent" not in changes
+        return Written(record.ref, None if more else version)
 
     def _put(self, ref: str, text: str, headers: Mapping[str, str]) -> str | None:
         """Writes the object; None when the server changed what it was given (RFC 4791 §5.3.4)."""

@@ -236,7 +236,8 @@ class ExchangeReplica:
         if not edits:
             return Written(record.ref, record.version)
         version = self.items.update(record.ref, record.version, KINDS[self.kind], edits, tell=tell)
-        return Written(record.ref, version)
+        more = self.kind == "todo" and bool({"status", "percent"} & changes.keys())  # each changes the other
+        return Written(record.ref, None if more else version)
 
     def delete(self, record: Record, *, tell: bool = False) -> None:
         """Into Deleted Items, where a person finds it again."""

@@ -450,24 +450,26 @@ UNNAMED = "Follow-up"
 
 
 def unname_followers(connection: Connection, guid: str, *, at: str, keeps: str = "") -> None:
-    """The activity's name may not be read any more by whoever reads it now: what follows it under the same name, which
-    was copied, is private too where `keeps` (an employee) owns it, and has another name elsewhere."""
-    old = load(connection, [guid], SYSTEM).get(guid)
-    if old is None or not old.subject:
-        return
+    """The activity's name may not be read any more by whoever reads it now: what follows it under that name, or one
+    that it had before, which was copied, is private too where `keeps` (an employee) owns it, and has another name
+    elsewhere."""
     f, h = t.follow_up.c, t.history.c
+    old = load(connection, [guid], SYSTEM).get(guid)
+    before = select(h.text).where(h.activity == guid, h.field == "subject")
+    names = {old.subject if old is not None else "", *(text for (text,) in connection.execute(before))} - {""}
     seen, asked = {guid}, [guid]
     while asked:
         wanted = select(f.follower).where(f.predecessor == asked.pop(), f.follower_type.in_(KINDS)).order_by(f.id)
-        found = load(connection, [g for (g,) in connection.execute(wanted) if g not in seen], SYSTEM).values()
-        for follower in [x for x in found if x.subject == old.subject]:
-            seen.add(follower.guid)
-            asked.append(follower.guid)
-            mine = bool(keeps) and follower.owner == keeps
-            change = {"private": True} if mine else {"subject": UNNAMED}
-            edit(connection, follower.guid, change, by=SYSTEM, expected=None, at=at)
-            said = (h.activity == follower.guid) & (h.field == "subject") & (h.text == old.subject)
-            if not mine:
+        found = [g for (g,) in connection.execute(wanted) if g not in seen]
+        seen.update(found)
+        asked += found
+        for follower in load(connection, found, SYSTEM).values():
+            if follower.subject in names:
+                mine = bool(keeps) and follower.owner == keeps
+                change = {"private": True} if mine else {"subject": UNNAMED}
+                edit(connection, follower.guid, change, by=SYSTEM, expected=None, at=at)
+            if not (keeps and follower.owner == keeps):
+                said = (h.activity == follower.guid) & (h.field == "subject") & h.text.in_(names)
                 connection.execute(sql_delete(t.history).where(said))
 
 

@@ -22,7 +22,7 @@ from syncd.crm import tables as t
 from syncd.crm.access import SYSTEM, Viewer, visible
 from syncd.crm.activities import Activity, Duplicate, Invalid, New, NotFound
 from syncd.crm.people import TRANSACTION_TYPES, Party, import_csv, listing, resolve
-from syncd.database import connected, open_engine, prepare
+from syncd.database import connected, open_engine, prepare, tidy
 from syncd.model.people import normal_address
 
 #: The newest revision under migrations/versions.
@@ -80,6 +80,10 @@ class Crm:
     def close(self) -> None:
         """Gives back the connections."""
         self._engine.dispose()
+
+    def tidy(self) -> bool:
+        """See `syncd.database.tidy`."""
+        return tidy(self._engine)
 
     @property
     def _stamp(self) -> str:

@@ -12,6 +12,22 @@ from syncd.engine.digest import Digester
 from syncd.model.fields import Fields, kind_of
 from syncd.store import Link
 
+#: Among what the link of our copy has written: the fields that it was handed when another entry, which had brought
+#: them, became private.
+HANDED = "handed"
+
+
+def with_handed(link: Link, names: Iterable[str]) -> dict[str, list[str]]:
+    """What the link has written, with the fields that it is handed."""
+    held = {name: list(found) for name, found in link.unconfirmed.items()}
+    return {**held, HANDED: sorted({*held.get(HANDED, ()), *names})}
+
+
+def shown_for(link: Link) -> frozenset[str]:
+    """The fields that nobody shows any more once the entry is gone, and a private one beside it has shown too: what it
+    has brought; of our copy what it was handed, as what its employee has typed on it is the CRM's."""
+    return frozenset(link.unconfirmed.get(HANDED, ())) if link.ours else link.brought
+
 
 def as_agreed(ctx: Context, link: Link, to: Link, crm: Fields) -> dict[str, Any]:
     """The columns of the link `to` after it has what was agreed on under `link`; `crm`: what the activity says now."""

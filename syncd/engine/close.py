@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from syncd.engine.again import SAID
-from syncd.engine.agreed import as_agreed
+from syncd.engine.agreed import HANDED, as_agreed, shown_for
 from syncd.engine.came import hand_over
 from syncd.engine.context import Context
 from syncd.engine.digest import apply_moves
@@ -80,7 +80,7 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if part.taken_out:  # no answer of his: once another's entry speaks, nothing is left of it
         ctx.touch(tx, settled, part.row)
         ctx.report.again.add(link.pairing)
-    if settled.rest in ("declined", "item-gone"):
+    if settled.rest in ("declined", "item-gone", "taken-back"):
         _give_back(ctx, tx, part, settled)
     if link.rest == "private" and values.get("rest") == "":
         note_mark(ctx, tx, link)
@@ -146,20 +146,23 @@ def _hand_on(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
 
 def _give_back(ctx: Context, tx: Transaction, part: Part, link: Link) -> None:
     """Where the last entry is gone that showed a meeting to all, and one that is private is still there: what the one
-    has brought, or was handed as the other became private, is the other's, and is taken back with it."""
-    if part.look.situation.item is not Item.GONE or link.role not in GUESTS or link.ours:
+    has brought, or was handed as the other became private, is the other's, and is taken back with it. Of our copy that
+    is what it was handed: what its employee has typed on it stays."""
+    brought = shown_for(link)
+    if not link.ours and (part.look.situation.item is not Item.GONE or link.role not in GUESTS):
         return
-    if not link.brought and part.row.maker != link.id:
+    if not brought and (link.ours or part.row.maker != link.id):
         return
-    others = [k for k in tx.links_of_row(link.activity) if k.id != link.id and not k.ours and k.item_ref is not None]
-    beside = [k for k in of_one_date(others, link) if ctx.speaks(k.pairing)]
+    others = [k for k in tx.links_of_row(link.activity) if k.id != link.id and (link.ours or not k.ours)]
+    beside = [k for k in of_one_date(others, link) if k.item_ref is not None and ctx.speaks(k.pairing)]
     hidden = [k for k in beside if k.rest == "private" or k.role == "block"]
-    if not hidden or any(k.rest not in ABSENT and k not in hidden for k in beside):
+    shown = [k for k in beside if k.rest not in ABSENT and k not in hidden]
+    if not hidden or shown:
         return
-    # whatever that one is, what it takes back is what a guest's has shown, be it handed over in the CRM since or not
-    brought = hidden[0].brought | link.brought
-    tx.set_link(hidden[0].id, brought=brought, role="stand-in", **as_agreed(ctx, link, hidden[0], part.look.sides.crm))
-    tx.set_link(link.id, brought=frozenset())
+    agreed = as_agreed(ctx, link, hidden[0], part.look.sides.crm)
+    tx.set_link(hidden[0].id, brought=hidden[0].brought | brought, **agreed)
+    rest = {name: list(held) for name, held in link.unconfirmed.items() if name != HANDED}
+    tx.set_link(link.id, brought=link.brought - brought, unconfirmed=rest)
     if part.row.maker == link.id:
         tx.set_row(link.activity, maker=hidden[0].id)
     ctx.touch(tx, hidden[0], part.row)

@@ -179,6 +179,7 @@ def look(
         edited=_edited(sides, link),
         fresh=not link.item_base,
         rejected=activity is not None and pairing.crm.statuses().get(str(activity.fields.get("status"))) == "rejected",
+        brought=bool(link.brought),
         reopened=_reopened(ctx, link, sides),
         declined=activity is not None and has_declined(ctx, activity),
         answered=activity is None and _was_only_answered(sides.digester, sides.item, sides.item_base),

@@ -107,6 +107,8 @@ class Situation:
     ours: bool = False
     #: The activity's status means that it was rejected.
     rejected: bool = False
+    #: Something has crossed of it that was not taken back yet, or its link was handed what had.
+    brought: bool = False
     #: It was rejected, and is open again.
     reopened: bool = False
     #: The employee merely takes part in it, and has said no.
@@ -141,6 +143,8 @@ class Situation:
     retracted: bool = False
     #: It is, or was, a meeting with guests whom the employee invited.
     scheduled: bool = False
+    #: What the CRM has changed waited until its guests were told, and then it went.
+    waited: bool = False
     #: All that changed in the item are its guests' answers: nobody has edited the meeting.
     answered: bool = False
     #: All that changed in the activity is what those who take part have answered: nobody has edited it.
@@ -213,7 +217,7 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.REST, "item-gone")
     if rule is _R.CREATE_ITEM and (at.rejected or at.past):
         return Decision(_R.REST, "item-gone")
-    if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours)):
+    if rule is _R.CREATE_ITEM and (at.role == "block" or (at.scheduled and not at.ours) or at.waited):
         # of a block of time nothing could be made again; and guests have been told that their meeting is off
         ended = _item_deleted(at, deletions, guest)
         return ended if ended.rule is not _R.DELETE_CRM else Decision(_R.REST, "item-gone")
@@ -223,7 +227,8 @@ def _decided(at: Situation, deletions: Deletions) -> Decision:
         return Decision(_R.REST, "activity-gone")
     if rule is _R.TAKE_BACK or (rule is _R.REST and at.activity is _A.OUT and at.untouched):
         return Decision(_R.TAKE_BACK, "taken-back") if at.ours else Decision(_R.REST, "out")
-    if rule is _R.REDACT and at.activity is _A.OUT and (at.ours or at.fresh or at.role == "attendee"):
+    nothing = at.ours or (not at.brought and (at.fresh or at.role == "attendee"))
+    if rule is _R.REDACT and at.activity is _A.OUT and nothing:
         return Decision(_R.REST, "private")  # of it nothing has crossed
     if rule is _R.REDACT:
         return Decision(rule, "private")

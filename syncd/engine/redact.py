@@ -13,6 +13,7 @@ from difflib import SequenceMatcher
 from functools import partial
 
 from syncd.engine.again import remembered
+from syncd.engine.agreed import shown_for, with_handed
 from syncd.engine.came import OWNED
 from syncd.engine.context import Context
 from syncd.engine.digest import Digester
@@ -126,14 +127,14 @@ def _with_declined(ctx: Context, at: Look, row: Row) -> tuple[Link, Look, Row]:
     """The link, with what colleagues have brought who have declined since: nobody shows it any more."""
     with ctx.store.transaction() as tx:
         declined = [k for k in tx.links_of_row(row.id) if k.rest == "declined" and k.id != at.link.id]
-        theirs = frozenset[str]().union(*(k.brought for k in declined))
+        theirs = frozenset[str]().union(*(shown_for(k) for k in declined))
         if not theirs:
             return at.link, at, row
         link = tx.set_link(at.link.id, brought=at.link.brought | theirs)
         if any(row.maker == k.id for k in declined):
             tx.set_row(row.id, maker=link.id)
         for other in declined:
-            tx.set_link(other.id, brought=frozenset())
+            tx.set_link(other.id, brought=other.brought - shown_for(other))
         return link, replace(at, link=link), tx.row(row.id) or row
 
 
@@ -210,7 +211,8 @@ def not_there(tx: Transaction, link: Link, row: Row) -> None:
 def _hand_over(tx: Transaction, link: Link, row: Row, to: Link, theirs: frozenset[str]) -> None:
     """What a colleague's copy also shows is theirs now: if that becomes private too, it is taken back
     with it."""
-    tx.set_link(to.id, brought=to.brought | (link.brought & (theirs | {HISTORY, ERASE})))
+    handed = link.brought & (theirs | {HISTORY, ERASE})
+    tx.set_link(to.id, brought=to.brought | handed, unconfirmed=with_handed(to, handed))
     if to.item_ref is not None:  # it may speak for the meeting now
         tx.announce(to.pairing, "item", [to.item_ref])
     if row.maker == link.id:

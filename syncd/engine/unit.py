@@ -27,7 +27,7 @@ from syncd.engine.moving import as_given, moved_here, private_here, series_here
 from syncd.engine.newcomers import Marks, known_people, marks_of
 from syncd.engine.occurrences import expand, inside_key, later_keys, next_start, rekeyed
 from syncd.engine.pairing import day_text
-from syncd.engine.parts import Outcome, Part, Unit
+from syncd.engine.parts import PRIVATE_DATE, Outcome, Part, Unit
 from syncd.engine.plan import HOLDERS, RECEIVERS, SPEAKING, Activity, Decision, Item, Rule, decide
 from syncd.engine.redact import ERASE, exposes, gives_back, heal_block
 from syncd.engine.roles import ABSENT, GUESTS, of_one_date, speaks, stands_for_another
@@ -355,6 +355,7 @@ def _part(
         "untouched": is_as_it_was(ctx, link, seen_both.sides.item),
         "anew": ctx.anew,
         "scheduled": row.scheduled and link.role == "own",
+        "waited": bool(link.waits) and PRIVATE_DATE not in link.waits.split(","),
         "elsewhere": any(k.role == "own" and not _gave_it_away(ctx, row, k, activity) for k in awake)
         or (seen is None and _is_moving(ctx, row)),
         "twice": any(k.pairing in mine for k in awake),

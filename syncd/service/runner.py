@@ -13,7 +13,7 @@ from syncd.engine.context import Context, Report
 from syncd.engine.pairing import Moment, Pairing
 from syncd.engine.passes import run_pass
 from syncd.logs import logger
-from syncd.ports import AuthFailed, PortError, Transient
+from syncd.ports import AuthFailed, PortError, Tidying, Transient
 from syncd.service.forget import forgotten, remove
 from syncd.store import Fenced, Store, StoreFault, Transaction, lease
 
@@ -99,6 +99,7 @@ def run_one(
         outcome, error = "busy", str(fault)
     except Exception as fault:
         outcome, error = "failed", f"unexpected {type(fault).__name__}"
+    _tidy(pairing, store, ctx.report)
     requests = (pairing.replica.requests - before[0], pairing.crm.requests - before[1])
     if error:
         log.warning("pass failed" if outcome not in ("busy", FORGOTTEN) else "left alone", outcome=outcome, error=error)
@@ -106,6 +107,16 @@ def run_one(
         counts = {k: v for k, v in ctx.report.numbers().items() if v}
         (log.info if counts else log.debug)("pass", **counts)
     return Result(pairing.id, ctx.report, outcome, requests, error, retry)
+
+
+def _tidy(pairing: Pairing, store: Store, report: Report) -> None:
+    """What was taken back goes from the databases' files too, while they are open."""
+    if not (report.redacted or store.untidy):
+        return
+    store.untidy = True
+    with suppress(StoreFault, PortError):
+        emptied = store.tidy()
+        store.untidy = not (emptied and (not isinstance(pairing.crm, Tidying) or pairing.crm.tidy()))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, insert, select
 
-from syncd.database import connected, open_engine, prepare
+from syncd.database import connected, open_engine, prepare, tidy
 from syncd.store import lease
 from syncd.store import tables as t
 from syncd.store.transaction import Transaction
@@ -31,6 +31,8 @@ class Store:
         self._engine = engine
         self._watch = watch or (lambda moment: None)
         self._fence = fence
+        #: Something was taken back that may still stand in the file's log.
+        self.untidy = False
 
     @classmethod
     def in_memory(cls, watch: Callable[[str], None] | None = None) -> Store:
@@ -86,6 +88,10 @@ class Store:
                 table.name: [tuple(r) for r in connection.execute(select(table).order_by(*table.primary_key.columns))]
                 for table in t.metadata.sorted_tables
             }
+
+    def tidy(self) -> bool:
+        """See `syncd.database.tidy`."""
+        return tidy(self._engine)
 
     def vacuum(self) -> None:
         """Removes what deleted rows left in the file (after `forget`)."""

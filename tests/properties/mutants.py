@@ -782,11 +782,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "        theirs |= _said_since(ctx, at, speaking)",
         "        pass",
     ),
-    "what only a private entry shows stays where the other guest has declined": (
-        "engine/close.py",
-        '    if settled.rest in ("declined", "item-gone"):\n        _give_back(ctx, tx, part, settled)\n',
-        "",
-    ),
     "a copy keeps what those who have declined had brought": (
         "engine/roles.py",
         'return {link.id, *(k.id for k in others if k.rest == "declined")}',
@@ -856,11 +851,6 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
         "engine/speaking.py",
         'if link.role != "copy" or link.pairing in theirs]',
         'if link.role != "copy" or theirs]',
-    ),
-    "a block of time keeps what the last public invitation showed": (
-        "engine/close.py",
-        'brought=brought, role="stand-in", **',
-        "brought=brought, **",
     ),
     "a copy that its holder deletes ends a customer's meeting": (
         "engine/plan.py",
@@ -1165,11 +1155,6 @@ MUTANTS |= {
         "    if at.item is _I.GONE and at.activity is _A.CHANGED and at.replied:",
         "    if False:",
     ),
-    "who is noted as having declined has been invited": (
-        "engine/look.py",
-        'all(now[key].answer == "declined" for key in new)',
-        "not new",
-    ),
     "what somebody has made private is deleted for nobody else": (
         "engine/close.py",
         "                if not _shown_beside(tx, link):",
@@ -1285,11 +1270,6 @@ MUTANTS |= {
         "        theirs = [k for k in theirs if not k.ours]\n",
         "        return None\n",
     ),
-    "what was dragged to a colleague and is private there is put back": (
-        "engine/came.py",
-        '(k.rest not in ABSENT or k.rest == "private")]',
-        "k.rest not in ABSENT]",
-    ),
     "what was taken back is the CRM's word when the copy is shown again": (
         "engine/redact.py",
         "remembered(link, taken) |",
@@ -1309,11 +1289,6 @@ MUTANTS |= {
         "engine/allowed.py",
         '        if item == "sensitivity" or name == "participants":',
         '        if item == "sensitivity":\n            return True\n        if name == "participants":',
-    ),
-    "an invitation to what the CRM has made is a copy of ours": (
-        "engine/moving.py",
-        "ours = gift is None and record.uid == row.key and not is_invitation(record, ctx.pairing.employee)",
-        "ours = gift is None and record.uid == row.key",
     ),
     "what the CRM has emptied comes back with a copy that was private": (
         "engine/merge.py",
@@ -1455,11 +1430,6 @@ MUTANTS |= {
         'any(tx.is_due(k.pairing, "item", k.item_ref or "", ctx.moment.today)',
         'any(tx.has_news(k.pairing, "item", k.item_ref or "")',
     ),
-    "what the CRM has typed goes with the last public invitation": (
-        "engine/close.py",
-        ", **as_agreed(ctx, link, hidden[0], part.look.sides.crm))",
-        ")",
-    ),
     "what the CRM has typed goes with a private entry that nobody has seen": (
         "engine/adopting.py",
         "            link = tx.set_link(link.id, **agreed, brought=maker.brought)",
@@ -1537,8 +1507,48 @@ MUTANTS |= {
     ),
     "what follows keeps the name of what became private": (
         "crm/activities.py",
-        "    if old is None or not old.subject:\n        return",
-        "    if True:\n        return",
+        "            if follower.subject in names:",
+        "            if False:",
+    ),
+    "what waits for guests brings back what was called off": (
+        "engine/plan.py",
+        "(at.scheduled and not at.ours) or at.waited):",
+        "(at.scheduled and not at.ours)):",
+    ),
+    "what a copy was handed stays with the CRM": (
+        "engine/close.py",
+        '    if settled.rest in ("declined", "item-gone", "taken-back"):',
+        '    if settled.rest in ("declined", "item-gone") and not settled.ours:',
+    ),
+    "what an employee has typed on a copy goes with a colleague's private one": (
+        "engine/agreed.py",
+        "    return frozenset(link.unconfirmed.get(HANDED, ())) if link.ours else link.brought",
+        "    return link.brought",
+    ),
+    "each leaves it to the other to take back what is private to both": (
+        "engine/plan.py",
+        '    nothing = at.ours or (not at.brought and (at.fresh or at.role == "attendee"))',
+        '    nothing = at.ours or at.fresh or at.role == "attendee"',
+    ),
+    "what follows keeps a name that the entry had before": (
+        "crm/activities.py",
+        ', *(text for (text,) in connection.execute(before))} - {""}',
+        '} - {""}',
+    ),
+    "what was taken back stays in the files": (
+        "service/runner.py",
+        "    if not (report.redacted or store.untidy):",
+        "    if True:",
+    ),
+    "what only a private entry shows stays where the other guest has declined": (
+        "engine/close.py",
+        '    if settled.rest in ("declined", "item-gone", "taken-back"):',
+        '    if settled.ours and settled.rest in ("declined", "item-gone", "taken-back"):',
+    ),
+    "what the CRM has typed goes with the last public invitation": (
+        "engine/close.py",
+        ", **agreed)",
+        ")",
     ),
     "a due date that the CRM has given goes with its private task": (
         "engine/redact.py",

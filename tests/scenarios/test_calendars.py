@@ -330,3 +330,20 @@ def test_what_comes_from_the_crm_goes_into_a_calendar_that_takes_it(make_desk: M
     assert desk.calendar("ann") == []
     desk.paths["ann"] = mine
     assert "SUMMARY:Visit" in "".join(desk.calendar("ann"))
+
+
+def test_a_task_that_the_crm_completes_is_all_done_on_both_sides(make_desk: MakeDesk) -> None:
+    """What goes along with its status, in the calendar, is the CRM's too."""
+    desk = make_desk("ann", mapping="tasks", component="VTODO")
+    desk.put("ann", "half", "UID:half", "SUMMARY:Report", "STATUS:IN-PROCESS", "PERCENT-COMPLETE:50", component="VTODO")
+    desk.sync()
+    guid = desk.only()["guid"]
+    for status, percent in (("completed", 100), ("open", 0)):
+        desk.edit(guid, "--status", status)
+        desk.sync()
+        desk.sync()
+        desk.quiet()
+        shown = desk.show(guid)
+        assert (shown["status"], shown["completion"]) == (status, percent)
+        (text,) = desk.calendar("ann")
+        assert f"PERCENT-COMPLETE:{percent}" in text

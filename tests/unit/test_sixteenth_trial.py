@@ -17,6 +17,8 @@ from syncd.mapping.loader import load, shipped
 from syncd.model.people import Participant, People
 from syncd.model.recurrence import Recurrence
 from syncd.ports import Capabilities, Telling
+from syncd.service.runner import run_one
+from syncd.store import Store
 from tests.memory import MemoryReplica, calendar
 from tests.stores import new_store
 from tests.unit.test_cases import lens, nothing_is_parked, only, with_mapping
@@ -267,17 +269,25 @@ def test_an_excluded_inbox_is_not_all_that_a_server_keeps_below_it() -> None:
 # -- the name of what follows ------------------------------------------------------------------------------------------
 
 
+AT = {"starts": "20261201T100000Z", "ends": "20261201T110000Z"}
+
+
+def company(folder: Path, url: str = "sqlite://") -> Crm:
+    """A CRM that knows Ann and Bob."""
+    base = Crm.open(url, lambda: datetime(2026, 11, 24, 12, tzinfo=UTC))
+    sheet = folder / "employees.csv"
+    sheet.write_text("id,name,address\nann,Ann,ann@us.example\nbob,Bob,bob@us.example\n", encoding="utf-8")
+    base.import_csv("employees", sheet)
+    return base
+
+
 @pytest.mark.parametrize("policy", ["withhold", "busy-only", "full"])
 @pytest.mark.parametrize("owner", ["ann", "bob"])
 @pytest.mark.parametrize("edited", [False, True])
 def test_what_follows_an_entry_loses_the_name_that_it_has_of_it_when_that_becomes_private(
     policy: str, owner: str, edited: bool, tmp_path: Path
 ) -> None:
-    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
-    base = Crm.open("sqlite://", lambda: now)
-    sheet = tmp_path / "employees.csv"
-    sheet.write_text("id,name,address\nann,Ann,ann@us.example\nbob,Bob,bob@us.example\n", encoding="utf-8")
-    base.import_csv("employees", sheet)
+    base = company(tmp_path)
     world = World("ann", hub=None)
     replica = calendar("ann", lambda: world.now)
     world.calendars["ann"] = replica
@@ -340,3 +350,169 @@ def test_what_moves_to_a_colleague_some_days_later_is_the_same(order: tuple[str,
     settled(world)
     assert len(world.activities) == (1 if one else 2)
     assert [a["status"] for a in world.activities].count("open") == 1
+
+
+# -- a second round ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("server", [*Telling])
+@pytest.mark.parametrize("what", ["time", "location"])
+@pytest.mark.parametrize("guests", ["wait", "quiet"])
+@pytest.mark.parametrize("colleague", [False, True])
+def test_what_waits_for_guests_of_a_copy_does_not_bring_back_what_its_owner_has_called_off(
+    server: Telling, what: str, guests: str, colleague: bool, tmp_path: Path
+) -> None:
+    world = with_mapping(World("ann", "bob"), tmp_path, guests=guests)
+    ann = world.calendars["ann"]
+    ann.server = server
+    world.appointment("a1", subject="Visit", participants=people(*(["bob"] if colleague else [])))
+    settled(world)
+    (ref,) = ann.records
+    ann.edit(ref, attendees=People([Participant("ann@us.example"), Participant(KIM)]))
+    ann.records[ref] = replace(ann.records[ref], owner="ann@us.example")
+    settled(world)
+    world.crm.edit("a1", **{what: span(MON + timedelta(days=1)) if what == "time" else "There"})
+    settled(world)
+    world.now += timedelta(days=1)
+    world.sync(full=True)
+    ann.remove(ref)  # her client tells them
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert world.items("ann") == []
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    assert ann.outbox == []
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", [("ann", "bob"), ("bob", "ann"), ("ann", "bob", "cid"), ("cid", "bob", "ann")])
+@pytest.mark.parametrize("policy", ["withhold", "busy-only"])
+@pytest.mark.parametrize("then", ["he deletes his", "he is taken out", "his is private too"])
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("typed", ["", "same field", "another field"])
+def test_what_somebody_typed_on_her_copy_goes_with_the_last_that_shows_it_once_hers_is_private(
+    order: tuple[str, ...], policy: str, then: str, at_once: bool, typed: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": policy})
+    others = [n for n in order if n != "ann"]
+    world.appointment("a1", subject="Visit", participants=people(*others))
+    settled(world)
+    ann = world.calendars["ann"]
+    (hers,) = ann.records
+    ann.edit(hers, description="Words of Ann", categories=frozenset({"Doctor"}))
+    settled(world)
+    if typed:
+        (his,) = world.calendars["bob"].records
+        words = {"description": "Words of Ann\nand of Bob"} if typed == "same field" else {"location": "Room of Bob"}
+        world.calendars["bob"].edit(his, **words)
+        settled(world)
+    ann.edit(hers, sensitivity="private")
+    if not at_once:
+        settled(world)
+    left = list(others)
+    for name in others:
+        (his,) = world.calendars[name].records
+        if then == "he deletes his":
+            world.calendars[name].remove(his)
+        elif then == "his is private too":
+            world.calendars[name].edit(his, sensitivity="private")
+        else:
+            left.remove(name)
+            world.crm.edit("a1", participants=people(*left))
+        if not at_once:
+            settled(world)
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    said = repr([dict(r.fields) for r in world.crm.records.values()]) + repr(world.crm.history)
+    assert "Words of Ann" not in said and "Doctor" not in said
+    if typed == "another field" and then != "his is private too":
+        assert "Room of Bob" in said
+    (item,) = world.items("ann")
+    assert str(item["description"]).startswith("Words of Ann" + "\nand of Bob" * (typed == "same field"))
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", PAIR)
+@pytest.mark.parametrize("before", ["public", "private"])
+@pytest.mark.parametrize("noted", [False, True])
+@pytest.mark.parametrize("by", ["ann@us.example", KIM])
+@pytest.mark.parametrize("after", ["withhold", "busy-only"])
+def test_of_what_several_have_as_private_nothing_is_left_when_the_policy_becomes_stricter(
+    order: tuple[str, ...], before: str, noted: bool, by: str, after: str, tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": "full"})
+    for name in order:
+        world.calendars[name].put(
+            name,
+            "event",
+            {
+                "summary": "Visit",
+                "location": "Known place",
+                "time": span(),
+                "status": "confirmed",
+                "sensitivity": before,
+                "attendees": People([Participant("ann@us.example"), Participant("bob@us.example")]),
+            },
+            uid="u",
+            owner=by,
+        )
+    settled(world)
+    for name in order:
+        world.calendars[name].edit(name, sensitivity="private")
+    settled(world)
+    if noted:
+        for ref in list(world.crm.records):
+            world.crm.edit(ref, priority=2)
+        settled(world)
+    made = lens(tmp_path, privacy={"private": after})
+    world.pairings = [replace(p, lens=made) for p in world.pairings]
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    said = repr([dict(r.fields) for r in world.crm.records.values()]) + repr(world.crm.history)
+    assert "Visit" not in said and "Known place" not in said
+    world.quiet()
+
+
+@pytest.mark.parametrize("chain", [False, True])
+def test_what_follows_loses_a_name_that_the_entry_had_before_too(chain: bool, tmp_path: Path) -> None:
+    base = company(tmp_path)
+    entry = base.create("appointment", {"subject": "Dismissal", "owner": "ann", **AT}, by="ann")
+    first = base.create("task", {"subject": "Dismissal", "owner": "bob"}, by="ann", follows=("appointment", entry.guid))
+    second = base.create("task", {"subject": "Dismissal", "owner": "bob"}, by="bob", follows=("task", first.guid))
+    if chain:  # a name of its own in between
+        base.edit(first.guid, {"subject": "Call somebody"}, by="bob")
+    else:
+        base.edit(entry.guid, {"subject": "Talk"}, by="ann")
+    base.edit(entry.guid, {"private": True}, by="ann")
+    said = repr([(base.get(f.guid, viewer="bob"), base.history(f.guid, viewer="bob")) for f in (first, second)])
+    assert "Dismissal" not in said
+    assert base.get(first.guid, viewer="bob").subject == ("Call somebody" if chain else "Follow-up")
+
+
+@pytest.mark.either
+def test_what_is_taken_back_goes_from_the_files_too_while_they_are_open(tmp_path: Path) -> None:
+    base = company(tmp_path, f"sqlite:///{tmp_path}/crm.db")
+    world = World("ann")
+    world.store = Store.open(f"sqlite:///{tmp_path}/store.db")
+    (ann,) = world.pairings
+    ann = replace(ann, crm=BuiltinCrm(base))
+    replica = world.calendars["ann"]
+    world.event("ann", summary="Interview", description="Zebra crossing")
+
+    def files() -> bytes:
+        return b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()) if ".db" in path.name)
+
+    def sync() -> None:
+        world.now += timedelta(minutes=5)
+        assert not run_one(ann, [ann], world.store, b"k" * 32, world.now).failed
+
+    sync()
+    sync()
+    assert b"Interview" in files()
+    replica.edit("e1", sensitivity="private")
+    sync()
+    assert b"Interview" not in files() and b"Zebra" not in files()
+    world.store.close()
+    base.close()
