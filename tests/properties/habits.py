@@ -633,7 +633,9 @@ class HabitWorld:
                 for link in tx.links_by_item(pairing.id, list(records)):
                     row = tx.row(link.activity)
                     activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
-                    if activity is not None and not link.occurrence:
+                    if activity is not None and (
+                        not link.occurrence or link.ours
+                    ):  # such a copy is an entry of its own
                         found.append((pairing, records[link.item_ref or ""], activity))
         return found
 
