@@ -80,6 +80,11 @@ def _close_part(ctx: Context, tx: Transaction, part: Part, version: str | None) 
     if part.taken_out:  # no answer of his: once another's entry speaks, nothing is left of it
         ctx.touch(tx, settled, part.row)
         ctx.report.again.add(link.pairing)
+    if settled.rest == "item-gone" and link.rest not in ABSENT and not link.ours:
+        for copy in tx.links_of_row(link.activity):  # one too many while this one was there
+            if copy.ours and copy.rest == "taken-back":
+                ctx.touch(tx, copy, part.row)
+                ctx.report.again.add(copy.pairing)
     if settled.rest in ("declined", "item-gone", "taken-back"):
         _give_back(ctx, tx, part, settled)
     if link.rest == "private" and values.get("rest") == "":

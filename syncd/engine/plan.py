@@ -285,6 +285,8 @@ def _asleep(at: Situation) -> Decision | None:
         return Decision(_R.CREATE_CRM)
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role in RECEIVERS and at.deleted:
         return Decision(_R.REST, "activity-gone")
+    if at.rest == "item-gone" and at.item is _I.OUT and at.activity is _A.GONE:
+        return Decision(_R.REST, at.rest)  # until it is taken again: that its activity went with it was no deletion
     if at.rest == "item-gone" and back and at.activity is _A.GONE and at.role not in ("attendee", "stand-in"):
         return Decision(_R.CREATE_CRM)  # brought back, before it was seen that the activity went with it
     if at.item is _I.GONE and _comes_back(at):

@@ -1550,6 +1550,11 @@ MUTANTS |= {
         ", **agreed)",
         ")",
     ),
+    "what is left out where it has moved to is deleted": (
+        "engine/plan.py",
+        '    if at.rest == "item-gone" and at.item is _I.OUT and at.activity is _A.GONE:',
+        "    if False:",
+    ),
     "a due date that the CRM has given goes with its private task": (
         "engine/redact.py",
         ' else _SAYS_NOTHING - {"due"}',

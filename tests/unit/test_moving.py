@@ -130,6 +130,31 @@ def test_an_item_that_a_condition_left_out_is_asked_for_too(tmp_path: Path) -> N
     assert [(a["subject"], a["status"]) for a in world.activities] == [("Handed over", "open")]
 
 
+@pytest.mark.parametrize("to", ["ann", "bob"])
+def test_what_lies_beyond_the_window_where_it_has_moved_to_is_not_deleted_once_that_reaches_it(
+    to: str, tmp_path: Path
+) -> None:
+    """A clock that was wrong for one pass. The activity went with the entry when that left its first calendar: nobody
+    has deleted it in the CRM."""
+    window = {"past": "90d", "future": "60d"}
+    world = with_mapping(World("ann", "bob"), tmp_path, window=window, deletions={"item-gone": "delete"})
+    world.event("ann", uid="u", summary="Handed over")
+    settled(world)
+    world.calendars["ann"].remove("e1")
+    passed(world, "ann")
+    assert world.activities == []
+    world.event(to, "b1", uid="u", summary="Handed over")
+    world.now -= timedelta(days=80)
+    passed(world, to)
+    world.now += timedelta(days=80)
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert [i["summary"] for i in world.items(to)] == ["Handed over"]
+    assert [(a["subject"], a["status"]) for a in world.activities] == [("Handed over", "open")]
+    world.quiet()
+
+
 def test_a_colleagues_server_may_be_out_of_order_for_hours_and_what_moved_is_still_one() -> None:
     world = World("bob", "ann")
     world.event("ann", uid="u", summary="Handed over")
