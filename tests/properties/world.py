@@ -646,6 +646,8 @@ class World:
         self.armed = self.mixing = False
         thorough = self.rng.random() < 0.5  # a full comparison would hide what an announcement lost
         self.say(f"rest{', after a full comparison' if thorough else ''}")
+        if (self.now + timedelta(hours=1)).date() != self.now.date():
+            self.now += timedelta(hours=1)  # at midnight windows move on
         before: set[tuple[str, str, str]] = set()
         for round_ in range(12):
             reports = []
