@@ -36,6 +36,10 @@ class May(Enum):
 ACTED_ON = frozenset({"time", "due", "start", "location", "recurrence", "status"})
 
 
+#: What says when something is, and whether at all: no words.
+_NO_WORDS = frozenset({"time", "due", "start", "status"})
+
+
 @dataclass(frozen=True)
 class Allowed:
     """What one link may write."""
@@ -62,6 +66,8 @@ class Allowed:
     lately: bool = False
     #: It has taken place, and nobody moves it to another day: no guest is told of that any more.
     over: bool = False
+    #: The item says that it is private, though all of it may be seen.
+    secret: bool = False
     #: Says of an original start whether that date of the series is over.
     passed: Callable[[str], bool] = lambda _key: False
 
@@ -76,6 +82,8 @@ class Allowed:
         if self.role != "copy":
             return True
         item = self.lens.rules[name].item
+        if self.secret and not self.responsible and item not in _NO_WORDS:
+            return False  # what is typed where its holder has made it private is read by nobody else
         if item == "sensitivity" or name == "participants":
             return self.responsible  # what a colleague hides, or whom he asks along, is his copy's affair
         return not (item == "recurrence" and self._is_private_to_copy(element))
@@ -227,6 +235,7 @@ def allowed(
         responsible=responsible,
         lately=lately,
         over=over,
+        secret=bool(view.get("private")),
         passed=passed,
     )
 

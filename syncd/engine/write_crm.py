@@ -8,6 +8,7 @@ from typing import Any
 
 from syncd.engine.came import OWNED, names_of
 from syncd.engine.context import Context
+from syncd.engine.digest import anew
 from syncd.engine.look import Look, crm_view
 from syncd.engine.marks import note_mark
 from syncd.engine.owners import with_private
@@ -70,11 +71,10 @@ def meant_for_crm(ctx: Context, look: Look, owner: str) -> Meant:
     fields = {n: lens.on_crm(n, v, caps) for n, v in up.items()}
     mail = look.link.role in HOLDERS  # a message does not change: an empty field of it is its word as well
     base, told = digester.base(view), overs(ctx, edited(fields.get("recurrence")))
+    made = {n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view}
     moves: Moves = {
-        "item": base,
-        "crm": {
-            n: base[n] if fields.get(n) is view[n] else digester.of(n, fields.get(n, kind_of(n).empty)) for n in view
-        },
+        "item": anew(look.link.item_base, base),
+        "crm": anew(look.link.crm_base, made),  # one that is made again has not what the one before had besides
         "texts": {n: str(v or "") for n, v in up.items() if lens.rules[n].merge == "text"},
         "brought": sorted({n for n, v in fields.items() if mail or not says_nothing(n, v)} | told),
         "unconfirmed": ["crm", sorted(fields)],

@@ -1555,6 +1555,16 @@ MUTANTS |= {
         '    if at.rest == "item-gone" and at.item is _I.OUT and at.activity is _A.GONE:',
         "    if False:",
     ),
+    "what is made again has the people of what was there before": (
+        "engine/write_crm.py",
+        '        "crm": anew(look.link.crm_base, made),',
+        '        "crm": made,',
+    ),
+    "what is typed on a private copy is everybody's where all of it crosses": (
+        "engine/allowed.py",
+        "        if self.secret and not self.responsible and item not in _NO_WORDS:",
+        "        if False:",
+    ),
     "a due date that the CRM has given goes with its private task": (
         "engine/redact.py",
         ' else _SAYS_NOTHING - {"due"}',

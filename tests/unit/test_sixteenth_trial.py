@@ -516,3 +516,66 @@ def test_what_is_taken_back_goes_from_the_files_too_while_they_are_open(tmp_path
     assert b"Interview" not in files() and b"Zebra" not in files()
     world.store.close()
     base.close()
+
+
+# -- a third round -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", PAIR)
+@pytest.mark.parametrize("part", [(), ("bob",)])
+@pytest.mark.parametrize("change", [{"location": "Room 7"}, {"description": "Minutes"}, {"summary": "Visits"}])
+@pytest.mark.parametrize("full", [False, True])
+def test_what_an_edit_has_made_again_goes_when_its_owner_deletes_it(
+    order: tuple[str, ...], part: tuple[str, ...], change: dict[str, str], full: bool
+) -> None:
+    """It had people whom the one that was made in its place has not: that is no edit of the CRM's."""
+    world = World(*order)
+    world.appointment("a1", subject="Visit", participants=people(*part))
+    settled(world)
+    ann = world.calendars["ann"]
+    (ref,) = ann.records
+    ann.edit(ref, **change)
+    world.crm.remove("a1")
+    settled(world)
+    if full:
+        world.now += timedelta(days=1)
+        world.sync(full=True)
+        settled(world)
+    (ref,) = ann.records
+    ann.remove(ref)
+    settled(world)
+    assert world.items("ann") == []
+    assert [a["status"] for a in world.activities] == ["rejected"]
+    world.quiet()
+
+
+@pytest.mark.parametrize("order", PAIR)
+@pytest.mark.parametrize("weekly", [False, True])
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("change", [{"location": "Clinic"}, {"description": "Clinic\nAgenda"}, {"summary": "Clinic"}])
+def test_under_full_what_a_participant_types_on_his_private_copy_is_his_alone(
+    order: tuple[str, ...], weekly: bool, at_once: bool, change: dict[str, str], tmp_path: Path
+) -> None:
+    world = with_mapping(World(*order), tmp_path, privacy={"private": "full"})
+    series: dict[str, Any] = {"recurrence": Recurrence("FREQ=WEEKLY;COUNT=4")} if weekly else {}
+    world.appointment("a1", subject="Visit", notes="Agenda", location="", participants=people("bob"), **series)
+    settled(world)
+    bob = world.calendars["bob"]
+    (ref,) = bob.records
+    bob.edit(ref, sensitivity="private")
+    if not at_once:
+        settled(world)
+    bob.edit(ref, **change)
+    settled(world)
+    world.sync(full=True)
+    settled(world)
+    assert "Clinic" in repr(world.items("bob"))
+    assert "Clinic" not in repr(world.items("ann")) + repr(world.activities) + repr(world.crm.history)
+    world.crm.edit("a1", time=span(MON + timedelta(days=1)))
+    settled(world)
+    assert [i["time"] for i in world.items("bob")] == [span(MON + timedelta(days=1))]
+    assert "Clinic" in repr(world.items("bob"))
+    bob.edit(ref, sensitivity="public")
+    settled(world)
+    assert "Clinic" in repr(world.items("ann")) and "Clinic" in repr(world.activities)
+    world.quiet()
