@@ -81,8 +81,10 @@ def tidy(engine: Engine) -> bool:
     with connected(engine, writing=False) as connection:
         (patience,) = connection.exec_driver_sql("PRAGMA busy_timeout").one()
         connection.exec_driver_sql("PRAGMA busy_timeout=200")
-        busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
+        try:
+            busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+        finally:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={patience}")
     return not busy
 
 

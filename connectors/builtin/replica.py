@@ -241,20 +241,20 @@ class BuiltinCrm:
                 activities.remember(connection, ref, lines, by=SYSTEM, at=at, key=key)
 
     def redact(self, record: Record, kept: Fields) -> Written | None:
-        at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        if kept.get("subject") != record.fields.get("subject"):
-            with _port_errors(), self.crm.writing() as connection:
-                activities.unname_followers(connection, record.ref, at=at)
-        if not kept:
-            self.delete(record)
-            return None
         self._requests += 1
+        at = self.crm.now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        expected = int(record.version)
         values = columns_of(_left(record.fields, kept))
         if "time" in record.fields and "time" not in kept:  # lists want a date: the day on which it was made, for none
             day = str(record.native.created)[:10].replace("-", "")
             values |= {"starts": day, "ends": day, "zone": ""}
         with _port_errors(), self.crm.writing() as connection:
-            made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=int(record.version), at=at)
+            if kept.get("subject") != record.fields.get("subject"):
+                activities.unname_followers(connection, record.ref, at=at)
+            if not kept:
+                activities.delete(connection, record.ref, by=SYSTEM, expected=expected)
+                return None
+            made = activities.edit(connection, record.ref, values, by=SYSTEM, expected=expected, at=at)
             activities.erase_history(connection, record.ref)
         return Written(made.guid, str(made.version))
 

@@ -355,8 +355,6 @@ def edit(
         made["recurrence"] = made["recurrence"] if owns(by, vars(old)) else series.with_hidden(made["recurrence"], held)
     elif held:
         made["recurrence"] = series.followed(held, _of_series(vars(old)), _of_series({**vars(old), **values}))
-    if made.get("private") and not old.private:
-        unname_followers(connection, guid, at=at, keeps=str(made.get("owner", old.owner) or ""))
     stamp = {"version": old.version + 1, "changed": at, "seq": next_seq(connection)}
     still = (t.activity.c.guid == guid) & (t.activity.c.version == old.version)
     if connection.execute(update(t.activity).where(still).values(**made, **stamp)).rowcount == 0:
@@ -367,6 +365,8 @@ def edit(
         belongings.set_transactions(connection, [(guid, old.kind, values["transactions"])])
     if "attachments" in values:
         belongings.set_files(connection, [(guid, values["attachments"])])
+    if made.get("private") and not old.private:
+        unname_followers(connection, guid, at=at, keeps=str(made.get("owner", old.owner) or ""))
     return _loaded(connection, [guid], by, true())[guid]  # also to whom it is gone by what it has become
 
 

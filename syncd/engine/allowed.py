@@ -36,8 +36,8 @@ class May(Enum):
 ACTED_ON = frozenset({"time", "due", "start", "location", "recurrence", "status"})
 
 
-#: What says when something is, and whether at all: no words.
-_NO_WORDS = frozenset({"time", "due", "start", "status"})
+#: What says when something is, and whether at all.
+_WHEN = frozenset({"time", "due", "start", "status"})
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Allowed:
         if self.role != "copy":
             return True
         item = self.lens.rules[name].item
-        if self.secret and not self.responsible and item not in _NO_WORDS:
+        if self.secret and not self.responsible and item not in _WHEN:
             return False  # what is typed where its holder has made it private is read by nobody else
         if item == "sensitivity" or name == "participants":
             return self.responsible  # what a colleague hides, or whom he asks along, is his copy's affair

@@ -93,9 +93,14 @@ def answer(ctx: Context, tx: Transaction) -> None:
         tx.drop_setting(unread(ctx.pairing.id))
 
 
+def waits_of(pairing: str) -> str:
+    """How the settings begin that say since when a calendar's items wait for another calendar's word."""
+    return f"question\n{pairing}\n"
+
+
 def questions_of(pairing: str, ref: str) -> str:
     """How the settings begin that say since when an item waits for another calendar's word on whether it is there."""
-    return f"question\n{pairing}\n{ref}\n"
+    return f"{waits_of(pairing)}{ref}\n"
 
 
 def moving(row: int) -> str:
@@ -152,7 +157,7 @@ def _asks(ctx: Context, tx: Transaction, name: str, own: str, asked: Sequence[st
 def withdraw(ctx: Context, tx: Transaction) -> None:
     """What another calendar was asked for an item that is something else by now, or gone: what it had lost has not
     moved here, and what rested because of that is looked at again."""
-    start = f"question\n{ctx.pairing.id}\n"
+    start = waits_of(ctx.pairing.id)
     for name, asked in tx.settings(start).items():
         ref, _, number = name.removeprefix(start).rpartition("\n")
         if tx.has_news(ctx.pairing.id, "item", ref):

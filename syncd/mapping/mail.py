@@ -190,4 +190,5 @@ def contradictions(mail: Mail, fed: Collection[str]) -> Iterator[tuple[tuple[str
 
 def _excluded(name: str, patterns: Sequence[str]) -> bool:
     above = [name[:at] for at, letter in enumerate(name) if letter == "/"]
-    return any(matches(each, p) for p in patterns for each in (name, *above))
+    below = [each for each in above if each.upper() != "INBOX"]  # many servers keep everything there
+    return any(matches(each, p) for p in patterns for each in (name, *below))

@@ -633,9 +633,8 @@ class HabitWorld:
                 for link in tx.links_by_item(pairing.id, list(records)):
                     row = tx.row(link.activity)
                     activity = self.crm.records.get(row.crm_ref or "") if row is not None else None
-                    if activity is not None and (
-                        not link.occurrence or link.ours
-                    ):  # such a copy is an entry of its own
+                    alone = not link.occurrence or link.ours  # a copy of one date is an entry of its own
+                    if activity is not None and alone:
                         found.append((pairing, records[link.item_ref or ""], activity))
         return found
 

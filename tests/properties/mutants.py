@@ -1562,8 +1562,13 @@ MUTANTS |= {
     ),
     "what is typed on a private copy is everybody's where all of it crosses": (
         "engine/allowed.py",
-        "        if self.secret and not self.responsible and item not in _NO_WORDS:",
+        "        if self.secret and not self.responsible and item not in _WHEN:",
         "        if False:",
+    ),
+    "a copy that was one too many waits for the night when the other goes": (
+        "engine/close.py",
+        '            if copy.ours and copy.rest == "taken-back":',
+        "            if False:",
     ),
     "a due date that the CRM has given goes with its private task": (
         "engine/redact.py",

@@ -343,3 +343,26 @@ def test_whoever_takes_part_in_what_came_from_a_colleague_ends_it_for_nobody_els
     if invited or "bob" not in part:  # else it depends on who is read first whether he has a copy of what he gave away
         assert [i["summary"] for i in world.items("bob")] == ["Visit"]
     world.quiet()
+
+
+def test_a_copy_that_was_one_too_many_is_looked_at_as_soon_as_the_other_goes() -> None:
+    """Bob has dragged it to Ann while the CRM edited it, so he has it again; then hers goes, into which nothing may be
+    written, and another calendar of hers is asked for it first."""
+    world = two_calendars("bob")
+    world.calendars["ann"].caps = replace(world.calendars["ann"].caps, writable=False)
+    world.event("bob", "b1", uid="u", summary="Visit")
+    settled(world)
+    world.calendars["bob"].remove("b1")
+    world.event("ann", "a1", uid="u", summary="Visit")
+    world.crm.edit(only(world), location="There")
+    passed(world, "bob")
+    passed(world, "ann")
+    world.calendars["ann"].remove("a1")
+    passed(world, "ann")
+    world.crm.edit(only(world), notes="Of the CRM")
+    for who in ("bob", "home"):
+        passed(world, who)
+    assert "bob" in passed(world, "ann").again
+    passed(world, "bob")
+    assert [i["summary"] for i in world.items("bob")] == ["Visit"]
+    world.quiet()

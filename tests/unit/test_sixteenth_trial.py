@@ -11,6 +11,7 @@ import pytest
 
 from connectors.builtin import BuiltinCrm
 from syncd.crm.database import Crm
+from syncd.engine.digest import uid_digest
 from syncd.engine.pairing import Employee, Pairing
 from syncd.mail.folders import chosen
 from syncd.mapping.loader import load, shipped
@@ -21,7 +22,7 @@ from syncd.service.runner import run_one
 from syncd.store import Store
 from tests.memory import MemoryReplica, calendar
 from tests.stores import new_store
-from tests.unit.test_cases import lens, nothing_is_parked, only, with_mapping
+from tests.unit.test_cases import lens, nothing_is_parked, only, passed, with_mapping
 from tests.unit.test_eighth_trial import settled
 from tests.unit.test_engine import MON, World, span
 from tests.unit.test_sixth_trial import hand_over, people
@@ -578,4 +579,40 @@ def test_under_full_what_a_participant_types_on_his_private_copy_is_his_alone(
     bob.edit(ref, sensitivity="public")
     settled(world)
     assert "Clinic" in repr(world.items("ann")) and "Clinic" in repr(world.activities)
+    world.quiet()
+
+
+@pytest.mark.parametrize("owner", ["ann", "bob"])
+def test_activities_that_follow_each_other_lose_the_name_once(owner: str, tmp_path: Path) -> None:
+    base = company(tmp_path)
+    entry = base.create("appointment", {"subject": "Dismissal", "owner": "ann", **AT}, by="ann")
+    first = base.create("task", {"subject": "Dismissal", "owner": owner}, by="ann", follows=("appointment", entry.guid))
+    base.follow(("task", first.guid), ("appointment", entry.guid), by="ann")
+    base.edit(entry.guid, {"private": True, "subject": "Something else"}, by="ann")
+    found = base.get(first.guid, viewer=owner)
+    assert (found.subject, found.private) == (("Dismissal", True) if owner == "ann" else ("Follow-up", False))
+    assert base.search(text="Dismissal", viewer="ann" if owner == "bob" else "bob") == []
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_task_that_an_earlier_release_has_claimed_as_an_appointment_is_known_where_it_moves_to(
+    full: bool, tmp_path: Path
+) -> None:
+    world = with_tasks(World("ann"), tmp_path, "withhold", "ann")
+    listed = next(p for p in world.pairings if p.id == "tasks")
+    other = MemoryReplica("other", Capabilities(frozenset({"todo"})), lambda: world.now)
+    world.calendars["other"] = other
+    world.pairings.append(replace(listed, id="other", replica=other, default=False))
+    fields = {"summary": "Prepare", "due": date(2026, 12, 4), "status": "needs-action", "sensitivity": "public"}
+    world.calendars["tasks"].put("t", "todo", fields, uid="u")
+    settled(world)
+    with world.store.transaction() as tx:
+        (row,) = tx.rows_by_ref("crm", [only(world)]).values()
+        tx.set_row(row.id, claim=uid_digest(b"k" * 32, "u\0\0ann", ""))
+    world.calendars["tasks"].remove("t")
+    other.put("t2", "todo", fields, uid="u")
+    for pairing in ("other", "tasks", "other"):
+        passed(world, pairing, full=full)
+    settled(world)
+    assert told(world) == [("task", "Prepare", "open")] and len(world.items("other")) == 1
     world.quiet()
