@@ -416,8 +416,7 @@ def _takes_part_no_more(ctx: Context, link: Link, others: Sequence[Link], activi
     his, or is none any longer. Should the CRM add him again, he has it like everybody whom it adds. Where somebody's
     copy is private, and no other's names whom it invites, the list of people may have been taken back."""
     ended = decision.rule is Rule.DECLINE or link.rest == "declined" or decision == Decision(Rule.REST, "item-gone")
-    unseen = link.rest in ("private", "item-gone") and not showed(link)  # whose it was nobody has ever seen
-    if not ended or (link.role not in (*GUESTS, "copy") and not unseen) or takes_part(ctx, activity):
+    if not ended or link.role not in (*GUESTS, "copy") or takes_part(ctx, activity):
         return False
     beside = [k for k in others if k.id != link.id]
     speaking = [k for k in beside if speaks(k)]

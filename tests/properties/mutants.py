@@ -814,13 +814,8 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "whose private invitation is withdrawn has had enough": (
         "engine/unit.py",
-        ' or decision == Decision(Rule.REST, "item-gone")\n    unseen',
-        "\n    unseen",
-    ),
-    "what was private from the start is an entry of somebody's": (
-        "engine/unit.py",
-        '(link.role not in (*GUESTS, "copy") and not unseen)',
-        'link.role not in (*GUESTS, "copy")',
+        ' or decision == Decision(Rule.REST, "item-gone")\n    if not ended',
+        "\n    if not ended",
     ),
     "whose invitation spoke has declined when the customer takes him out": (
         "engine/unit.py",
